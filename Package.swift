@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+// The architecture on one page: every layer is a target, and a target may import only what it names here.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+    name: "switchboard",
+    products: [
+        .executable(name: "router", targets: ["Router"]),
+        .executable(name: "bench", targets: ["Bench"]),
+        .executable(name: "simulator", targets: ["Simulator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // C: the kernel and the system's libraries.
+        .target(name: "CEpoll"),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+
+        // Vocabulary: no I/O, no clock.
+        .target(name: "Base", swiftSettings: settings),
+
+        // Bytes to values and back; sans-IO.
+        .target(name: "Wire", dependencies: ["Base", "CLZ4"], swiftSettings: settings),
+
+        // The seam to persistence, and its embedded implementation.
+        .target(name: "Store", dependencies: ["Base"], swiftSettings: settings),
+        .target(name: "EmbeddedStore", dependencies: ["Base", "Store", "CSQLite"], swiftSettings: settings),
+
+        // Chat rules as state machines; sans-IO.
+        .target(name: "Core", dependencies: ["Base", "Wire", "Store"], swiftSettings: settings),
+
+        // The only code that touches descriptors.
+        .target(name: "Reactor", dependencies: ["Base", "CEpoll"], swiftSettings: settings),
+
+        // Assembly: loops, shards, store, HTTP.
+        .target(
+            name: "Server",
+            dependencies: [
+                "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "COpenSSL",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+
+        // Programs.
+        .executableTarget(
+            name: "Router",
+            dependencies: [
+                "Server",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "Bench",
+            dependencies: [
+                "Base", "Wire", "Reactor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "Simulator", dependencies: ["Base", "Wire", "Core", "Store", "EmbeddedStore"],
+            swiftSettings: settings),
+
+        // Tests.
+        .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
+        .testTarget(name: "WireTests", dependencies: ["Base", "Wire"], swiftSettings: settings),
+        .testTarget(
+            name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
+        .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
+        .testTarget(name: "CoreTests", dependencies: ["Base", "Wire", "Store", "Core"], swiftSettings: settings),
+        .testTarget(name: "ServerTests", dependencies: ["Base", "Wire", "Server"], swiftSettings: settings),
+    ]
+)

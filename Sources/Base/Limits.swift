@@ -1,0 +1,35 @@
+/// Every limit of the router that isn't an option, with its unit in its name and its reason beside it.
+package enum Limits {
+    /// Largest message body; the contract promises that 1 MiB fits everywhere.
+    package static let messageBytesMax = 1 << 20
+    /// Largest frame: a message of the largest size with its envelope, base64 included (4/3 of 1 MiB and members).
+    package static let frameBytesMax = 1 << 21
+    /// Largest WebSocket message of the echo endpoint, which conformance suites need.
+    package static let echoBytesMax = 64 << 20
+    /// Request line and headers of an HTTP request.
+    package static let httpHeadBytesMax = 16 << 10
+    package static let httpHeadersMax = 100
+    package static let httpBodyBytesMax = 1 << 20
+    /// A sender's own message id.
+    package static let cidBytesMax = 64
+    /// What the binary protocol sends as a credential: room for a JWT.
+    package static let credentialBytesMax = 8 << 10
+    /// Nesting of a JSON frame.
+    package static let jsonDepthMax = 64
+    /// Entries of one page of inbox or history.
+    package static let pageEntriesMax = 1_000
+    package static let pageEntriesDefault = 100
+    /// The window in which a resent `cid` is recognised, per sender.
+    package static let cidWindowMessages = 256
+    package static let cidWindowMilliseconds: UInt64 = 24 * 3_600 * 1_000
+    /// Waiting bytes above which a session goes to pull mode.
+    package static let sessionOutputBytesMax = 64 << 10
+    /// Largest number of members that a group message is written to the inbox of.
+    package static let groupMembersMax = 10_000
+    /// From connection to sign-in, for `/ws` and the binary protocol.
+    package static let signInSeconds: UInt64 = 10
+    /// Silence of both sides after which the server pings.
+    package static let heartbeatSeconds: UInt64 = 30
+    /// Silence of the client after which the connection is given up: two unanswered pings.
+    package static let heartbeatTimeoutSeconds: UInt64 = 90
+}

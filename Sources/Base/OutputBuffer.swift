@@ -1,0 +1,162 @@
+/// Bytes on their way out: an append-only buffer that encoders write into and a socket drains from the front.
+///
+/// An empty buffer owns no memory. Not Sendable by intent: it belongs to whoever owns the connection.
+package struct OutputBuffer: ~Copyable {
+    @usableFromInline var base: UnsafeMutableRawPointer?
+    @usableFromInline var capacity: Int
+    @usableFromInline var start: Int
+    @usableFromInline var end: Int
+
+    @inlinable package init() {
+        base = nil
+        capacity = 0
+        start = 0
+        end = 0
+    }
+
+    deinit { base?.deallocate() }
+
+    /// Bytes waiting to be drained.
+    @inlinable package var count: Int { end - start }
+    @inlinable package var isEmpty: Bool { end == start }
+
+    /// The waiting bytes; valid until the next mutation.
+    @inlinable package var unsafeBytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: base.map { UnsafeRawPointer($0 + start) }, count: count)
+    }
+
+    /// Makes room for `extra` more bytes, growing by doubling.
+    @inlinable @inline(__always)
+    package mutating func reserve(_ extra: Int) {
+        if end + extra > capacity { grow(extra) }
+    }
+
+    @usableFromInline @inline(never)
+    mutating func grow(_ extra: Int) {
+        let waiting = count
+        // Moving down is cheaper than growing when most of the memory lies before `start`.
+        if let base, waiting + extra <= capacity, start >= capacity / 2 {
+            base.copyMemory(from: base + start, byteCount: waiting)
+        } else {
+            let newCapacity = max(256, max(capacity * 2, waiting + extra))
+            let newBase = UnsafeMutableRawPointer.allocate(byteCount: newCapacity, alignment: 16)
+            if let base {
+                newBase.copyMemory(from: base + start, byteCount: waiting)
+                base.deallocate()
+            }
+            base = newBase
+            capacity = newCapacity
+        }
+        start = 0
+        end = waiting
+    }
+
+    /// Drops `byteCount` drained bytes from the front. Traps if fewer are waiting.
+    @inlinable package mutating func discardFirst(_ byteCount: Int) {
+        precondition(byteCount <= count)
+        start += byteCount
+        if start == end {
+            start = 0
+            end = 0
+        }
+    }
+
+    /// Keeps the first `byteCount` waiting bytes and forgets the rest.
+    @inlinable package mutating func truncate(to byteCount: Int) {
+        precondition(byteCount <= count)
+        end = start + byteCount
+    }
+
+    /// Drops all bytes; keeps the memory.
+    @inlinable package mutating func removeAll() {
+        start = 0
+        end = 0
+    }
+
+    /// Drops all bytes and gives the memory back.
+    package mutating func release() {
+        base?.deallocate()
+        base = nil
+        capacity = 0
+        start = 0
+        end = 0
+    }
+
+    @inlinable @inline(__always)
+    package mutating func append(_ byte: UInt8) {
+        reserve(1)
+        base.unsafelyUnwrapped.storeBytes(of: byte, toByteOffset: end, as: UInt8.self)
+        end += 1
+    }
+
+    @inlinable @inline(__always)
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        reserve(bytes.count)
+        (base.unsafelyUnwrapped + end).copyMemory(from: source, byteCount: bytes.count)
+        end += bytes.count
+    }
+
+    @inlinable @inline(__always)
+    package mutating func append(_ bytes: RawSpan) {
+        bytes.withUnsafeBytes { append($0) }
+    }
+
+    @inlinable @inline(__always)
+    package mutating func append(_ text: StaticString) {
+        append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Appends UTF-8 text; for cold paths, since a `String` may have to be made contiguous.
+    package mutating func append(utf8 text: String) {
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
+    @inlinable package mutating func append(_ identifier: Identifier) {
+        identifier.withBytes { append($0) }
+    }
+
+    /// Appends an integer, little-endian.
+    @inlinable @inline(__always)
+    package mutating func append<Integer: FixedWidthInteger>(littleEndian value: Integer) {
+        let size = MemoryLayout<Integer>.size
+        reserve(size)
+        base.unsafelyUnwrapped.storeBytes(of: value.littleEndian, toByteOffset: end, as: Integer.self)
+        end += size
+    }
+
+    /// Appends an integer, big-endian (network order).
+    @inlinable @inline(__always)
+    package mutating func append<Integer: FixedWidthInteger>(bigEndian value: Integer) {
+        append(littleEndian: value.byteSwapped)
+    }
+
+    /// Appends `value` as decimal digits.
+    @inlinable package mutating func append(decimal value: UInt64) {
+        reserve(20)
+        var remaining = value
+        var digits = 1
+        var threshold: UInt64 = 10
+        while remaining >= threshold, digits < 20 {
+            digits += 1
+            let (next, overflow) = threshold.multipliedReportingOverflow(by: 10)
+            if overflow { break }
+            threshold = next
+        }
+        var position = end + digits
+        end = position
+        repeat {
+            position -= 1
+            let (quotient, digit) = remaining.quotientAndRemainder(dividingBy: 10)
+            base.unsafelyUnwrapped.storeBytes(of: UInt8(truncatingIfNeeded: digit) &+ 48, toByteOffset: position, as: UInt8.self)
+            remaining = quotient
+        } while remaining > 0
+    }
+
+    /// Overwrites bytes written before, counted from the first waiting byte. Traps outside of them.
+    @inlinable package mutating func overwrite<Integer: FixedWidthInteger>(at offset: Int, littleEndian value: Integer) {
+        precondition(offset >= 0 && offset + MemoryLayout<Integer>.size <= count)
+        base.unsafelyUnwrapped.storeBytes(of: value.littleEndian, toByteOffset: start + offset, as: Integer.self)
+    }
+}

@@ -1,0 +1,32 @@
+import Base
+import Testing
+
+struct IdentifierTests {
+    @Test(arguments: ["a", "user_a", "Ünïcode-日本", String(repeating: "x", count: 64), "a.b@c"])
+    func keepsItsText(_ text: String) throws {
+        let identifier = try #require(Identifier(text))
+        #expect(identifier.description == text)
+        #expect(identifier.count == text.utf8.count)
+    }
+
+    @Test(arguments: ["", "a b", "a:b", "a/b", "a\u{0}", "a\u{7F}", "a\u{85}", "a\u{2003}b", "\u{3000}", String(repeating: "x", count: 65)])
+    func refuses(_ text: String) {
+        #expect(Identifier(text) == nil)
+    }
+
+    @Test func refusesInvalidUTF8() {
+        let bytes: [UInt8] = [0x61, 0xC0, 0x80]
+        #expect(Identifier(bytes.span.bytes) == nil)
+    }
+
+    @Test func ordersBytewise() throws {
+        let texts = ["a", "aa", "aaaaaaaab", "b", "user_10", "user_9", "é"]
+        for left in texts {
+            for right in texts {
+                let a = try #require(Identifier(left)), b = try #require(Identifier(right))
+                #expect((a < b) == Array(left.utf8).lexicographicallyPrecedes(Array(right.utf8)))
+                #expect((a == b) == (left == right))
+            }
+        }
+    }
+}
