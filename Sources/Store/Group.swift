@@ -1,0 +1,37 @@
+package import Base
+
+/// What a member may do; the names are those of the contract.
+package enum GroupRole: String, Sendable, CaseIterable {
+    case admin, moderator, member, silent
+}
+
+/// A group and its members as they stood at one version. Immutable, so any number of threads may share it.
+package final class Group: Sendable {
+    package let id: Identifier
+    package let name: String
+    /// Grows with every change.
+    package let version: UInt64
+    package let members: [Identifier: GroupRole]
+    /// The members in the form that a message record wants; made once per version.
+    package let recipientNames: [UInt8]
+
+    package init(id: Identifier, name: String, version: UInt64, members: [Identifier: GroupRole]) {
+        self.id = id
+        self.name = name
+        self.version = version
+        self.members = members
+        recipientNames = RecordArena.recipientNames(members.keys.sorted())
+    }
+}
+
+/// What can be done to a group; who may do it is decided above the store.
+package enum GroupCommand: Sendable {
+    /// Fails with `conflict` if the id is taken.
+    case create(id: Identifier, name: String, members: [Identifier: GroupRole])
+    /// Fails with `notFound` if there is no such group.
+    case load(Identifier)
+    /// Adds a member or changes its role.
+    case setMember(group: Identifier, user: Identifier, role: GroupRole)
+    /// Fails with `notFound` if the user isn't a member.
+    case removeMember(group: Identifier, user: Identifier)
+}

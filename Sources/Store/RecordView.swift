@@ -1,0 +1,164 @@
+package import Base
+
+/// What a record is.
+package enum RecordKind: UInt8, Sendable {
+    /// A message to a user or a group: takes an id, a place in its conversation and a place in each recipient's inbox.
+    case message = 1
+    /// A device has everything up to a place in its user's inbox.
+    case confirm = 2
+    /// A user was last online at a time.
+    case seen = 3
+    /// A user has read a conversation up to a place.
+    case read = 4
+}
+
+/// What became of a record.
+package enum RecordStatus: UInt8, Sendable {
+    case pending = 0
+    case stored = 1
+    /// The sender's `cid` was stored before: the numbers are those of then.
+    case duplicate = 2
+    /// Not stored, by a rule of the store; the numbers mean nothing.
+    case refused = 3
+}
+
+/// One record in an arena. Integers are little-endian; the layout is also the format of a journal row.
+///
+/// | offset | field |
+/// | --- | --- |
+/// | 0 | u32 size, a multiple of 8 |
+/// | 4 | u8 kind · u8 status · u8 command (10, 11) · u8 content (content type << 4, bit 0: LZ4) |
+/// | 8 | u64 id |
+/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to) |
+/// | 24 | u64 time, milliseconds |
+/// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry |
+/// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags · u32 body length |
+/// | 48 | u32 recipient count · u32 length of the recipients' names |
+/// | 56 | sender, destination, cid, recipients' names (u8 length, bytes), padding to 8 |
+/// | … | recipient count × (u64 user number, u64 seq): the placements |
+/// | … | body |
+///
+/// A private message names no recipients: they are the sender and the destination, in that order (once if they are
+/// the same). *Ownership:* valid while its arena lives. *Safety:* built only by the arena's builders or after
+/// ``isWhole(_:)``, so its lengths can be believed.
+package struct RecordView {
+    static let headerBytes = 56
+    private let base: UnsafeMutableRawPointer
+
+    init(base: UnsafeMutableRawPointer) { self.base = base }
+
+    @inline(__always)
+    private func load<Value: BitwiseCopyable>(_ offset: Int, as type: Value.Type) -> Value {
+        base.loadUnaligned(fromByteOffset: offset, as: type)
+    }
+
+    package var size: Int { Int(load(0, as: UInt32.self)) }
+    package var kind: RecordKind? { RecordKind(rawValue: load(4, as: UInt8.self)) }
+    package var status: RecordStatus { RecordStatus(rawValue: load(5, as: UInt8.self)) ?? .refused }
+    /// 10 for a private message, 11 for a group message.
+    package var command: UInt8 { load(6, as: UInt8.self) }
+    /// Content type in bits 4–7, LZ4 in bit 0: the flags of the binary protocol.
+    package var content: UInt8 { load(7, as: UInt8.self) }
+    package var id: UInt64 { load(8, as: UInt64.self) }
+    package var cseq: UInt64 { load(16, as: UInt64.self) }
+    package var time: UInt64 { load(24, as: UInt64.self) }
+    package var senderSeq: UInt64 { load(32, as: UInt64.self) }
+    private var senderBytes: Int { Int(load(40, as: UInt8.self)) }
+    private var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
+    private var cidBytes: Int { Int(load(42, as: UInt8.self)) }
+    private var bodyBytes: Int { Int(load(44, as: UInt32.self)) }
+    package var placementCount: Int { Int(load(48, as: UInt32.self)) }
+    private var namesBytes: Int { Int(load(52, as: UInt32.self)) }
+    private var namesOffset: Int { RecordView.headerBytes + senderBytes + destinationBytes + cidBytes }
+    private var placementsOffset: Int { (namesOffset + namesBytes + 7) & ~7 }
+    private var bodyOffset: Int { placementsOffset + placementCount * 16 }
+
+    private func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: base + offset, count: count)
+    }
+
+    package var unsafeSender: UnsafeRawBufferPointer { slice(RecordView.headerBytes, senderBytes) }
+    package var unsafeDestination: UnsafeRawBufferPointer {
+        slice(RecordView.headerBytes + senderBytes, destinationBytes)
+    }
+    /// The sender's own id, unescaped; empty for none.
+    package var unsafeCid: UnsafeRawBufferPointer {
+        slice(RecordView.headerBytes + senderBytes + destinationBytes, cidBytes)
+    }
+    package var unsafeBody: UnsafeRawBufferPointer { slice(bodyOffset, bodyBytes) }
+
+    package var sender: Identifier { Identifier(trusted: RawSpan(_unsafeBytes: unsafeSender)) }
+    package var destination: Identifier { Identifier(trusted: RawSpan(_unsafeBytes: unsafeDestination)) }
+
+    /// Whether the recipients are named, and not just the sender and the destination.
+    package var namesRecipients: Bool { namesBytes > 0 }
+
+    /// Calls `body` with each recipient in the order of the placements.
+    package func forEachRecipient(_ body: (Int, Identifier) throws -> Void) rethrows {
+        guard namesRecipients else {
+            guard placementCount > 0 else { return }
+            try body(0, sender)
+            if placementCount > 1 { try body(1, destination) }
+            return
+        }
+        var offset = namesOffset
+        for index in 0..<placementCount {
+            let count = Int(load(offset, as: UInt8.self))
+            try body(index, Identifier(trusted: RawSpan(_unsafeBytes: slice(offset + 1, count))))
+            offset += 1 + count
+        }
+    }
+
+    /// The store's own number of a recipient and the place in its inbox.
+    package func placement(_ index: Int) -> (user: UInt64, seq: UInt64) {
+        precondition(index < placementCount)
+        let offset = placementsOffset + index * 16
+        return (load(offset, as: UInt64.self), load(offset + 8, as: UInt64.self))
+    }
+
+    // MARK: Written by the store before it publishes the batch
+
+    package func setStatus(_ status: RecordStatus) { base.storeBytes(of: status.rawValue, toByteOffset: 5, as: UInt8.self) }
+
+    package func setNumbers(id: UInt64, cseq: UInt64, time: UInt64, senderSeq: UInt64) {
+        base.storeBytes(of: id, toByteOffset: 8, as: UInt64.self)
+        base.storeBytes(of: cseq, toByteOffset: 16, as: UInt64.self)
+        base.storeBytes(of: time, toByteOffset: 24, as: UInt64.self)
+        base.storeBytes(of: senderSeq, toByteOffset: 32, as: UInt64.self)
+    }
+
+    package func setPlacement(_ index: Int, user: UInt64, seq: UInt64) {
+        precondition(index < placementCount)
+        let offset = placementsOffset + index * 16
+        base.storeBytes(of: user, toByteOffset: offset, as: UInt64.self)
+        base.storeBytes(of: seq, toByteOffset: offset + 8, as: UInt64.self)
+    }
+
+    // MARK: Checking
+
+    /// Whether `bytes` begin with a record whose every length lies inside of it.
+    static func isWhole(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count >= headerBytes, let start = bytes.baseAddress else { return false }
+        let record = RecordView(base: UnsafeMutableRawPointer(mutating: start))
+        guard record.kind != nil, record.size % 8 == 0, record.size >= headerBytes, record.size <= bytes.count,
+            record.bodyOffset + record.bodyBytes <= record.size
+        else { return false }
+        guard (1...64).contains(record.senderBytes), (1...64).contains(record.destinationBytes),
+            record.cidBytes <= Limits.cidBytesMax
+        else { return false }
+        guard record.namesRecipients else { return record.placementCount <= 2 }
+        return record.namesFillTheirPart
+    }
+
+    private var namesFillTheirPart: Bool {
+        let end = namesOffset + namesBytes
+        var offset = namesOffset
+        for _ in 0..<placementCount {
+            guard offset < end else { return false }
+            let count = Int(load(offset, as: UInt8.self))
+            guard (1...64).contains(count), offset + 1 + count <= end else { return false }
+            offset += 1 + count
+        }
+        return offset == end
+    }
+}
