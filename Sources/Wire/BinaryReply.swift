@@ -1,4 +1,4 @@
-package import Base
+import Base
 
 /// A frame from the server, parsed, as a client needs it; ranges count from the start of its payload.
 package enum BinaryReply: Sendable {
