@@ -15,7 +15,7 @@ package struct HTTPHeaders: Sendable, Equatable {
 
     /// Adds a field behind the others, also if there is one of the name.
     ///
-    /// Errors: `HTTPFieldError` if `name` isn't a token, or if `value` has a control character or white space around it.
+    /// Errors: `HTTPFieldError` if `name` isn't a token, or `value` has a control character or blanks around it.
     package mutating func add(_ name: String, _ value: String) throws(HTTPFieldError) {
         guard !name.isEmpty, name.utf8.allSatisfy(HTTPGrammar.isToken) else { throw .invalidName }
         guard value.utf8.allSatisfy(HTTPGrammar.isFieldText) else { throw .invalidValue }
@@ -91,7 +91,8 @@ enum HTTPGrammar {
     }
 
     static func equalIgnoringCase(_ left: String, _ right: String) -> Bool {
-        left.utf8.count == right.utf8.count && zip(left.utf8, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
+        left.utf8.count == right.utf8.count
+            && zip(left.utf8, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
     }
 
     static func trimmed(_ text: Substring) -> String {

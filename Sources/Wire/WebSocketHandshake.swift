@@ -77,15 +77,16 @@ package enum WebSocketHandshake {
         output.append(utf8: target)
         output.append(" HTTP/1.1\r\nHost: ")
         output.append(utf8: host)
-        output.append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ")
+        output.append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
+        output.append("Sec-WebSocket-Key: ")
         output.append(utf8: key)
         output.append("\r\n")
         output.append(headers)
         output.append("\r\n")
     }
 
-    /// Checks the server's answer to `writeRequest` with `key`; returns its length, behind which frames begin, or nil if
-    /// `bytes`, which begin with it, don't hold it whole.
+    /// Checks the server's answer to `writeRequest` with `key`; returns its length, behind which frames begin, or nil
+    /// if `bytes`, which begin with it, don't hold it whole.
     ///
     /// Errors: `HTTPFailure` with the status the server gave if that isn't 101, or with 502 if the answer is malformed,
     /// larger than a head may be, or doesn't accept the key.
