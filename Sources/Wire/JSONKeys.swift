@@ -13,7 +13,9 @@ struct JSONKey {
 /// A small object compares each new key with all before it. A large one sorts its keys when it closes, so that
 /// no choice of keys costs more than N log N comparisons.
 struct JSONKeys {
+    /// The first `count` are in use; the rest is kept so that noting a key only overwrites one.
     private var open: [JSONKey] = []
+    private(set) var count = 0
     private var decoded: [UInt8] = []
 
     /// Up to this many keys are compared one by one.
@@ -21,14 +23,11 @@ struct JSONKeys {
     /// Memory for more keys than this isn't kept from one text to the next.
     private static let keptMax = 1_024
 
-    var count: Int { open.count }
-
     /// Forgets all keys; keeps the memory of an ordinary text.
     mutating func reset() {
-        if open.capacity > 2 * JSONKeys.keptMax { open = [] }
-        if decoded.capacity > 64 * JSONKeys.keptMax { decoded = [] }
-        open.removeAll(keepingCapacity: true)
-        decoded.removeAll(keepingCapacity: true)
+        count = 0
+        if open.count > JSONKeys.keptMax { open = [] }
+        if !decoded.isEmpty { decoded = [] }
     }
 
     /// The key whose bytes between the quotes lie at `range` of the scanner's text.
@@ -54,29 +53,39 @@ struct JSONKeys {
     /// Adds a key to the object whose keys begin at `base`; throws if a small object has it already.
     @inline(__always)
     mutating func note(_ key: JSONKey, base: Int, in bytes: RawSpan) throws(EnvelopeError) {
-        if open.count &- base <= JSONKeys.comparedMax {
-            for index in base..<open.count where open[index].prefix == key.prefix {
-                if order(open[index], key, in: bytes) == 0 { throw .badRequest("duplicate key") }
+        if count &- base <= JSONKeys.comparedMax {
+            var index = base
+            while index < count {
+                if open[index].prefix == key.prefix, order(open[index], key, in: bytes) == 0 {
+                    throw .badRequest("duplicate key")
+                }
+                index &+= 1
             }
         }
-        open.append(key)
+        if count < open.count {
+            open[count] = key
+        } else {
+            open.append(key)
+        }
+        count &+= 1
     }
 
     /// Ends the object whose keys begin at `base`; throws if a large object has a key twice.
     mutating func close(base: Int, in bytes: RawSpan) throws(EnvelopeError) {
-        if open.count - base > JSONKeys.comparedMax, hasDuplicates(from: base, in: bytes) {
+        if count &- base > JSONKeys.comparedMax, hasDuplicates(from: base, in: bytes) {
             throw .badRequest("duplicate key")
         }
-        open.removeLast(open.count - base)
+        count = base
     }
 
     /// Whether two of the keys from `base` on are equal; sorts them.
     private mutating func hasDuplicates(from base: Int, in bytes: RawSpan) -> Bool {
         let decodedKeys = decoded
+        let end = count
         return bytes.withUnsafeBytes { text in
             decodedKeys.withUnsafeBytes { decodedText in
                 open.withUnsafeMutableBufferPointer { all in
-                    var keys = UnsafeMutableBufferPointer(rebasing: all[base...])
+                    var keys = UnsafeMutableBufferPointer(rebasing: all[base..<end])
                     keys.sort { JSONKeys.order($0, $1, text, decodedText) < 0 }
                     return keys.indices.dropFirst().contains { index in
                         JSONKeys.order(keys[index - 1], keys[index], text, decodedText) == 0

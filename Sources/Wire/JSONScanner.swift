@@ -17,8 +17,12 @@ struct JSONScanner: ~Escapable {
 
     /// The byte at the cursor; 0, which no token begins with, at the end.
     @inline(__always)
-    var current: UInt8 {
-        offset < count ? bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self) : 0
+    var current: UInt8 { byte(at: offset) }
+
+    /// The byte at `position`; 0 from the end on.
+    @inline(__always)
+    func byte(at position: Int) -> UInt8 {
+        position < count ? bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt8.self) : 0
     }
 
     /// Eight bytes from `position` on, little-endian; zeros stand for bytes beyond the end.
@@ -57,11 +61,16 @@ struct JSONScanner: ~Escapable {
     }
 
     /// Moves past one value; `depth` counts the containers around it.
+    @inline(__always)
     mutating func skipValue(depth: Int, keys: inout JSONKeys) throws(EnvelopeError) {
+        guard current == JSONBytes.quote else { return try skipOther(depth: depth, keys: &keys) }
+        offset &+= 1
+        _ = try finishString()
+    }
+
+    /// Moves past a value that isn't a string.
+    private mutating func skipOther(depth: Int, keys: inout JSONKeys) throws(EnvelopeError) {
         switch current {
-        case JSONBytes.quote:
-            offset &+= 1
-            _ = try finishString()
         case JSONBytes.openBrace: try skipObject(depth: depth + 1, keys: &keys)
         case JSONBytes.openBracket: try skipArray(depth: depth + 1, keys: &keys)
         case UInt8(ascii: "t"): try skipLiteral("true")
@@ -74,29 +83,33 @@ struct JSONScanner: ~Escapable {
     /// Moves past the rest of a string whose opening quote was passed; true if it has escapes.
     @inline(__always)
     mutating func finishString() throws(EnvelopeError) -> Bool {
+        // A local, so that the loop keeps it in a register.
+        var position = offset
         var hasEscapes = false
         while true {
-            let stops = JSONBytes.stops(word(at: offset))
+            let stops = JSONBytes.stops(word(at: position))
             if stops == 0 {
-                offset &+= 8
+                position &+= 8
                 continue
             }
-            offset &+= stops.trailingZeroBitCount >> 3
-            switch current {
+            position &+= stops.trailingZeroBitCount >> 3
+            switch byte(at: position) {
             case JSONBytes.quote:
-                offset &+= 1
+                offset = position &+ 1
                 return hasEscapes
             case JSONBytes.backslash:
                 hasEscapes = true
-                offset &+= 1
+                offset = position &+ 1
                 try skipEscape()
+                position = offset
             default:
-                throw .badRequest(offset < count ? "control character in a string" : "unterminated string")
+                throw .badRequest(position < count ? "control character in a string" : "unterminated string")
             }
         }
     }
 
     /// Moves past an escape whose backslash was passed, and past both halves of a surrogate pair.
+    @inline(never)
     private mutating func skipEscape() throws(EnvelopeError) {
         let kind = current
         offset &+= 1

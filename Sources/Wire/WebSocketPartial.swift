@@ -50,7 +50,9 @@ struct WebSocketPartial: ~Copyable {
         while true {
             if frame == nil {
                 let room = messageBytesMax - message.count
-                guard let header = try takeHeader(bytes.bytes, &offset, role: role, room: room) else { return .needMore }
+                guard let header = try takeHeader(bytes.bytes, &offset, role: role, room: room) else {
+                    return .needMore
+                }
                 begin(header)
             }
             guard let frame else { return .needMore }
