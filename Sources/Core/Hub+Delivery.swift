@@ -1,5 +1,5 @@
-package import Base
-package import Store
+internal import Base
+internal import Store
 internal import Wire
 
 extension Hub {

@@ -1,6 +1,6 @@
-package import Base
+internal import Base
 package import Store
-package import Wire
+internal import Wire
 
 extension Hub {
     /// Takes a JSON frame: the payload of a text message, or the body of a binary COMMAND.
@@ -17,8 +17,10 @@ extension Hub {
     }
 
     private func refuseFrame(_ refusal: EnvelopeError, _ bytes: RawSpan, _ session: Session) {
-        let cid = (try? envelope.withCid(in: bytes) { cid throws(EnvelopeError) in Array(cid) }) ?? nil
-        writeError(refusal, cid: (cid ?? []).span.bytes, reference: reference(in: bytes).span.bytes, to: session)
+        let known = (try? envelope.withCid(in: bytes) { cid throws(EnvelopeError) in Array(cid) }) ?? nil
+        let cid = known ?? []
+        let reference = reference(in: bytes)
+        writeError(refusal, cid: cid.span.bytes, reference: reference.span.bytes, to: session)
     }
 
     private func dispatch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {

@@ -1,6 +1,6 @@
 package import Base
 package import Store
-package import Wire
+internal import Wire
 
 extension Hub {
     // MARK: Inbox

@@ -19,7 +19,11 @@ extension Hub {
             message.append(#","cid":"#)
             message.appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
         }
-        appendBody(of: record)
+        if let form = BodyForm(rawValue: record.content) {
+            let body = MessageBody(form, RawSpan(_unsafeBytes: record.unsafeBody))
+            // A body that was admitted decompresses; one that doesn't shows as a message without content.
+            try? body.appendJSONMembers(to: &message, scratch: &inflated)
+        }
         message.append(#","id":"#)
         message.append(decimal: record.id)
         message.append(#","conv":"#)
