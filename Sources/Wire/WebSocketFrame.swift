@@ -2,6 +2,9 @@
 package enum WebSocketMessageKind: UInt8, Sendable {
     case text = 1
     case binary = 2
+
+    /// The opcode of a message's first frame.
+    package var opcode: WebSocketOpcode { self == .text ? .text : .binary }
 }
 
 /// The opcodes of RFC 6455, section 5.2; all others are reserved.
