@@ -123,3 +123,9 @@ extension UTF8Validator {
     static func isValid(_ bytes: [UInt8]) -> Bool { isValid(bytes.span.bytes) }
     mutating func consume(_ bytes: [UInt8]) -> Bool { consume(bytes.span.bytes) }
 }
+
+extension WebSocketHandshake {
+    static func checkResponse(_ bytes: [UInt8], key: String) throws(HTTPFailure) -> Int? {
+        try checkResponse(bytes.span.bytes, key: key)
+    }
+}
