@@ -57,7 +57,8 @@ struct HTTPRequestDecoderTests {
         let head = "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n"
         expect(head + "0\r\n\r\n", [try request(.post, "/x", chunked)])
         expect(
-            head + "3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\n", [try request(.post, "/x", chunked, body: "abc0123456789")])
+            head + "3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\n",
+            [try request(.post, "/x", chunked, body: "abc0123456789")])
         expect(
             head + "1;a=b\r\nx\r\n1 \t;q=\"z\"\r\ny\r\n0;last\r\nTrailer: dropped\r\nOther: too\r\n\r\n",
             [try request(.post, "/x", chunked, body: "xy")])
@@ -113,7 +114,10 @@ struct HTTPRequestDecoderTests {
             #expect(first == .needMore && offset == cut)
             offset = 0
             let second = decoder.next(stream.span.bytes.extracting(droppingFirst: cut), &offset)
-            guard case .request = second else { Issue.record("no request"); continue }
+            guard case .request = second else {
+                Issue.record("no request")
+                continue
+            }
             #expect(offset == head.utf8.count - cut)
         }
     }

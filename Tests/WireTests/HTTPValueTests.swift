@@ -6,11 +6,12 @@ import Wire
 struct HTTPValueTests {
     private func target(_ raw: String) throws -> HTTPTarget { try HTTPTarget(raw, method: .get) }
 
-    @Test(arguments: [
-        ("/", []), ("/a", ["a"]), ("/a/", ["a", ""]), ("//", ["", ""]), ("/a/b/c", ["a", "b", "c"]),
-        ("/a%2Fb/c%20d", ["a/b", "c d"]), ("/a+b", ["a+b"]), ("/%E2%82%AC", ["€"]), ("/..", [".."]), ("/?x", []),
-        ("http://h", []), ("http://h/a", ["a"]), ("HTTPS://h:1/a?b", ["a"]), ("http://h?b", []),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            ("/", []), ("/a", ["a"]), ("/a/", ["a", ""]), ("//", ["", ""]), ("/a/b/c", ["a", "b", "c"]),
+            ("/a%2Fb/c%20d", ["a/b", "c d"]), ("/a+b", ["a+b"]), ("/%E2%82%AC", ["€"]), ("/..", [".."]), ("/?x", []),
+            ("http://h", []), ("http://h/a", ["a"]), ("HTTPS://h:1/a?b", ["a"]), ("http://h?b", []),
+        ] as [(String, [String])])
     func decodesPaths(_ raw: String, _ expected: [String]) throws {
         let target = try target(raw)
         #expect(target.path == expected)

@@ -149,7 +149,9 @@ struct WebSocketDecoderTests {
     }
 
     @Test func validatesText() {
-        let bad: [[UInt8]] = [[0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0xFF]]
+        let bad: [[UInt8]] = [
+            [0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0xFF],
+        ]
         for bytes in bad {
             expect(TestFrame(first: 0x81, payload: bytes).bytes, [.failure(.invalidUTF8)])
             expect(TestFrame(first: 0x82, payload: bytes).bytes, [.message(.binary, bytes)])

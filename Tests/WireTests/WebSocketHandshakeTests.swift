@@ -12,7 +12,9 @@ struct WebSocketHandshakeTests {
         ]
     }
 
-    private func request(_ fields: [String: String], line: String = "GET /ws HTTP/1.1", more: String = "") -> HTTPRequest? {
+    private func request(_ fields: [String: String], line: String = "GET /ws HTTP/1.1", more: String = "")
+        -> HTTPRequest?
+    {
         let lines = fields.map { "\($0): \($1)\r\n" }.joined()
         guard case .request(let request)? = decodeHTTP([Array("\(line)\r\n\(lines)\(more)\r\n".utf8)])?.first else {
             return nil
@@ -42,16 +44,21 @@ struct WebSocketHandshakeTests {
                 + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
     }
 
-    @Test(arguments: [
-        ("Upgrade", nil, 426), ("Upgrade", "h2c", 426), ("Upgrade", "WebSocket", 0), ("Upgrade", "h2c, websocket", 0),
-        ("Upgrade", "websocketx", 426), ("Connection", nil, 400), ("Connection", "keep-alive", 400),
-        ("Connection", "UPGRADE", 0), ("Connection", "xupgrade", 400), ("Sec-WebSocket-Version", nil, 426),
-        ("Sec-WebSocket-Version", "8", 426), ("Sec-WebSocket-Version", "013", 426),
-        ("Sec-WebSocket-Version", "13, 8", 426), ("Sec-WebSocket-Key", nil, 400), ("Sec-WebSocket-Key", "", 400),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=", 400), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ===", 400),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZWE=", 400), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZ===", 400),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZS-ub25jZQ==", 400), ("Sec-WebSocket-Key", "dGhl IHNhbXBsZSBub25jZQ", 400),
-    ] as [(String, String?, UInt16)])
+    @Test(
+        arguments: [
+            ("Upgrade", nil, 426), ("Upgrade", "h2c", 426), ("Upgrade", "WebSocket", 0),
+            ("Upgrade", "h2c, websocket", 0),
+            ("Upgrade", "websocketx", 426), ("Connection", nil, 400), ("Connection", "keep-alive", 400),
+            ("Connection", "UPGRADE", 0), ("Connection", "xupgrade", 400), ("Sec-WebSocket-Version", nil, 426),
+            ("Sec-WebSocket-Version", "8", 426), ("Sec-WebSocket-Version", "013", 426),
+            ("Sec-WebSocket-Version", "13, 8", 426), ("Sec-WebSocket-Key", nil, 400), ("Sec-WebSocket-Key", "", 400),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=", 400),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ===", 400),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZWE=", 400),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZ===", 400),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZS-ub25jZQ==", 400),
+            ("Sec-WebSocket-Key", "dGhl IHNhbXBsZSBub25jZQ", 400),
+        ] as [(String, String?, UInt16)])
     func checksFields(_ name: String, _ value: String?, _ expected: UInt16) throws {
         var changed = fields
         changed[name] = value
@@ -97,10 +104,12 @@ struct WebSocketHandshakeTests {
         #expect(throws: HTTPFailure.self) { try WebSocketHandshake.checkResponse(bytes, key: self.key) }
     }
 
-    @Test(arguments: [
-        ("HTTP/1.1 401 Unauthorized\r\n\r\n", 401), ("HTTP/1.1 101 X\r\n\r\n", 502), ("HTTP/1.0 101 X\r\n\r\n", 502),
-        ("nonsense\r\n\r\n", 502), ("HTTP/1.1 101 X\r\nbad\r\n\r\n", 502),
-    ] as [(String, UInt16)])
+    @Test(
+        arguments: [
+            ("HTTP/1.1 401 Unauthorized\r\n\r\n", 401), ("HTTP/1.1 101 X\r\n\r\n", 502),
+            ("HTTP/1.0 101 X\r\n\r\n", 502),
+            ("nonsense\r\n\r\n", 502), ("HTTP/1.1 101 X\r\nbad\r\n\r\n", 502),
+        ] as [(String, UInt16)])
     func refusesAnswers(_ text: String, _ expected: UInt16) {
         let failure = #expect(throws: HTTPFailure.self) {
             try WebSocketHandshake.checkResponse(Array(text.utf8), key: key)
