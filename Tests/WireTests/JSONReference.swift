@@ -15,8 +15,8 @@ indirect enum JSONValue {
         case 1: .bool(Bool.random(using: &random))
         case 2: .number(["0", "-1", "17", "1.5", "-0.25e-3", "1E+9", "12345678901234567890"].randomElement(using: &random)!)
         case 3: .string(randomText(using: &random))
-        case 4: .array((0..<Int.random(in: 0...4, using: &random)).map { _ in .random(depth: depth - 1, using: &random) })
-        default: .object(randomMembers(Int.random(in: 0...20, using: &random), depth: depth - 1, using: &random))
+        case 4: .array((0..<Int.random(in: 0...3, using: &random)).map { _ in .random(depth: depth - 1, using: &random) })
+        default: .object(randomMembers(Int.random(in: 0...5, using: &random), depth: depth - 1, using: &random))
         }
     }
 
@@ -130,7 +130,7 @@ struct JSONChecker {
         if depth > Limits.jsonDepthMax || !take("{") { throw Refused() }
         space()
         if take("}") { return }
-        var keys: Set<[UInt16]> = []
+        var keys: Set<[UInt8]> = []
         repeat {
             space()
             if !keys.insert(try string()).inserted { throw Refused() }
@@ -158,35 +158,22 @@ struct JSONChecker {
         }
     }
 
-    /// The string in UTF-16, where bytes that aren't UTF-8 count as units of their own.
-    private mutating func string() throws -> [UInt16] {
+    /// The bytes of the string, escapes decoded.
+    private mutating func string() throws -> [UInt8] {
         if !take("\"") { throw Refused() }
-        var units: [UInt16] = []
-        var raw: [UInt8] = []
-        func flushed() -> [UInt16] {
-            let text = String(validating: raw, as: UTF8.self)
-            return text.map { Array($0.utf16) } ?? [0xDC00] + raw.map { UInt16($0) }
-        }
+        var text: [UInt8] = []
         while !take("\"") {
             guard let byte = bytes.popFirst(), byte >= 0x20 else { throw Refused() }
             guard byte == UInt8(ascii: "\\") else {
-                raw.append(byte)
+                text.append(byte)
                 continue
             }
-            units += flushed()
-            raw = []
-            units.append(try escape())
+            var units = [try escape()]
+            if UTF16.isLeadSurrogate(units[0]), take("\\") { units.append(try escape()) }
+            guard let decoded = String(validating: units, as: UTF16.self) else { throw Refused() }
+            text += Array(decoded.utf8)
         }
-        units += flushed()
-        var decoder = UTF16()
-        var iterator = units.filter { _ in true }.makeIterator()
-        while true {
-            switch decoder.decode(&iterator) {
-            case .emptyInput: return units
-            case .error where raw.isEmpty && units.first != 0xDC00: throw Refused()
-            case .error, .scalarValue: continue
-            }
-        }
+        return text
     }
 
     private mutating func escape() throws -> UInt16 {
@@ -196,7 +183,7 @@ struct JSONChecker {
         guard take("u"), bytes.count >= 4 else { throw Refused() }
         let digits = bytes.prefix(4)
         bytes = bytes.dropFirst(4)
-        guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { throw Refused() }
+        guard digits.allSatisfy({ $0 < 0x80 && Character(Unicode.Scalar($0)).isHexDigit }) else { throw Refused() }
         return UInt16(String(decoding: digits, as: UTF8.self), radix: 16)!
     }
 }
