@@ -32,7 +32,8 @@ struct Base64Tests {
     }
 
     @Test(arguments: [
-        "A", "AA", "AAA", "A===", "====", "=", "==", "AA=A", "AA==AA==", "Zg=", "Zg", "Zm8", "Zm9v=", "Zm9v====", "Zh==",
+        "A", "AA", "AAA", "A===", "====", "=", "==", "AA=A", "AA==AA==", "Zg=", "Zg", "Zm8", "Zm9v=", "Zm9v====",
+        "Zh==",
         "Zm9=", "Z g==", "Zg==\n", "\nZg==", "Zm9\u{0}", "Zm9é", "Zm9v!!!!",
     ])
     func standardIsStrict(_ text: String) {

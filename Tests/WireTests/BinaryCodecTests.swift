@@ -63,7 +63,9 @@ struct BinaryCodecTests {
             BinaryCodecTests.deliverFrame == [50, 0, 0, 0, 5, 0x20, 0, 0] + word(1) + word(2) + word(3) + word(4) + [10]
                 + [5] + Array("alice".utf8) + [7] + Array("größe".utf8) + Array("abc".utf8))
         #expect(
-            BinaryCodecTests.sendFrame == [19, 0, 0, 0, 3, 0x11, 0, 0, 0xFE] + Array(repeating: 0xFF, count: 7) + [11, 7]
+            BinaryCodecTests.sendFrame == [19, 0, 0, 0, 3, 0x11, 0, 0, 0xFE] + Array(repeating: 0xFF, count: 7) + [
+                11, 7,
+            ]
                 + Array("größe".utf8) + Array("hi".utf8))
         #expect(
             BinaryCodecTests.hello(after: nil) == [34, 0, 0, 0, 1, 0, 0, 0, 1, 2, 1, 0]
@@ -160,9 +162,12 @@ struct BinaryCodecTests {
 
     /// Whatever is cut off is refused, up to where a body begins; what follows the last field is refused.
     @Test func framesOfAnotherLengthAreRefused() {
-        let requests = [(BinaryCodecTests.hello(), Int.max), (BinaryCodecTests.sendFrame, 17)]
-            + [(BinaryCodecTests.frame(16) { BinaryConfirm(seq: 1).append(to: &$0) }, Int.max),
-                (BinaryCodecTests.frame(20) { BinaryFetch(after: 1, limit: 2).append(to: &$0) }, Int.max)]
+        let requests =
+            [(BinaryCodecTests.hello(), Int.max), (BinaryCodecTests.sendFrame, 17)]
+            + [
+                (BinaryCodecTests.frame(16) { BinaryConfirm(seq: 1).append(to: &$0) }, Int.max),
+                (BinaryCodecTests.frame(20) { BinaryFetch(after: 1, limit: 2).append(to: &$0) }, Int.max),
+            ]
         for (frame, fields) in requests {
             let payload = Array(frame.dropFirst(8))
             for count in 0..<min(fields, payload.count) {
@@ -197,12 +202,14 @@ struct BinaryCodecTests {
     }
 
     /// One byte of a valid frame changed: byte offset in the frame, its new value, the code of the refusal.
-    @Test(arguments: [
-        (8, 2, ErrorCode.unsupported), (8, 0, .unsupported), (9, 3, .unsupported), (11, 1, .badRequest),
-        (20, 0, .badRequest), (21, 0x20, .badRequest), (21, 0xFF, .badRequest), (26, 0, .badRequest),
-        (34, 5, .badRequest), (34, 7, .badRequest), (35, 1, .badRequest), (4, 2, .unsupported), (4, 0, .unsupported),
-        (4, 14, .unsupported), (4, 255, .unsupported),
-    ] as [(Int, UInt8, ErrorCode)])
+    @Test(
+        arguments: [
+            (8, 2, ErrorCode.unsupported), (8, 0, .unsupported), (9, 3, .unsupported), (11, 1, .badRequest),
+            (20, 0, .badRequest), (21, 0x20, .badRequest), (21, 0xFF, .badRequest), (26, 0, .badRequest),
+            (34, 5, .badRequest), (34, 7, .badRequest), (35, 1, .badRequest), (4, 2, .unsupported),
+            (4, 0, .unsupported),
+            (4, 14, .unsupported), (4, 255, .unsupported),
+        ] as [(Int, UInt8, ErrorCode)])
     func wrongHellosAreRefused(_ offset: Int, _ byte: UInt8, _ code: ErrorCode) {
         var frame = BinaryCodecTests.hello()
         frame[offset] = byte
@@ -231,7 +238,9 @@ struct BinaryCodecTests {
     }
 
     /// Byte offset in a SEND, its new value, and the `cid` that the refusal knows.
-    @Test(arguments: [(16, 12), (16, 0), (17, 0), (17, 200), (18, 0x2F), (19, 0xFF), (5, 0x30), (5, 0xF0)] as [(Int, UInt8)])
+    @Test(
+        arguments: [(16, 12), (16, 0), (17, 0), (17, 200), (18, 0x2F), (19, 0xFF), (5, 0x30), (5, 0xF0)]
+            as [(Int, UInt8)])
     func wrongSendsAreRefusedWithTheirCid(_ offset: Int, _ byte: UInt8) {
         var frame = BinaryCodecTests.sendFrame
         frame[offset] = byte

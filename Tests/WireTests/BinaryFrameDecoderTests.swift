@@ -121,9 +121,10 @@ struct BinaryFrameDecoderTests {
         let header = try BinaryHeader(message: frame.span.bytes)
         #expect(header.length == 2 && header.type == 9 && header.flags.isCompressed)
         #expect(header.flags.contentType == .members)
-        let wrong = (0..<frame.count).map { Array(frame.prefix($0)) } + [
-            frame + [0], BinaryFrameDecoderTests.bytes(9, [], reserved: [1, 0]),
-        ]
+        let wrong =
+            (0..<frame.count).map { Array(frame.prefix($0)) } + [
+                frame + [0], BinaryFrameDecoderTests.bytes(9, [], reserved: [1, 0]),
+            ]
         for bytes in wrong {
             #expect(throws: BinaryError.self) { try BinaryHeader(message: bytes.span.bytes) }
         }

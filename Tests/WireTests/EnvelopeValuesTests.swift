@@ -19,8 +19,10 @@ struct EnvelopeValuesTests {
         #expect(try value(in: "{\"x\":{\"cmd\":1},\"cmd\":\(token)}") { envelope, _ in envelope.command } == command)
     }
 
-    @Test(arguments: ["{}", "{\"x\":1}", "{\"cmd\":null}", "{\"cmd\":true}", "{\"cmd\":[]}", "{\"cmd\":{}}",
-        "{\"cmd\":1.0}", "{\"cmd\":1e1}", "{\"x\":{\"cmd\":0}}", "{\"Cmd\":0}"])
+    @Test(arguments: [
+        "{}", "{\"x\":1}", "{\"cmd\":null}", "{\"cmd\":true}", "{\"cmd\":[]}", "{\"cmd\":{}}",
+        "{\"cmd\":1.0}", "{\"cmd\":1e1}", "{\"x\":{\"cmd\":0}}", "{\"Cmd\":0}",
+    ])
     func needsACommand(_ text: String) {
         #expect(refusal(of: text)?.code == .badRequest)
     }
@@ -59,7 +61,9 @@ struct EnvelopeValuesTests {
 
     @Test(arguments: [63, 64, 65]) func identifiersHaveAtMost64Bytes(_ count: Int) throws {
         let escaped = String(repeating: "\\u0061", count: count)
-        for token in ["\"\(String(repeating: "x", count: count))\"", "\"\(escaped)\"", String(repeating: "9", count: count)] {
+        for token in [
+            "\"\(String(repeating: "x", count: count))\"", "\"\(escaped)\"", String(repeating: "9", count: count),
+        ] {
             let id = try? value(in: "{\"cmd\":10,\"dstid\":\(token)}") { envelope, bytes throws(EnvelopeError) in
                 try envelope.identifier(.dstid, in: bytes)
             }
@@ -67,11 +71,12 @@ struct EnvelopeValuesTests {
         }
     }
 
-    @Test(arguments: [
-        ("0", 0), ("7", 7), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil), ("-1", nil),
-        ("-0", nil), ("1.0", nil), ("1e2", nil), (#""1""#, nil), ("true", nil), ("null", nil), ("[1]", nil),
-        ("99999999999999999999999", nil), ("184467440737095516150", nil),
-    ] as [(String, UInt64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("7", 7), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil), ("-1", nil),
+            ("-0", nil), ("1.0", nil), ("1e2", nil), (#""1""#, nil), ("true", nil), ("null", nil), ("[1]", nil),
+            ("99999999999999999999999", nil), ("184467440737095516150", nil),
+        ] as [(String, UInt64?)])
     func readsUnsigned(_ token: String, _ expected: UInt64?) throws {
         let number = try? value(in: "{\"cmd\":\"confirm\",\"seq\":\(token)}") { envelope, bytes throws(EnvelopeError) in
             try envelope.unsigned(.seq, in: bytes)
@@ -79,7 +84,9 @@ struct EnvelopeValuesTests {
         #expect(number == expected)
     }
 
-    @Test(arguments: [("true", true), ("false", false), ("0", nil), (#""true""#, nil), ("null", nil)] as [(String, Bool?)])
+    @Test(
+        arguments: [("true", true), ("false", false), ("0", nil), (#""true""#, nil), ("null", nil)] as [(String, Bool?)]
+    )
     func readsFlags(_ token: String, _ expected: Bool?) {
         let flag = try? value(in: "{\"cmd\":\"typing\",\"group\":\(token)}") { envelope, bytes throws(EnvelopeError) in
             try envelope.bool(.group, in: bytes)
@@ -101,12 +108,17 @@ struct EnvelopeValuesTests {
         }
     }
 
-    @Test(arguments: [
-        (#""x1""#, "x1"), ("17", "17"), ("-17", "-17"), (#""a b:/\n""#, "a b:/\n"), (#""\u0061""#, "a"), (#""""#, nil),
-        ("1.5", nil), ("true", nil), ("null", nil), ("\"" + String(repeating: "y", count: 64) + "\"",
-            String(repeating: "y", count: 64)), ("\"" + String(repeating: "y", count: 65) + "\"", nil),
-        ("\"" + String(repeating: "\\u0079", count: 64) + "\"", String(repeating: "y", count: 64)),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            (#""x1""#, "x1"), ("17", "17"), ("-17", "-17"), (#""a b:/\n""#, "a b:/\n"), (#""\u0061""#, "a"),
+            (#""""#, nil),
+            ("1.5", nil), ("true", nil), ("null", nil),
+            (
+                "\"" + String(repeating: "y", count: 64) + "\"",
+                String(repeating: "y", count: 64)
+            ), ("\"" + String(repeating: "y", count: 65) + "\"", nil),
+            ("\"" + String(repeating: "\\u0079", count: 64) + "\"", String(repeating: "y", count: 64)),
+        ] as [(String, String?)])
     func readsCids(_ token: String, _ expected: String?) {
         let cid = try? value(in: "{\"cmd\":10,\"cid\":\(token)}") { envelope, bytes throws(EnvelopeError) in
             try envelope.withCid(in: bytes) { cid in cid.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
@@ -117,7 +129,8 @@ struct EnvelopeValuesTests {
     @Test(arguments: [
         (#""r""#, true), (#""""#, true), ("5", true), ("-5", true), (#""a\n""#, true), ("1.5", false), ("1e3", false),
         ("true", false), ("null", false), ("[]", false), ("{}", false),
-        ("\"" + String(repeating: "r", count: 64) + "\"", true), ("\"" + String(repeating: "r", count: 65) + "\"", false),
+        ("\"" + String(repeating: "r", count: 64) + "\"", true),
+        ("\"" + String(repeating: "r", count: 65) + "\"", false),
     ])
     func refIsRepeatedAsItIs(_ token: String, _ isAccepted: Bool) throws {
         let text = "{\"cmd\":0,\"ref\":\(token)}"
@@ -140,10 +153,11 @@ struct EnvelopeValuesTests {
         #expect(envelope.ref.map { Array(bytes[$0]) } == (isKnown ? Array("7".utf8) : nil))
     }
 
-    @Test(arguments: [
-        ("[]", []), ("[ ]", []), (#"["a"]"#, ["a"]), (#"[ "a" , 5,"\u0062" ]"#, ["a", "5", "b"]), (#""a""#, nil),
-        (#"["a:b"]"#, nil), ("[[]]", nil), ("[null]", nil), (#"[{"a":1}]"#, nil), ("{}", nil), ("[1.5]", nil),
-    ] as [(String, [String]?)])
+    @Test(
+        arguments: [
+            ("[]", []), ("[ ]", []), (#"["a"]"#, ["a"]), (#"[ "a" , 5,"\u0062" ]"#, ["a", "5", "b"]), (#""a""#, nil),
+            (#"["a:b"]"#, nil), ("[[]]", nil), ("[null]", nil), (#"[{"a":1}]"#, nil), ("{}", nil), ("[1.5]", nil),
+        ] as [(String, [String]?)])
     func iteratesUsers(_ token: String, _ expected: [String]?) {
         let users = try? value(in: "{\"cmd\":\"status\",\"users\":\(token)}") { envelope, bytes throws(EnvelopeError) in
             var users: [String] = []

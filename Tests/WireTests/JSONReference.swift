@@ -13,9 +13,12 @@ indirect enum JSONValue {
         switch Int.random(in: 0..<(depth > 0 ? 6 : 4), using: &random) {
         case 0: .null
         case 1: .bool(Bool.random(using: &random))
-        case 2: .number(["0", "-1", "17", "1.5", "-0.25e-3", "1E+9", "12345678901234567890"].randomElement(using: &random)!)
+        case 2:
+            .number(
+                ["0", "-1", "17", "1.5", "-0.25e-3", "1E+9", "12345678901234567890"].randomElement(using: &random)!)
         case 3: .string(randomText(using: &random))
-        case 4: .array((0..<Int.random(in: 0...3, using: &random)).map { _ in .random(depth: depth - 1, using: &random) })
+        case 4:
+            .array((0..<Int.random(in: 0...3, using: &random)).map { _ in .random(depth: depth - 1, using: &random) })
         default: .object(randomMembers(Int.random(in: 0...5, using: &random), depth: depth - 1, using: &random))
         }
     }
@@ -29,7 +32,9 @@ indirect enum JSONValue {
     }
 
     static func randomText(using random: inout SeededRandom) -> String {
-        let pieces = ["a", "b", "longer text ", "é", "日", "😀", "\"", "\\", "\n", "\u{1}", "/", " ", "e\u{301}", "\u{7F}"]
+        let pieces = [
+            "a", "b", "longer text ", "é", "日", "😀", "\"", "\\", "\n", "\u{1}", "/", " ", "e\u{301}", "\u{7F}",
+        ]
         return (0..<Int.random(in: 0...8, using: &random)).map { _ in pieces.randomElement(using: &random)! }.joined()
     }
 
@@ -177,7 +182,8 @@ struct JSONChecker {
     }
 
     private mutating func escape() throws -> UInt16 {
-        for (name, unit) in zip("\"\\/bfnrt", [0x22, 0x5C, 0x2F, 8, 12, 10, 13, 9] as [UInt16]) where take(String(name)) {
+        for (name, unit) in zip("\"\\/bfnrt", [0x22, 0x5C, 0x2F, 8, 12, 10, 13, 9] as [UInt16]) where take(String(name))
+        {
             return unit
         }
         guard take("u"), bytes.count >= 4 else { throw Refused() }

@@ -41,9 +41,11 @@ struct MessageBodyTests {
 
     @Test(arguments: [
         (ContentType.members, #"{"content":"hi","x":[1]}"#, #","content":"hi","x":[1]"#), (.members, "{}", ""),
-        (.members, " { } ", ""), (.members, "\n{ \"a\" : 1 \t}\r ", #","a" : 1"#), (.members, #"{"a":{}}"#, #","a":{}"#),
+        (.members, " { } ", ""), (.members, "\n{ \"a\" : 1 \t}\r ", #","a" : 1"#),
+        (.members, #"{"a":{}}"#, #","a":{}"#),
         (.text, "hi", #","content":"hi""#), (.text, "", #","content":"""#), (.text, "a\"é\n", #","content":"a\"é\n""#),
-        (.opaque, "foob", #","content":"Zm9vYg==","encoding":"base64""#), (.opaque, "", #","content":"","encoding":"base64""#),
+        (.opaque, "foob", #","content":"Zm9vYg==","encoding":"base64""#),
+        (.opaque, "", #","content":"","encoding":"base64""#),
     ])
     func becomesMembersOfAFrame(_ type: ContentType, _ body: String, _ expected: String) throws {
         #expect(try jsonMembers(BodyForm(type), Array(body.utf8)) == expected)
