@@ -112,6 +112,8 @@ struct WebSocketFrameHeader: Equatable {
     ///
     /// `isContinuing` says whether a fragmented message is in progress, `room` how many bytes a data frame may bring.
     /// Errors: every violation as soon as the byte that shows it is there, so the checks stand in the order of bytes.
+    /// Inlined: the header is then never put together in memory on the way of a whole frame.
+    @inline(__always)
     static func read(
         _ bytes: RawSpan, at offset: Int, role: WebSocketRole, isContinuing: Bool, room: Int
     ) throws(WebSocketFailure) -> WebSocketFrameHeader? {
