@@ -65,11 +65,11 @@ final class BinaryConnection: AcceptingDelegate {
         var offset = 0
         while true {
             switch decoder.next(span, &offset) {
-            case .needsMore: return
+            case .needMore: return
             case .frame(let header, let payload): receive(header, span.extracting(payload))
             case .assembled(let header):
                 decoder.withAssembled { receive(header, $0) }
-                decoder.release()
+                decoder.releaseAssembled()
             case .failure(.tooLarge): return fail(EnvelopeError(.tooLarge, "the frame is longer than max_frame"))
             case .failure(.reserved): return fail(EnvelopeError(.badRequest, "reserved bytes must be 0"))
             }
@@ -167,6 +167,10 @@ extension BinaryConnection: SessionOwner {
         waiting = []
         channel.setReading(true)
         if !unread.isEmpty { unread.withUnsafeBytes { process($0) } }
+    }
+
+    func sessionFailed(_ session: Session) {
+        fail(EnvelopeError(.internal, "the store is unavailable; try again later"))
     }
 
     func channelDrained(_ channel: Channel) {

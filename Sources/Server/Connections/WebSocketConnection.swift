@@ -252,6 +252,10 @@ extension WebSocketConnection: SessionOwner {
         if !unread.isEmpty { process(unread, channel) }
     }
 
+    func sessionFailed(_ session: Session) {
+        close(WebSocketCloseCode.internalError, "the store is unavailable; try again later")
+    }
+
     func channelDrained(_ channel: Channel) {
         if let session { node.hub.drained(session) }
     }
