@@ -34,7 +34,7 @@ let package = Package(
         .target(name: "Base", swiftSettings: settings),
 
         // Bytes to values and back; sans-IO.
-        .target(name: "Wire", dependencies: ["Base", "CLZ4"], swiftSettings: settings),
+        .target(name: "Wire", dependencies: ["Base", "CLZ4", "COpenSSL"], swiftSettings: settings),
 
         // The seam to persistence, and its embedded implementation.
         .target(name: "Store", dependencies: ["Base"], swiftSettings: settings),

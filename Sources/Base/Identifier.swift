@@ -2,6 +2,7 @@
 ///
 /// The bytes lie inside the value (72 bytes), so passing and hashing one allocates nothing and counts no references.
 /// Order is bytewise, as the conversation id of two users needs it.
+@usableFromInline
 package struct Identifier: Hashable, Comparable, Sendable {
     package static let bytesMax = 64
 
@@ -57,6 +58,7 @@ package struct Identifier: Hashable, Comparable, Sendable {
         }
     }
 
+    @usableFromInline
     package static func == (left: Identifier, right: Identifier) -> Bool {
         guard left.length == right.length else { return false }
         var word = 0
@@ -67,6 +69,7 @@ package struct Identifier: Hashable, Comparable, Sendable {
         return true
     }
 
+    @usableFromInline
     package static func < (left: Identifier, right: Identifier) -> Bool {
         for word in 0..<8 where left.words[word] != right.words[word] {
             return left.words[word].byteSwapped < right.words[word].byteSwapped
@@ -74,6 +77,7 @@ package struct Identifier: Hashable, Comparable, Sendable {
         return left.length < right.length
     }
 
+    @usableFromInline
     package func hash(into hasher: inout Hasher) {
         hasher.combine(hash64)
     }
@@ -108,6 +112,7 @@ package struct Identifier: Hashable, Comparable, Sendable {
 }
 
 extension Identifier: CustomStringConvertible {
+    @usableFromInline
     package var description: String {
         withBytes { bytes in bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
     }

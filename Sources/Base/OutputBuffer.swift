@@ -1,6 +1,7 @@
 /// Bytes on their way out: an append-only buffer that encoders write into and a socket drains from the front.
 ///
 /// An empty buffer owns no memory. Not Sendable by intent: it belongs to whoever owns the connection.
+@usableFromInline
 package struct OutputBuffer: ~Copyable {
     @usableFromInline var base: UnsafeMutableRawPointer?
     @usableFromInline var capacity: Int

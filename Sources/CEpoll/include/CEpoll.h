@@ -1,3 +1,54 @@
+// What Swift can't call by itself of Linux's epoll and socket interfaces: macros, unions, variadic and GNU functions.
+// No logic and no state. Every function returns a value ≥ 0, or -errno.
 #ifndef CEPOLL_H
 #define CEPOLL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+// Mirrors struct epoll_event, which is packed on x86-64 and has a union that Swift imports badly.
+struct cep_event {
+    uint32_t events;
+    uint64_t data;
+} __attribute__((packed));
+
+extern const uint32_t CEP_IN, CEP_OUT, CEP_RDHUP, CEP_HUP, CEP_ERR;
+
+int cep_epoll_create(void);
+int cep_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t data);
+int cep_epoll_modify(int epoll, int descriptor, uint32_t events, uint64_t data);
+int cep_epoll_remove(int epoll, int descriptor);
+int cep_epoll_wait(int epoll, struct cep_event *events, int capacity, int timeout_milliseconds);
+
+int cep_eventfd(void);
+int cep_eventfd_signal(int descriptor);
+int cep_eventfd_drain(int descriptor);
+
+// Addresses are numeric: IPv4, or IPv6 in its plain form.
+int cep_listen(const char *address, uint16_t port, int backlog);
+int cep_accept(int listener);
+int cep_connect(const char *address, uint16_t port, const char *source_address);
+int cep_socket_error(int descriptor);
+int cep_local_port(int descriptor);
+int cep_is_loopback(const char *address);
+// Writes the peer's numeric address into text; returns its length.
+int cep_peer_address(int descriptor, char *text, size_t capacity);
+
+int64_t cep_receive(int descriptor, void *buffer, size_t capacity);
+int64_t cep_send(int descriptor, const void *bytes, size_t count);
+int cep_shutdown_write(int descriptor);
+int cep_close(int descriptor);
+
+// Raises the soft limit of open descriptors to the hard one; returns the limit then in force.
+int64_t cep_raise_descriptor_limit(void);
+int cep_pin_thread(int core);
+int cep_name_thread(const char *name);
+// Nanoseconds of the monotonic clock.
+uint64_t cep_monotonic_nanoseconds(void);
+// Milliseconds since the Unix epoch.
+uint64_t cep_realtime_milliseconds(void);
+// Microseconds of CPU of the whole process, user and system, from the kernel's accounting.
+uint64_t cep_process_cpu_microseconds(void);
+
 #endif

@@ -1,0 +1,128 @@
+internal import Base
+internal import Store
+package import Wire
+
+// Section 4 of the contract: requests of clients that speak binary, and frames for them.
+extension Hub {
+    /// Takes a parsed frame of a signed-in client; HELLO and PING are the connection's own business.
+    ///
+    /// - Parameter payload: what follows the header; valid for the call.
+    package func receive(_ request: BinaryRequest, flags: BinaryFlags, payload: RawSpan, from session: Session) {
+        guard session.state != .closed else { return }
+        switch request {
+        case .send(let send, let body):
+            do throws(EnvelopeError) {
+                try receiveSend(send, flags: flags, body: payload.extracting(body), session)
+            } catch {
+                emitError(error, cid: send.cid, to: session)
+            }
+        case .confirm(let confirm): self.confirm(confirm.seq, session, reference: [])
+        case .fetch(let fetch):
+            let limit = Int(min(max(fetch.limit, 1), UInt32(Limits.pageEntriesMax)))
+            self.fetch(after: fetch.after, limit: limit, session, form: .binary, reference: [])
+        case .command:
+            guard UTF8Validator.isValid(payload) else {
+                let refusal = EnvelopeError(.badRequest, "a command must be UTF-8")
+                return writeError(refusal, cid: RawSpan(), reference: RawSpan(), to: session)
+            }
+            receive(json: payload, from: session)
+        case .hello, .ping: break
+        }
+    }
+
+    private func receiveSend(
+        _ send: BinarySend, flags: BinaryFlags, body: RawSpan, _ session: Session
+    ) throws(EnvelopeError) {
+        guard let form = BodyForm(rawValue: flags.rawValue) else {
+            throw EnvelopeError(.badRequest, "unknown flags of a body")
+        }
+        scratch.removeAll()
+        let admission = try MessageBody(form, body).admit(envelope: &envelope, scratch: &inflated, cleaned: &scratch)
+        let isCleaned = admission == .cleaned
+        let head = MessageHead(
+            command: send.kind.rawValue, content: isCleaned ? BodyForm.members.rawValue : form.rawValue,
+            sender: session.user.id, destination: send.destination)
+        let reply = ReplyAddress(mailbox: node, token: session.handle, form: ReplyForm.binary.rawValue)
+        var digits = OutputBuffer()
+        if send.cid != 0 { digits.append(decimal: send.cid) }
+        let cid = RawSpan(_unsafeBytes: digits.unsafeBytes)
+        if isCleaned {
+            self.send(
+                head, cid: cid, body: RawSpan(_unsafeBytes: scratch.unsafeBytes), isAccepted: false, reply: reply)
+        } else {
+            self.send(head, cid: cid, body: body, isAccepted: false, reply: reply)
+        }
+    }
+
+    // MARK: Frames out
+
+    /// Begins a binary frame of a known size in the session's outlet.
+    private func begin(_ byteCount: Int, _ session: Session) {
+        session.outlet.prepareToWrite()
+        guard session.form != .binaryTCP else { return }
+        session.outlet.buffer.appendFrameHeader(.binary, payloadBytes: byteCount)
+    }
+
+    func emitWelcome(to session: Session) {
+        let welcome = BinaryWelcome(
+            seq: session.user.head, confirmed: session.confirmed, time: milliseconds,
+            frameBytesMax: UInt32(Limits.frameBytesMax), heartbeatSeconds: UInt16(Limits.heartbeatSeconds),
+            features: BinaryFeatures.readsLZ4, user: session.user.id, device: session.device)
+        begin(welcome.frameByteCount, session)
+        welcome.append(to: &session.outlet.buffer)
+    }
+
+    func emitAck(_ record: RecordView, to session: Session) {
+        let ack = BinaryAck(
+            cid: decimalValue(of: RawSpan(_unsafeBytes: record.unsafeCid)), id: record.id, cseq: record.cseq,
+            seq: record.senderSeq, time: record.time, isDuplicate: record.status == .duplicate)
+        begin(BinaryAck.frameByteCount, session)
+        ack.append(to: &session.outlet.buffer)
+    }
+
+    func emitDeliver(_ record: RecordView, seq: UInt64, to session: Session) {
+        guard let kind = MessageKind(rawValue: record.command), let form = BodyForm(rawValue: record.content) else {
+            return
+        }
+        let delivery = BinaryDelivery(
+            seq: seq, id: record.id, cseq: record.cseq, time: record.time, kind: kind, sender: record.sender,
+            destination: record.destination)
+        let body = RawSpan(_unsafeBytes: record.unsafeBody)
+        guard form.isCompressed, !session.readsLZ4 else {
+            return emit(delivery, form, body, to: session)
+        }
+        inflated.removeAll()
+        // A body that was admitted decompresses; one that doesn't goes out as nothing rather than not at all.
+        try? LZ4Body.decompress(body, to: &inflated)
+        emit(delivery, BodyForm(form.contentType), RawSpan(_unsafeBytes: inflated.unsafeBytes), to: session)
+    }
+
+    private func emit(_ delivery: BinaryDelivery, _ form: BodyForm, _ body: RawSpan, to session: Session) {
+        begin(delivery.frameByteCount(bodyByteCount: body.byteCount), session)
+        delivery.append(flags: form.flags, bodyByteCount: body.byteCount, to: &session.outlet.buffer)
+        session.outlet.buffer.append(body)
+    }
+
+    func emitFetched(lastSeq: UInt64, more: Bool, to session: Session) {
+        begin(BinaryFetched.frameByteCount, session)
+        BinaryFetched(lastSeq: lastSeq, hasMore: more).append(to: &session.outlet.buffer)
+    }
+
+    /// Writes an ERROR frame to a session that speaks binary, or asked in binary.
+    package func emitError(_ refusal: EnvelopeError, cid: UInt64, to session: Session) {
+        guard session.state != .closed else { return }
+        let error = BinaryErrorReply(cid: cid, code: refusal.code)
+        let text = UnsafeRawBufferPointer(
+            start: refusal.reason.utf8Start, count: refusal.reason.utf8CodeUnitCount)
+        let message = RawSpan(_unsafeBytes: text)
+        begin(error.frameByteCount(message: message), session)
+        error.append(message: message, to: &session.outlet.buffer)
+    }
+
+    /// Writes a JSON frame as the body of an EVENT.
+    func emitEvent(_ json: RawSpan, to session: Session) {
+        begin(BinaryHeader.byteCount + json.byteCount, session)
+        BinaryHeader(.event, length: json.byteCount).append(to: &session.outlet.buffer)
+        session.outlet.buffer.append(json)
+    }
+}

@@ -1,0 +1,141 @@
+internal import Base
+internal import Store
+internal import Wire
+
+extension Hub {
+    /// A batch is on disk: acks to its senders and entries to its recipients' sessions, in the order of the numbers.
+    func deliver(_ notice: CommitNotice) {
+        for item in notice.items {
+            let record = notice.arena.record(at: item.record)
+            let sender = acknowledge(item, of: record, in: notice.arena)
+            guard item.attachment != CommitNotice.Item.noAttachment, let user = users.user(token: item.attachment)
+            else { continue }
+            user.head = max(user.head, item.seq)
+            for session in user.sessions where session !== sender {
+                push(record, at: item.record, in: notice.arena, seq: item.seq, to: session)
+            }
+        }
+    }
+
+    /// Answers the sender, if the answer goes here; returns its session.
+    private func acknowledge(_ item: CommitNotice.Item, of record: RecordView, in arena: RecordArena) -> Session? {
+        guard item.reply != RecordArena.Entry.noReply else { return nil }
+        let reply = arena.replies[Int(item.reply)]
+        if reply.form == ReplyForm.external.rawValue {
+            answerExternally(reply, record)
+            return nil
+        }
+        guard let session = sessions.session(reply.token) else { return nil }
+        if record.kind == .message {
+            acknowledge(record, reply, to: session)
+        } else {
+            session.confirmed = max(session.confirmed, record.cseq)
+            writeOK(reference: reply.reference.span.bytes, to: session)
+        }
+        return session
+    }
+
+    private func answerExternally(_ reply: ReplyAddress, _ record: RecordView) {
+        guard let completion = pending.take(reply.token)?.stored else { return }
+        if record.status == .refused {
+            completion(.failure(EnvelopeError(.internal, "the message was not stored")))
+        } else {
+            completion(.success(record))
+        }
+    }
+
+    private func acknowledge(_ record: RecordView, _ reply: ReplyAddress, to session: Session) {
+        guard record.status != .refused else {
+            let refusal = EnvelopeError(.internal, "the message was not stored")
+            return refuse(reply, refusal, cid: RawSpan(_unsafeBytes: record.unsafeCid))
+        }
+        let seq = record.senderSeq
+        let isOwnEntry = record.status == .stored && seq > 0
+        // Entries before this one are still on their way: the ack takes its entry's place among them.
+        if isOwnEntry, session.state == .catchingUp {
+            session.deferredAcks.append((seq, encodedAck(record, reply, for: session)))
+            return
+        }
+        writeAck(record, reply, to: session)
+        if isOwnEntry, session.state == .live { session.sentThrough = max(session.sentThrough, seq) }
+    }
+
+    private func push(_ record: RecordView, at offset: UInt32, in arena: RecordArena, seq: UInt64, to session: Session) {
+        guard session.state == .live, seq > session.sentThrough else { return }
+        guard session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else {
+            session.state = .behind
+            return writeBehind(to: session)
+        }
+        writeEntry(record, key: (ObjectIdentifier(arena), offset), seq: seq, to: session)
+        session.sentThrough = seq
+    }
+
+    /// Writes an inbox entry in the session's form.
+    func writeEntry(
+        _ record: RecordView, key: (arena: ObjectIdentifier, offset: UInt32)?, seq: UInt64, to session: Session
+    ) {
+        if session.form == .json {
+            encodeMessage(record, key: key)
+            emitMessage(seq: seq, to: session)
+        } else {
+            emitDeliver(record, seq: seq, to: session)
+        }
+    }
+
+    // MARK: Catching up
+
+    /// Reads the next page of what a session missed, unless its socket has enough to do.
+    func catchUp(_ session: Session) {
+        guard session.state == .catchingUp, !session.awaitsPage,
+            session.outlet.pendingBytes <= Limits.sessionOutputBytesMax
+        else { return }
+        session.awaitsPage = true
+        let query = ReadQuery.inbox(
+            user: session.user.id, after: session.sentThrough, limit: Limits.pageEntriesDefault)
+        let ticket = pending.add(.init(page: { [unowned self] in caughtUp(session, $0) }))
+        store.read(query, mailbox: node, ticket: ticket)
+    }
+
+    private func caughtUp(_ session: Session, _ result: Result<Page, StoreError>) {
+        guard session.state == .catchingUp else { return }
+        session.awaitsPage = false
+        guard case .success(let page) = result else {
+            // The client comes back with the same `after`; nothing was skipped.
+            session.outlet.abort()
+            return
+        }
+        for entry in page.arena.entries {
+            let record = page.arena.record(at: entry.offset)
+            let seq = record.senderSeq
+            guard seq > session.sentThrough else { continue }
+            if !writeDeferredAck(for: seq, to: session) { writeEntry(record, key: nil, seq: seq, to: session) }
+            session.sentThrough = seq
+        }
+        session.sentThrough = max(session.sentThrough, page.through)
+        if session.sentThrough >= session.user.head {
+            becomeLive(session)
+        } else {
+            catchUp(session)
+        }
+    }
+
+    private func writeDeferredAck(for seq: UInt64, to session: Session) -> Bool {
+        guard let first = session.deferredAcks.first, first.seq == seq else { return false }
+        session.deferredAcks.removeFirst()
+        session.outlet.prepareToWrite()
+        first.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
+        return true
+    }
+
+    func becomeLive(_ session: Session) {
+        for (_, frame) in session.deferredAcks {
+            session.outlet.prepareToWrite()
+            frame.withUnsafeBytes { session.outlet.buffer.append($0) }
+        }
+        session.deferredAcks = []
+        session.state = .live
+    }
+
+    /// The socket took what was written: reading on makes sense again.
+    package func drained(_ session: Session) { catchUp(session) }
+}

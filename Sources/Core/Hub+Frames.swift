@@ -1,0 +1,172 @@
+internal import Base
+package import Store
+internal import Wire
+
+extension Hub {
+    /// Takes a JSON frame: the payload of a text message, or the body of a binary COMMAND.
+    ///
+    /// Whatever is wrong with it is answered with an error frame; the connection goes on.
+    package func receive(json bytes: RawSpan, from session: Session) {
+        guard session.state != .closed else { return }
+        do throws(EnvelopeError) {
+            try envelope.scan(bytes)
+            try dispatch(bytes, session)
+        } catch {
+            refuseFrame(error, bytes, session)
+        }
+    }
+
+    private func refuseFrame(_ refusal: EnvelopeError, _ bytes: RawSpan, _ session: Session) {
+        let known = (try? envelope.withCid(in: bytes) { cid throws(EnvelopeError) in Array(cid) }) ?? nil
+        let cid = known ?? []
+        let reference = reference(in: bytes)
+        writeError(refusal, cid: cid.span.bytes, reference: reference.span.bytes, to: session)
+    }
+
+    private func dispatch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        switch envelope.command {
+        case .privateMessage: try receiveMessage(bytes, command: 10, session)
+        case .groupMessage: try receiveMessage(bytes, command: 11, session)
+        case .heartbeat: writeHeartbeat(reference: reference(in: bytes).span.bytes, to: session)
+        case .typing: try receiveTyping(bytes, session)
+        case .confirm: try receiveConfirm(bytes, session)
+        case .fetch: try receiveFetch(bytes, session)
+        case .history: try receiveHistory(bytes, session)
+        case .status: try receiveStatus(bytes, session)
+        case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
+        case .read, .watch, .unwatch, .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
+            throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
+        }
+    }
+
+    /// The `ref` of the frame as it was written; empty for none.
+    private func reference(in bytes: RawSpan) -> [UInt8] {
+        guard let range = envelope.ref else { return [] }
+        return Array(bytes.extracting(range))
+    }
+
+    private func receiveMessage(_ bytes: RawSpan, command: UInt8, _ session: Session) throws(EnvelopeError) {
+        guard let destination = try envelope.identifier(.dstid, in: bytes) else {
+            throw EnvelopeError(.badRequest, "dstid is missing")
+        }
+        let isAccepted = try wantsAccepted(bytes)
+        let head = MessageHead(
+            command: command, content: BinaryFlags(.members, isCompressed: false).rawValue, sender: session.user.id,
+            destination: destination)
+        let reply = ReplyAddress(
+            mailbox: node, token: session.handle, form: ReplyForm.json.rawValue, reference: reference(in: bytes))
+        scratch.removeAll()
+        envelope.appendMembers(of: bytes, to: &scratch)
+        guard scratch.count <= Limits.messageBytesMax else {
+            throw EnvelopeError(.tooLarge, "a message may have at most 1 MiB")
+        }
+        let body = RawSpan(_unsafeBytes: scratch.unsafeBytes)
+        let hasCid = try envelope.withCid(in: bytes) { cid throws(EnvelopeError) in
+            send(head, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
+            return true
+        }
+        if hasCid == nil { send(head, cid: RawSpan(), body: body, isAccepted: isAccepted, reply: reply) }
+    }
+
+    private func wantsAccepted(_ bytes: RawSpan) throws(EnvelopeError) -> Bool {
+        try envelope.withText(.level, in: bytes) { level throws(EnvelopeError) in
+            switch level.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }) {
+            case "accepted": return true
+            case "durable": return false
+            default: throw EnvelopeError(.badRequest, "level must be durable or accepted")
+            }
+        } ?? false
+    }
+
+    private func receiveConfirm(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        guard let seq = try envelope.unsigned(.seq, in: bytes) else {
+            throw EnvelopeError(.badRequest, "seq is missing")
+        }
+        confirm(seq, session, reference: reference(in: bytes))
+    }
+
+    /// Notes a confirm; with a reference it is answered once it is durable.
+    func confirm(_ seq: UInt64, _ session: Session, reference: [UInt8]) {
+        let effective = min(seq, session.user.head)
+        for other in session.user.sessions where other.device == session.device {
+            other.confirmed = max(other.confirmed, effective)
+        }
+        guard !reference.isEmpty else { return noteConfirm(session, seq: seq) }
+        let reply = ReplyAddress(
+            mailbox: node, token: session.handle, form: ReplyForm.json.rawValue, reference: reference)
+        currentBatch.appendConfirm(user: session.user.id, device: session.device, seq: seq, reply: reply)
+    }
+
+    private func receiveFetch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        let after = try envelope.unsigned(.after, in: bytes) ?? session.confirmed
+        let limit = try pageLimit(bytes)
+        fetch(after: after, limit: limit, session, form: .json, reference: reference(in: bytes))
+    }
+
+    private func pageLimit(_ bytes: RawSpan) throws(EnvelopeError) -> Int {
+        let limit = try envelope.unsigned(.limit, in: bytes) ?? UInt64(Limits.pageEntriesDefault)
+        guard limit > 0 else { throw EnvelopeError(.badRequest, "limit must be at least 1") }
+        return Int(min(limit, UInt64(Limits.pageEntriesMax)))
+    }
+
+    private func receiveHistory(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        let name = try envelope.withName(.conv, in: bytes) { name throws(EnvelopeError) in Array(name) }
+        guard let name else { throw EnvelopeError(.badRequest, "conv is missing") }
+        guard let conversation = ConversationKey(name: name.span.bytes) else {
+            throw EnvelopeError(.badRequest, "conv is no conversation id")
+        }
+        let before = try envelope.unsigned(.before, in: bytes)
+        let after = try envelope.unsigned(.after, in: bytes)
+        guard before == nil || after == nil else {
+            throw EnvelopeError(.badRequest, "give before or after, not both")
+        }
+        let range: HistoryRange = before.map { .before($0) } ?? after.map { .after($0) } ?? .newest
+        let limit = try pageLimit(bytes)
+        history(conversation, name: name, range, limit: limit, session, reference: reference(in: bytes))
+    }
+
+    private func receiveStatus(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        var asked: [Identifier] = []
+        guard try envelope.forEachUser(in: bytes, { asked.append($0) }) else {
+            throw EnvelopeError(.badRequest, "users is missing")
+        }
+        guard asked.count <= Limits.pageEntriesMax else {
+            throw EnvelopeError(.tooLarge, "at most 1,000 users a status")
+        }
+        status(of: asked, session, reference: reference(in: bytes))
+    }
+
+    private func receiveTyping(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        guard let destination = try envelope.identifier(.dstid, in: bytes) else {
+            throw EnvelopeError(.badRequest, "dstid is missing")
+        }
+        let isGroup = try envelope.bool(.group, in: bytes) ?? false
+        scratch.removeAll()
+        envelope.appendMembers(of: bytes, to: &scratch)
+        message.removeAll()
+        messageRecord = nil
+        message.append(#"{"cmd":"typing","userid":"#)
+        message.appendJSONString(session.user.id)
+        message.append(#","conv":"#)
+        message.appendConversation(command: isGroup ? 11 : 10, sender: session.user.id, destination: destination)
+        message.appendInnerMembers(RawSpan(_unsafeBytes: scratch.unsafeBytes))
+        message.append(UInt8(ascii: "}"))
+        typing(to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
+    }
+}
+
+extension ConversationKey {
+    /// Parses a conversation id as clients write it: `a:b` or a group id.
+    package init?(name: RawSpan) {
+        let colon = name.withUnsafeBytes { $0.firstIndex(of: UInt8(ascii: ":")) }
+        if let colon {
+            guard let first = Identifier(name.extracting(0..<colon)),
+                let second = Identifier(name.extracting(colon + 1..<name.byteCount))
+            else { return nil }
+            self.init(command: 10, sender: first, destination: second)
+        } else {
+            guard let group = Identifier(name) else { return nil }
+            self = .group(group)
+        }
+    }
+}

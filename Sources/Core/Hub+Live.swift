@@ -1,0 +1,94 @@
+internal import Base
+package import Store
+internal import Wire
+
+// What isn't stored: typing, and who is online.
+extension Hub {
+    /// Passes on the typing event that lies in ``message``.
+    func typing(to destination: Identifier, isGroup: Bool, _ session: Session, reference: [UInt8]) {
+        if !isGroup {
+            let home = topology.node(of: destination)
+            if home == node {
+                users.find(destination)?.sessions.forEach { emitEvent(message.unsafeBytes, to: $0) }
+            } else {
+                bus.send(frame(to: .user(destination), from: session), to: home)
+            }
+            return writeOK(reference: reference.span.bytes, to: session)
+        }
+        let frame = frame(to: .user(destination), from: session)
+        withGroup(destination) { [unowned self] result in
+            switch result {
+            case .failure(let refusal):
+                writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
+            case .success(let group) where group.members[session.user.id] == nil:
+                let refusal = EnvelopeError(.notMember, "only members of a group may send to it")
+                writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
+            case .success(let group):
+                bus.broadcast(BusFrame(audience: .members(group), origin: frame.origin, event: frame.event))
+                writeOK(reference: reference.span.bytes, to: session)
+            }
+        }
+    }
+
+    private func frame(to audience: BusFrame.Audience, from session: Session) -> BusFrame {
+        BusFrame(audience: audience, origin: session.user.id, event: Array(message.unsafeBytes))
+    }
+
+    /// Takes a frame that another loop (or this one) put on the bus.
+    package func handle(_ frame: BusFrame) {
+        frame.event.withUnsafeBytes { event in
+            switch frame.audience {
+            case .user(let id): users.find(id)?.sessions.forEach { emitEvent(event, to: $0) }
+            case .members(let group):
+                for member in group.members.keys where member != frame.origin {
+                    users.find(member)?.sessions.forEach { emitEvent(event, to: $0) }
+                }
+            }
+        }
+    }
+
+    /// Writes a live event, unless the session's socket has more than enough to do: it isn't stored, so it is lost.
+    private func emitEvent(_ event: UnsafeRawBufferPointer, to session: Session) {
+        guard session.state == .live, session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else { return }
+        emitJSON(RawSpan(_unsafeBytes: event), to: session)
+    }
+
+    // MARK: Status
+
+    /// Answers who is online; the store is asked only about those whom no loop has seen lately.
+    func status(of asked: [Identifier], _ session: Session, reference: [UInt8]) {
+        let known = asked.map { presence.presence(of: $0) }
+        let unknown = zip(asked, known).filter { $0.1 == nil }.map(\.0)
+        guard !unknown.isEmpty else {
+            return writeStatus(asked, known: known, times: [:], session, reference: reference)
+        }
+        let ticket = pending.add(
+            .init(lastSeen: { [unowned self] times in
+                guard session.state != .closed else { return }
+                writeStatus(asked, known: known, times: times, session, reference: reference)
+            }))
+        store.lastSeen(unknown, mailbox: node, ticket: ticket)
+    }
+
+    private func writeStatus(
+        _ asked: [Identifier], known: [PresenceDirectory.Presence?], times: [Identifier: UInt64], _ session: Session,
+        reference: [UInt8]
+    ) {
+        scratch.removeAll()
+        scratch.append(#"{"cmd":"status","users":{"#)
+        var written: Set<Identifier> = []
+        for (user, presence) in zip(asked, known) where written.insert(user).inserted {
+            if written.count > 1 { scratch.append(UInt8(ascii: ",")) }
+            let isOnline = presence?.isOnline ?? false
+            scratch.appendJSONString(user)
+            scratch.append(isOnline ? #":{"online":true,"last_seen":"# : #":{"online":false,"last_seen":"#)
+            // Someone online is seen now; 0 means never.
+            scratch.append(decimal: isOnline ? milliseconds : presence?.since ?? times[user] ?? 0)
+            scratch.append(UInt8(ascii: "}"))
+        }
+        scratch.append(UInt8(ascii: "}"))
+        scratch.appendReference(reference.span.bytes)
+        scratch.append(UInt8(ascii: "}"))
+        emitJSON(to: session)
+    }
+}

@@ -1,0 +1,145 @@
+package import Base
+package import Store
+internal import Wire
+
+extension Hub {
+    // MARK: Inbox
+
+    /// Reads inbox entries for a client that asks; a session that was behind and has fetched up is live again.
+    func fetch(after: UInt64, limit: Int, _ session: Session, form: ReplyForm, reference: [UInt8]) {
+        let query = ReadQuery.inbox(user: session.user.id, after: after, limit: limit)
+        let ticket = pending.add(
+            .init(page: { [unowned self] result in
+                guard session.state != .closed else { return }
+                switch result {
+                case .failure(let error):
+                    answerFailedRead(error, session, form: form, reference: reference)
+                case .success(let page):
+                    fetched(page, after: after, session, form: form, reference: reference)
+                }
+            }))
+        store.read(query, mailbox: node, ticket: ticket)
+    }
+
+    private func answerFailedRead(_ error: StoreError, _ session: Session, form: ReplyForm, reference: [UInt8]) {
+        let refusal = EnvelopeError(store: error)
+        if form == .binary {
+            emitError(refusal, cid: 0, to: session)
+        } else {
+            writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
+        }
+    }
+
+    private func fetched(_ page: Page, after: UInt64, _ session: Session, form: ReplyForm, reference: [UInt8]) {
+        var more = page.more
+        if session.state == .behind, after <= session.sentThrough {
+            session.sentThrough = max(session.sentThrough, page.through)
+            // Entries may have come in since the page was read: then there is more, and the session stays behind.
+            if session.sentThrough >= session.user.head { becomeLive(session) } else { more = true }
+        }
+        if form == .binary {
+            for entry in page.arena.entries {
+                let record = page.arena.record(at: entry.offset)
+                emitDeliver(record, seq: record.senderSeq, to: session)
+            }
+            return emitFetched(lastSeq: page.through, more: more, to: session)
+        }
+        scratch.removeAll()
+        scratch.append(#"{"cmd":"fetched","entries":["#)
+        appendMessages(of: page, withSeq: true)
+        scratch.append(#"],"more":"#)
+        finishPage(more: more, reference: reference, session)
+    }
+
+    // MARK: History
+
+    func history(
+        _ conversation: ConversationKey, name: [UInt8], _ range: HistoryRange, limit: Int, _ session: Session,
+        reference: [UInt8]
+    ) {
+        let refused: (EnvelopeError) -> Void = { [unowned self] refusal in
+            writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
+        }
+        let read: () -> Void = { [unowned self] in
+            readHistory(conversation, name: name, range, limit: limit, session, reference: reference)
+        }
+        switch conversation {
+        case .privately(let first, let second):
+            guard first == session.user.id || second == session.user.id else {
+                return refused(EnvelopeError(.forbidden, "this conversation is between others"))
+            }
+            read()
+        case .group(let group):
+            let user = session.user.id
+            withGroup(group) { result in
+                switch result {
+                case .failure(let refusal): refused(refusal)
+                case .success(let group) where group.members[user] == nil:
+                    refused(EnvelopeError(.notMember, "only members of a group may read it"))
+                case .success: read()
+                }
+            }
+        }
+    }
+
+    private func readHistory(
+        _ conversation: ConversationKey, name: [UInt8], _ range: HistoryRange, limit: Int, _ session: Session,
+        reference: [UInt8]
+    ) {
+        let ticket = pending.add(
+            .init(page: { [unowned self] result in
+                guard session.state != .closed else { return }
+                switch result {
+                case .failure(let error): answerFailedRead(error, session, form: .json, reference: reference)
+                case .success(let page):
+                    scratch.removeAll()
+                    scratch.append(#"{"cmd":"history","conv":"#)
+                    scratch.appendJSONString(name.span.bytes)
+                    scratch.append(#","messages":["#)
+                    appendMessages(of: page, withSeq: false)
+                    scratch.append(#"],"more":"#)
+                    finishPage(more: page.more, reference: reference, session)
+                }
+            }))
+        store.read(.history(conversation, range, limit: limit), mailbox: node, ticket: ticket)
+    }
+
+    // MARK: Pages as JSON
+
+    private func appendMessages(of page: Page, withSeq: Bool) {
+        for (index, entry) in page.arena.entries.enumerated() {
+            if index > 0 { scratch.append(UInt8(ascii: ",")) }
+            appendMessage(page.arena.record(at: entry.offset), withSeq: withSeq, to: &scratch)
+        }
+    }
+
+    private func finishPage(more: Bool, reference: [UInt8], _ session: Session) {
+        scratch.append(more ? "true" : "false")
+        scratch.appendReference(reference.span.bytes)
+        scratch.append(UInt8(ascii: "}"))
+        emitJSON(to: session)
+    }
+
+    /// Appends a stored message as the JSON object that clients see.
+    package func appendMessage(_ record: RecordView, withSeq: Bool, to output: inout OutputBuffer) {
+        encodeMessage(record, key: nil)
+        output.append(message.unsafeBytes)
+        if withSeq {
+            output.append(#","seq":"#)
+            output.append(decimal: record.senderSeq)
+        }
+        output.append(UInt8(ascii: "}"))
+    }
+
+    // MARK: For HTTP
+
+    /// Reads on behalf of an HTTP request; `completion` runs on this loop.
+    package func read(_ query: ReadQuery, completion: @escaping (Result<Page, StoreError>) -> Void) {
+        store.read(query, mailbox: node, ticket: pending.add(.init(page: completion)))
+    }
+
+    /// Changes a group on behalf of an HTTP request; `completion` runs on this loop.
+    package func perform(_ command: GroupCommand, completion: @escaping (Result<Group, StoreError>) -> Void) {
+        store.perform(command, mailbox: node, ticket: pending.add(.init(group: completion)))
+    }
+}

@@ -1,0 +1,91 @@
+package import Base
+internal import Store
+internal import Wire
+
+extension Hub {
+    /// Signs a connection in. The welcome comes once the store has told the inbox's head; until then the connection
+    /// must keep the client's frames back.
+    ///
+    /// - Parameter after: resume behind this inbox entry; nil for live entries only.
+    /// - Returns: nil if the user's shard is full.
+    package func signIn(
+        _ userID: Identifier, device: Identifier, after: UInt64?, form: Session.Form, readsLZ4: Bool,
+        outlet: Outlet, owner: any SessionOwner
+    ) -> Session? {
+        guard let user = users.findOrAdd(userID) else { return nil }
+        let session = Session(outlet: outlet, owner: owner, user: user, device: device, form: form)
+        session.readsLZ4 = readsLZ4
+        session.resumeAfter = after
+        sessions.add(session)
+        if user.sessions.isEmpty { presence.set(userID, isOnline: true, now: milliseconds) }
+        user.sessions.append(session)
+        let ticket = pending.add(.init(session: session))
+        store.attach(userID, device: device, token: user.token, mailbox: node, ticket: ticket)
+        return session
+    }
+
+    func attached(_ ticket: UInt64, _ reply: AttachReply) {
+        guard let session = pending.take(ticket)?.session, session.state == .attaching else { return }
+        let user = session.user
+        user.head = max(user.head, reply.head)
+        session.confirmed = reply.confirmed
+        writeWelcome(to: session)
+        session.sentThrough = min(session.resumeAfter ?? user.head, user.head)
+        session.state = session.sentThrough < user.head ? .catchingUp : .live
+        session.owner.sessionIsReady(session)
+        if session.state == .catchingUp { catchUp(session) }
+    }
+
+    /// A HELLO on a WebSocket that is signed in already: from now on this session is spoken to in binary.
+    package func switchToBinary(_ session: Session, readsLZ4: Bool) {
+        session.form = .binaryWebSocket
+        session.readsLZ4 = readsLZ4
+        writeWelcome(to: session)
+    }
+
+    /// Ends a session; its connection is gone or going.
+    package func signOut(_ session: Session) {
+        guard session.state != .closed else { return }
+        let user = session.user
+        session.state = .closed
+        session.deferredAcks = []
+        sessions.remove(session)
+        if let index = user.sessions.firstIndex(where: { $0 === session }) { user.sessions.remove(at: index) }
+        if session.pendingConfirm > 0 {
+            currentBatch.appendConfirm(user: user.id, device: session.device, seq: session.pendingConfirm, reply: nil)
+            session.pendingConfirm = 0
+        }
+        guard user.sessions.isEmpty else { return }
+        users.remove(user)
+        store.detach(user.id, mailbox: node)
+        presence.set(user.id, isOnline: false, now: milliseconds)
+        currentBatch.appendSeen(user: user.id, time: milliseconds)
+    }
+
+    private func writeWelcome(to session: Session) {
+        let user = session.user
+        if session.form == .json {
+            scratch.removeAll()
+            scratch.append(#"{"cmd":"welcome","userid":"#)
+            scratch.appendJSONString(user.id)
+            scratch.append(#","device":"#)
+            scratch.appendJSONString(session.device)
+            scratch.append(#","seq":"#)
+            scratch.append(decimal: user.head)
+            scratch.append(#","confirmed":"#)
+            scratch.append(decimal: session.confirmed)
+            scratch.append(#","epoch":""#)
+            scratch.append(utf8: store.epoch)
+            scratch.append(#"","max_frame":"#)
+            scratch.append(decimal: UInt64(Limits.frameBytesMax))
+            scratch.append(#","heartbeat":"#)
+            scratch.append(decimal: Limits.heartbeatSeconds)
+            scratch.append(#","time":"#)
+            scratch.append(decimal: milliseconds)
+            scratch.append(UInt8(ascii: "}"))
+            emitJSON(to: session)
+        } else {
+            emitWelcome(to: session)
+        }
+    }
+}

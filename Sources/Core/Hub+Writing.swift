@@ -1,0 +1,201 @@
+internal import Base
+internal import Store
+internal import Wire
+
+// Frames on their way out: built in ``scratch`` or ``message``, then wrapped in the session's form.
+extension Hub {
+    // MARK: Messages
+
+    /// Encodes a record into ``message`` up to its `seq`: `{"cmd":10,…,"time":1`. The same record isn't encoded twice.
+    func encodeMessage(_ record: RecordView, key: (arena: ObjectIdentifier, offset: UInt32)?) {
+        if let key, let encoded = messageRecord, encoded == key { return }
+        messageRecord = key
+        message.removeAll()
+        message.append(record.command == 11 ? #"{"cmd":11,"userid":"# : #"{"cmd":10,"userid":"#)
+        message.appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
+        message.append(#","dstid":"#)
+        message.appendJSONString(RawSpan(_unsafeBytes: record.unsafeDestination))
+        if !record.unsafeCid.isEmpty {
+            message.append(#","cid":"#)
+            message.appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
+        }
+        if let form = BodyForm(rawValue: record.content) {
+            let body = MessageBody(form, RawSpan(_unsafeBytes: record.unsafeBody))
+            // A body that was admitted decompresses; one that doesn't shows as a message without content.
+            try? body.appendJSONMembers(to: &message, scratch: &inflated)
+        }
+        message.append(#","id":"#)
+        message.append(decimal: record.id)
+        message.append(#","conv":"#)
+        message.appendConversation(command: record.command, sender: record.sender, destination: record.destination)
+        message.append(#","cseq":"#)
+        message.append(decimal: record.cseq)
+        message.append(#","time":"#)
+        message.append(decimal: record.time)
+    }
+
+    /// Writes the frame in ``message`` with a recipient's own `seq`.
+    func emitMessage(seq: UInt64, to session: Session) {
+        let outlet = session.outlet
+        outlet.prepareToWrite()
+        let tail = 8 + decimalDigits(seq)
+        outlet.buffer.appendFrameHeader(.text, payloadBytes: message.count + tail)
+        outlet.buffer.append(message.unsafeBytes)
+        outlet.buffer.append(#","seq":"#)
+        outlet.buffer.append(decimal: seq)
+        outlet.buffer.append(UInt8(ascii: "}"))
+    }
+
+    // MARK: Answers
+
+    func writeAck(_ record: RecordView, _ reply: ReplyAddress, to session: Session) {
+        if reply.form == ReplyForm.binary.rawValue { return emitAck(record, to: session) }
+        encodeAck(record, reply)
+        emitJSON(to: session)
+    }
+
+    /// The ack as the bytes that would be written; for one that has to wait for its turn.
+    func encodedAck(_ record: RecordView, _ reply: ReplyAddress, for session: Session) -> [UInt8] {
+        let start = session.outlet.pendingBytes
+        writeAck(record, reply, to: session)
+        let frame = Array(session.outlet.buffer.unsafeBytes.dropFirst(start))
+        session.outlet.buffer.truncate(to: start)
+        return frame
+    }
+
+    private func encodeAck(_ record: RecordView, _ reply: ReplyAddress) {
+        scratch.removeAll()
+        scratch.append(#"{"cmd":"ack""#)
+        if !record.unsafeCid.isEmpty {
+            scratch.append(#","cid":"#)
+            scratch.appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
+        }
+        scratch.append(#","id":"#)
+        scratch.append(decimal: record.id)
+        scratch.append(#","conv":"#)
+        scratch.appendConversation(command: record.command, sender: record.sender, destination: record.destination)
+        scratch.append(#","cseq":"#)
+        scratch.append(decimal: record.cseq)
+        scratch.append(#","seq":"#)
+        scratch.append(decimal: record.senderSeq)
+        scratch.append(#","time":"#)
+        scratch.append(decimal: record.time)
+        if record.status == .duplicate { scratch.append(#","dup":true"#) }
+        scratch.appendReference(reply.reference.span.bytes)
+        scratch.append(UInt8(ascii: "}"))
+    }
+
+    /// The early ack of a sender that asked for it: admitted, numbers follow with the durable one.
+    func writeAccepted(_ head: MessageHead, cid: RawSpan, reply: ReplyAddress) {
+        guard reply.form == ReplyForm.json.rawValue, let session = sessions.session(reply.token) else { return }
+        // The body that is being sent may lie in `scratch`.
+        message.removeAll()
+        messageRecord = nil
+        message.append(#"{"cmd":"ack","level":"accepted""#)
+        if cid.byteCount > 0 {
+            message.append(#","cid":"#)
+            message.appendJSONString(cid)
+        }
+        message.append(#","conv":"#)
+        message.appendConversation(command: head.command, sender: head.sender, destination: head.destination)
+        message.append(#","time":"#)
+        message.append(decimal: milliseconds)
+        message.appendReference(reply.reference.span.bytes)
+        message.append(UInt8(ascii: "}"))
+        emitJSON(RawSpan(_unsafeBytes: message.unsafeBytes), to: session)
+    }
+
+    func writeOK(reference: RawSpan, to session: Session) {
+        guard reference.byteCount > 0 else { return }
+        scratch.removeAll()
+        scratch.append(#"{"cmd":"ok""#)
+        scratch.appendReference(reference)
+        scratch.append(UInt8(ascii: "}"))
+        emitJSON(to: session)
+    }
+
+    func writeHeartbeat(reference: RawSpan, to session: Session) {
+        scratch.removeAll()
+        scratch.append(#"{"cmd":0"#)
+        scratch.appendReference(reference)
+        scratch.append(UInt8(ascii: "}"))
+        emitJSON(to: session)
+    }
+
+    func writeBehind(to session: Session) {
+        scratch.removeAll()
+        scratch.append(#"{"cmd":"behind","seq":"#)
+        scratch.append(decimal: session.sentThrough)
+        scratch.append(UInt8(ascii: "}"))
+        emitJSON(to: session)
+    }
+
+    func writeError(_ refusal: EnvelopeError, cid: RawSpan, reference: RawSpan, to session: Session) {
+        guard session.state != .closed else { return }
+        scratch.removeAll()
+        scratch.append(#"{"cmd":"error","code":""#)
+        scratch.append(utf8: refusal.code.rawValue)
+        scratch.append(#"","message":""#)
+        scratch.append(refusal.reason)
+        scratch.append(UInt8(ascii: "\""))
+        if cid.byteCount > 0 {
+            scratch.append(#","cid":"#)
+            scratch.appendJSONString(cid)
+        }
+        scratch.appendReference(reference)
+        scratch.append(UInt8(ascii: "}"))
+        emitJSON(to: session)
+    }
+
+    // MARK: Wrapping
+
+    /// Writes the JSON frame that lies in ``scratch``.
+    func emitJSON(to session: Session) { emitJSON(RawSpan(_unsafeBytes: scratch.unsafeBytes), to: session) }
+
+    /// Writes a JSON frame: as text, or as the body of an EVENT to a session that speaks binary.
+    func emitJSON(_ json: RawSpan, to session: Session) {
+        guard session.form == .json else { return emitEvent(json, to: session) }
+        session.outlet.prepareToWrite()
+        session.outlet.buffer.appendFrame(.text, json)
+    }
+}
+
+extension OutputBuffer {
+    /// Appends `,"ref":…` as the client wrote it; nothing if it gave none.
+    mutating func appendReference(_ reference: RawSpan) {
+        guard reference.byteCount > 0 else { return }
+        append(#","ref":"#)
+        append(reference)
+    }
+
+    /// Appends a conversation id as a JSON string.
+    mutating func appendConversation(command: UInt8, sender: Identifier, destination: Identifier) {
+        append(UInt8(ascii: "\""))
+        switch ConversationKey(command: command, sender: sender, destination: destination) {
+        case .group(let group): group.withBytes { appendJSONEscaped($0) }
+        case .privately(let first, let second):
+            first.withBytes { appendJSONEscaped($0) }
+            append(UInt8(ascii: ":"))
+            second.withBytes { appendJSONEscaped($0) }
+        }
+        append(UInt8(ascii: "\""))
+    }
+
+    /// Appends the members of a JSON object to those of another that is being written: `,"a":1`.
+    mutating func appendInnerMembers(_ object: RawSpan) {
+        guard object.byteCount > 2 else { return }
+        append(UInt8(ascii: ","))
+        append(object.extracting(1..<object.byteCount - 1))
+    }
+}
+
+/// How many digits a number has in decimal.
+func decimalDigits(_ value: UInt64) -> Int {
+    var digits = 1
+    var rest = value
+    while rest >= 10 {
+        rest /= 10
+        digits += 1
+    }
+    return digits
+}

@@ -1,0 +1,152 @@
+internal import Base
+package import Store
+internal import Wire
+
+/// The chat rules of one event loop: its users and their sessions, what they say, and what the store answers.
+///
+/// Sans-IO: frames, store events and bus frames come in as calls; what goes out is written into the sessions'
+/// outlets, appended to the tick's batch, or sent over the bus. Time is told. So a simulation runs the same code.
+/// *Thread:* its loop's.
+package final class Hub {
+    package let node: MailboxIndex
+    package let topology: Topology
+    let store: any Store
+    let bus: any Bus
+    let presence: PresenceDirectory
+
+    /// Milliseconds since the Unix epoch; whoever drives the hub sets it before each round of calls.
+    package var milliseconds: UInt64 = 0
+
+    var users: UserTable
+    var sessions = SessionTable()
+    var groups = GroupCache()
+    var pending = PendingAnswers()
+    var envelope = Envelope()
+    /// What this tick's frames add up to; handed over in one piece.
+    private var batch: RecordArena?
+    private var confirming: [Session] = []
+    private var paused: [Session] = []
+    /// A frame in the making.
+    var scratch = OutputBuffer()
+    /// The JSON of the record that was pushed last, up to its `seq`: one encoding serves all recipients.
+    var message = OutputBuffer()
+    var messageRecord: (arena: ObjectIdentifier, offset: UInt32)?
+    /// Decompressed bodies on their way into JSON.
+    var inflated = OutputBuffer()
+
+    package init(
+        node: MailboxIndex, topology: Topology, store: any Store, bus: any Bus, presence: PresenceDirectory
+    ) {
+        self.node = node
+        self.topology = topology
+        self.store = store
+        self.bus = bus
+        self.presence = presence
+        users = UserTable(topology: topology)
+    }
+
+    // MARK: The tick's batch
+
+    /// The arena that messages of this tick are laid into.
+    var currentBatch: RecordArena {
+        if let batch { return batch }
+        let arena = RecordArena()
+        batch = arena
+        return arena
+    }
+
+    /// Ends a tick: gives the store what came together, and holds senders back when its queue is full.
+    package func handOver() {
+        for session in confirming { appendConfirm(session) }
+        confirming.removeAll(keepingCapacity: true)
+        messageRecord = nil
+        guard let batch, !batch.isEmpty else { return }
+        self.batch = nil
+        store.submit(batch)
+        if store.isCongested { pauseSenders(of: batch) }
+    }
+
+    private func pauseSenders(of batch: RecordArena) {
+        for reply in batch.replies where reply.form != ReplyForm.external.rawValue {
+            guard let session = sessions.session(reply.token) else { continue }
+            session.outlet.setReading(false)
+            paused.append(session)
+        }
+    }
+
+    private func resumeSenders() {
+        guard !paused.isEmpty, !store.isCongested else { return }
+        for session in paused where session.state != .closed { session.outlet.setReading(true) }
+        paused.removeAll()
+    }
+
+    func noteConfirm(_ session: Session, seq: UInt64) {
+        if session.pendingConfirm == 0 { confirming.append(session) }
+        session.pendingConfirm = max(session.pendingConfirm, seq)
+    }
+
+    private func appendConfirm(_ session: Session) {
+        guard session.pendingConfirm > 0 else { return }
+        currentBatch.appendConfirm(
+            user: session.user.id, device: session.device, seq: session.pendingConfirm, reply: nil)
+        session.pendingConfirm = 0
+    }
+
+    // MARK: Store events
+
+    /// Takes answers of the store, in their order.
+    package func handle(_ events: [StoreEvent]) {
+        for event in events { handle(event) }
+        resumeSenders()
+    }
+
+    private func handle(_ event: StoreEvent) {
+        switch event {
+        case .committed(let notice): deliver(notice)
+        case .failed(let notice): refuseAll(of: notice)
+        case .attached(let ticket, let reply): attached(ticket, reply)
+        case .page(let ticket, let page): pending.take(ticket)?.page?(page)
+        case .group(let ticket, let result): pending.take(ticket)?.group?(result)
+        case .lastSeen(let ticket, let times): pending.take(ticket)?.lastSeen?(times)
+        }
+    }
+
+    // MARK: What others may ask
+
+    /// Signed-in users in each of this loop's shards.
+    package var usersPerShard: [Int] { users.shardCounts }
+    package var sessionCount: Int { sessions.count }
+
+    /// Calls `body` with every session; for shutting down.
+    package func forEachSession(_ body: (Session) -> Void) { sessions.forEach(body) }
+}
+
+/// The form in which a sender wants its answer; travels with the message through the store.
+enum ReplyForm: UInt8 {
+    case json
+    case binary
+    /// A closure in ``PendingAnswers``: an HTTP request.
+    case external
+}
+
+/// What waits for an answer of the store, by ticket.
+struct PendingAnswers {
+    struct Pending {
+        var session: Session?
+        var page: ((Result<Page, StoreError>) -> Void)?
+        var group: ((Result<Group, StoreError>) -> Void)?
+        var lastSeen: (([Identifier: UInt64]) -> Void)?
+        var stored: ((Result<RecordView, EnvelopeError>) -> Void)?
+    }
+
+    private var waiting: [UInt64: Pending] = [:]
+    private var lastTicket: UInt64 = 0
+
+    mutating func add(_ pending: Pending) -> UInt64 {
+        lastTicket += 1
+        waiting[lastTicket] = pending
+        return lastTicket
+    }
+
+    mutating func take(_ ticket: UInt64) -> Pending? { waiting.removeValue(forKey: ticket) }
+}

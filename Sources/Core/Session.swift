@@ -1,0 +1,104 @@
+package import Base
+
+/// One signed-in connection, as the chat rules see it. *Thread:* the loop of its user.
+package final class Session {
+    /// How frames for this session are wrapped.
+    package enum Form: UInt8, Sendable {
+        /// JSON in WebSocket text frames.
+        case json
+        /// Section 4 of the contract in WebSocket binary frames.
+        case binaryWebSocket
+        /// The same over TCP.
+        case binaryTCP
+    }
+
+    enum State {
+        /// The store hasn't told the inbox's head yet.
+        case attaching
+        /// Entries from before the sign-in are on their way; live ones wait in the store.
+        case catchingUp
+        case live
+        /// The socket takes too little: nothing is pushed until the client has fetched up.
+        case behind
+        case closed
+    }
+
+    package let outlet: Outlet
+    package let device: Identifier
+    package internal(set) var form: Form
+    /// Whether compressed bodies may be delivered as they came.
+    package internal(set) var readsLZ4 = false
+    let user: User
+    unowned let owner: any SessionOwner
+    /// Slot and generation in the hub's session table.
+    var handle: UInt64 = 0
+    var state = State.attaching
+    /// The last inbox entry that this session was given or that it caused.
+    var sentThrough: UInt64 = 0
+    /// What the client asked to resume behind; nil: from now on.
+    var resumeAfter: UInt64?
+    /// Up to where this device has confirmed, as far as this loop knows.
+    var confirmed: UInt64 = 0
+    /// A confirm of this tick that isn't handed over yet; 0 for none.
+    var pendingConfirm: UInt64 = 0
+    /// Whether a page for catching up is being read.
+    var awaitsPage = false
+    /// Acks for entries that lie behind what was sent so far, oldest first: they take their entry's place.
+    var deferredAcks: [(seq: UInt64, frame: [UInt8])] = []
+
+    init(outlet: Outlet, owner: any SessionOwner, user: User, device: Identifier, form: Form) {
+        self.outlet = outlet
+        self.owner = owner
+        self.user = user
+        self.device = device
+        self.form = form
+    }
+
+    package var userID: Identifier { user.id }
+}
+
+/// The connection that a session belongs to. *Thread:* the loop's.
+package protocol SessionOwner: AnyObject {
+    /// The welcome was written: frames of the client may be given to the hub.
+    func sessionIsReady(_ session: Session)
+}
+
+/// Sessions by handle, so that an answer from the store can't reach the next owner of a slot.
+struct SessionTable {
+    private var slots: [Session?] = []
+    private var generations: [UInt32] = []
+    private var free: [UInt32] = []
+    private(set) var count = 0
+
+    func session(_ handle: UInt64) -> Session? {
+        let slot = Int(handle & 0xFFFF_FFFF)
+        guard slot < slots.count, let session = slots[slot], session.handle == handle else { return nil }
+        return session
+    }
+
+    mutating func add(_ session: Session) {
+        let slot: UInt32
+        if let reused = free.popLast() {
+            slot = reused
+            generations[Int(slot)] &+= 1
+            slots[Int(slot)] = session
+        } else {
+            slot = UInt32(slots.count)
+            slots.append(session)
+            generations.append(0)
+        }
+        session.handle = UInt64(generations[Int(slot)]) << 32 | UInt64(slot)
+        count += 1
+    }
+
+    mutating func remove(_ session: Session) {
+        let slot = Int(session.handle & 0xFFFF_FFFF)
+        slots[slot] = nil
+        free.append(UInt32(slot))
+        count -= 1
+    }
+
+    func forEach(_ body: (Session) -> Void) {
+        for case let session? in slots { body(session) }
+    }
+}

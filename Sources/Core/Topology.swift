@@ -1,0 +1,28 @@
+package import Base
+package import Store
+
+/// Which loop and which shard a user lives on. The same for all loops of a process, and fixed while it runs.
+package struct Topology: Sendable {
+    /// Event loops.
+    package let nodes: Int
+    package let shardsPerNode: Int
+    /// Signed-in users a shard takes before it refuses.
+    package let usersPerShardMax: Int
+
+    package init(nodes: Int, shardsPerNode: Int, usersPerShardMax: Int) {
+        precondition(nodes > 0 && shardsPerNode > 0 && usersPerShardMax > 0)
+        self.nodes = nodes
+        self.shardsPerNode = shardsPerNode
+        self.usersPerShardMax = usersPerShardMax
+    }
+
+    /// Shard of a user, counted over all loops.
+    package func shard(of user: Identifier) -> Int {
+        Int(user.hash64 % UInt64(nodes * shardsPerNode))
+    }
+
+    /// The loop that owns a user's shard.
+    package func node(of user: Identifier) -> MailboxIndex {
+        MailboxIndex(shard(of: user) % nodes)
+    }
+}

@@ -1,0 +1,75 @@
+package import Base
+
+/// What happens on a connected socket. *Thread:* the channel's loop.
+package protocol ChannelDelegate: AnyObject {
+    /// Bytes came in. They lie in the loop's shared buffer, may be changed in place, and are gone after the call.
+    func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer)
+    /// The channel's timer came up; returns in how many seconds to look again, nil for never.
+    func channelTimer(_ channel: Channel) -> UInt64?
+    /// All written bytes were taken by the kernel after they had to wait.
+    func channelDrained(_ channel: Channel)
+    /// The connection ended, by either side. The last call.
+    func channelClosed(_ channel: Channel)
+    /// The peer's connection is established; only for channels made by ``EventLoop/connect(to:from:delegate:)``.
+    func channelConnected(_ channel: Channel)
+}
+
+extension ChannelDelegate {
+    package func channelConnected(_ channel: Channel) {}
+    package func channelDrained(_ channel: Channel) {}
+}
+
+/// A connected socket on its loop. Not Sendable: it belongs to its loop's thread.
+package final class Channel: Outlet {
+    enum State { case connecting, open, closing, closed }
+
+    unowned let loop: EventLoop
+    var descriptor: Int32
+    /// Slot and generation: what the kernel gives back with each event, so that a late event of an old connection
+    /// isn't taken for one of the next that has the same descriptor.
+    var token: UInt64 = 0
+    var state: State
+    var waitsForRoom = false
+    var isReading = true
+    package var delegate: any ChannelDelegate
+    /// The loop's second in which something last came in.
+    package internal(set) var lastReceived: UInt32
+    /// The loop's second in which something last went out.
+    package internal(set) var lastSent: UInt32
+
+    init(loop: EventLoop, descriptor: consuming Descriptor, state: State, delegate: any ChannelDelegate) {
+        self.loop = loop
+        self.descriptor = descriptor.release()
+        self.state = state
+        self.delegate = delegate
+        lastReceived = loop.second
+        lastSent = loop.second
+        super.init()
+    }
+
+    override package func becameDirty() { loop.noteDirty(self) }
+
+    override package func closeAfterFlush() {
+        guard state == .open else { return }
+        state = .closing
+        prepareToWrite()
+    }
+
+    override package func abort() { loop.close(self) }
+
+    override package func setReading(_ reading: Bool) {
+        guard reading != isReading else { return }
+        isReading = reading
+        loop.updateInterest(self)
+    }
+
+    /// Whether the peer doesn't take what is written.
+    package var isBlocked: Bool { waitsForRoom }
+}
+
+/// A connection between two loops: the socket without a loop. It closes with this value unless a loop adopts it.
+package struct DetachedChannel: ~Copyable, Sendable {
+    let descriptor: Descriptor
+    /// Bytes that were written and not yet sent.
+    let unsent: [UInt8]
+}

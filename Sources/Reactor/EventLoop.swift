@@ -1,0 +1,382 @@
+internal import Base
+internal import CEpoll
+
+/// One thread's world: an epoll set, listeners, channels, a timer wheel and a mailbox.
+///
+/// A tick has fixed phases: wait → read all → mail → hand over → flush → timers → free. Everything that the phases
+/// before have written to one socket goes out in one call, and what was handed over in one batch.
+/// Not Sendable: all but ``mailbox`` and ``executor`` belongs to the loop's thread.
+package final class EventLoop {
+    package let mailbox: Mailbox
+    package let executor: LoopExecutor
+    /// Called after all input of a tick was handled and before the flush: where batches are handed over.
+    package var beforeFlush: (() -> Void)?
+    /// Whole seconds of the monotonic clock; steps once a second.
+    package private(set) var second: UInt32
+    /// Milliseconds since the Unix epoch, as of this tick's beginning.
+    package private(set) var milliseconds: UInt64
+    /// Open channels.
+    package private(set) var channelCount = 0
+    /// Called when descriptors run out while accepting, at most once a second.
+    package var acceptFailed: ((Errno) -> Void)?
+
+    private let epoll: Descriptor
+    private var events: [cep_event]
+    private let readBuffer: UnsafeMutableRawBufferPointer
+    private var slots: [Slot] = []
+    private var freeSlots: [UInt32] = []
+    private var listeners: [Listener] = []
+    private var dirty: [Channel] = []
+    private var flushing: [Channel] = []
+    private var closed: [UInt32] = []
+    private var wheel: TimerWheel
+    private var due: [UInt64] = []
+    private var mails: [Mailbox.Mail] = []
+    private var isRunning = true
+
+    private struct Slot {
+        var channel: Channel?
+        var generation: UInt32
+    }
+
+    private static let mailboxData = UInt64.max
+    private static let listenerBit = UInt64(1) << 63
+    private static let readBufferBytes = 64 << 10
+    private static let eventsPerWait = 512
+    private static let acceptsPerEvent = 64
+    /// How long a peer may take to end its side after we ended ours.
+    private static let lingerSeconds: UInt64 = 2
+
+    package init(mailboxCapacity: Int = 65_536) throws(Errno) {
+        let epoll = try SystemCall.epollCreate()
+        let mailbox = try Mailbox(capacity: mailboxCapacity)
+        try SystemCall.epollAdd(epoll.rawValue, mailbox.descriptor, CEP_IN, EventLoop.mailboxData)
+        self.epoll = epoll
+        self.mailbox = mailbox
+        executor = LoopExecutor(mailbox: mailbox)
+        events = Array(repeating: cep_event(), count: EventLoop.eventsPerWait)
+        readBuffer = .allocate(byteCount: EventLoop.readBufferBytes, alignment: 64)
+        let now = Clock.monotonicNanoseconds / 1_000_000_000
+        second = UInt32(truncatingIfNeeded: now)
+        wheel = TimerWheel(tick: now)
+        milliseconds = Clock.realtimeMilliseconds
+    }
+
+    deinit { readBuffer.deallocate() }
+
+    /// Runs ticks on the calling thread until ``stop()``.
+    package func run() {
+        while isRunning { runOnce() }
+        for slot in slots { if let channel = slot.channel { close(channel) } }
+        freeClosed()
+    }
+
+    /// Lets ``run()`` return after this tick. *Thread:* the loop's; from elsewhere, post it.
+    package func stop() { isRunning = false }
+
+    private func runOnce() {
+        let count = waitForEvents()
+        milliseconds = Clock.realtimeMilliseconds
+        for index in 0..<count { handle(events[index]) }
+        runMail()
+        beforeFlush?()
+        flushDirty()
+        advanceTimers()
+        freeClosed()
+    }
+
+    // MARK: Waiting
+
+    /// Profilers filter on this name: time in it is idle.
+    @inline(never)
+    private func waitForEvents() -> Int {
+        let nanoseconds = Clock.monotonicNanoseconds
+        let nextSecond = (UInt64(wheel.tick) + 1) * 1_000_000_000
+        var timeout = nextSecond > nanoseconds ? Int32((nextSecond - nanoseconds) / 1_000_000 + 1) : 0
+        if !mailbox.prepareToSleep() { timeout = 0 }
+        let count = events.withUnsafeMutableBufferPointer {
+            cep_epoll_wait(epoll.rawValue, $0.baseAddress, Int32($0.count), timeout)
+        }
+        mailbox.wokeUp()
+        return max(0, Int(count))
+    }
+
+    private func handle(_ event: cep_event) {
+        let data = event.data
+        if data == EventLoop.mailboxData { return mailbox.drainWakeUp() }
+        if data & EventLoop.listenerBit != 0 { return accept(listeners[Int(data & 0xFFFF)]) }
+        guard let channel = channel(of: data) else { return }
+        if channel.state == .connecting { return finishConnecting(channel) }
+        if event.events & CEP_OUT != 0 { channel.prepareToWrite() }
+        if event.events & (CEP_IN | CEP_HUP | CEP_ERR) != 0 { receive(channel) }
+    }
+
+    private func channel(of token: UInt64) -> Channel? {
+        let slot = Int(token & 0xFFFF_FFFF)
+        guard slot < slots.count, slots[slot].generation == UInt32(token >> 32) else { return nil }
+        return slots[slot].channel
+    }
+
+    private func receive(_ channel: Channel) {
+        guard channel.isReading || channel.state == .closing else { return }
+        do {
+            guard let count = try SystemCall.receive(channel.descriptor, readBuffer) else { return }
+            guard count > 0 else { return close(channel) }
+            // What comes in after we said goodbye is only read so that it doesn't reset the goodbye.
+            guard channel.state == .open else { return }
+            channel.lastReceived = second
+            channel.delegate.channel(channel, received: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
+        } catch {
+            close(channel)
+        }
+    }
+
+    // MARK: Mail and timers
+
+    private func runMail() {
+        mailbox.takeAll(into: &mails)
+        for mail in mails {
+            switch mail {
+            case .work(let work): work()
+            case .job(let job): job.runSynchronously(on: executor.asUnownedTaskExecutor())
+            }
+        }
+        mails.removeAll(keepingCapacity: true)
+    }
+
+    private func advanceTimers() {
+        let now = Clock.monotonicNanoseconds / 1_000_000_000
+        while wheel.tick < now {
+            wheel.advance(into: &due)
+            second = UInt32(truncatingIfNeeded: wheel.tick)
+            for token in due {
+                guard let channel = channel(of: token), channel.state != .closed else { continue }
+                // The peer had its time to end its side too.
+                if channel.state == .closing { close(channel); continue }
+                if let seconds = channel.delegate.channelTimer(channel) { wheel.schedule(token, in: seconds) }
+            }
+            for listener in listeners where listener.isPaused { resume(listener) }
+            // What timers wrote goes out together: one tick's pings in one flush.
+            flushDirty()
+        }
+    }
+
+    // MARK: Writing
+
+    func noteDirty(_ channel: Channel) { dirty.append(channel) }
+
+    private func flushDirty() {
+        while !dirty.isEmpty {
+            swap(&dirty, &flushing)
+            for channel in flushing { flush(channel) }
+            flushing.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func flush(_ channel: Channel) {
+        channel.isDirty = false
+        guard channel.state == .open || channel.state == .closing else { return }
+        if !channel.buffer.isEmpty {
+            do {
+                let sent = try SystemCall.send(channel.descriptor, channel.buffer.unsafeBytes)
+                channel.buffer.discardFirst(sent)
+                if sent > 0 { channel.lastSent = second }
+            } catch {
+                return close(channel)
+            }
+        }
+        let mustWait = !channel.buffer.isEmpty
+        if mustWait != channel.waitsForRoom {
+            channel.waitsForRoom = mustWait
+            updateInterest(channel)
+            if !mustWait { channel.delegate.channelDrained(channel) }
+        }
+        guard !mustWait else { return }
+        channel.buffer.release()
+        if channel.state == .closing { finishClosing(channel) }
+    }
+
+    /// Ends our side; the descriptor goes when the peer ends its own, or when the timer gives up on it.
+    private func finishClosing(_ channel: Channel) {
+        _ = cep_shutdown_write(channel.descriptor)
+        wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
+        if !channel.isReading {
+            channel.isReading = true
+            updateInterest(channel)
+        }
+    }
+
+    func updateInterest(_ channel: Channel) {
+        guard channel.state == .open || channel.state == .closing else { return }
+        let events = (channel.isReading ? CEP_IN : 0) | (channel.waitsForRoom ? CEP_OUT : 0)
+        try? SystemCall.epollModify(epoll.rawValue, channel.descriptor, events, channel.token)
+    }
+
+    // MARK: Channels
+
+    /// Makes a socket part of this loop.
+    private func register(_ channel: Channel, events: UInt32) throws(Errno) {
+        let slot: UInt32
+        if let free = freeSlots.popLast() {
+            slot = free
+        } else {
+            slot = UInt32(slots.count)
+            slots.append(Slot(channel: nil, generation: 0))
+        }
+        channel.token = UInt64(slots[Int(slot)].generation) << 32 | UInt64(slot)
+        slots[Int(slot)].channel = channel
+        channelCount += 1
+        do {
+            try SystemCall.epollAdd(epoll.rawValue, channel.descriptor, events, channel.token)
+        } catch {
+            close(channel)
+            throw error
+        }
+    }
+
+    func close(_ channel: Channel) {
+        guard channel.state != .closed else { return }
+        channel.state = .closed
+        _ = cep_close(channel.descriptor)
+        channel.buffer.release()
+        forget(channel)
+        channel.delegate.channelClosed(channel)
+    }
+
+    private func forget(_ channel: Channel) {
+        closed.append(UInt32(channel.token & 0xFFFF_FFFF))
+        channelCount -= 1
+    }
+
+    /// Slots are re-used only after the tick, so that a token never means two channels within one.
+    private func freeClosed() {
+        for slot in closed {
+            slots[Int(slot)].channel = nil
+            slots[Int(slot)].generation = (slots[Int(slot)].generation &+ 1) & 0x7FFF_FFFE
+            freeSlots.append(slot)
+        }
+        closed.removeAll(keepingCapacity: true)
+    }
+
+    /// Looks at `channel` in `seconds`; at most one timer a channel may run.
+    package func startTimer(_ channel: Channel, seconds: UInt64) { wheel.schedule(channel.token, in: seconds) }
+
+    /// Takes a channel off this loop, to be adopted by another. Its delegate hears no more of it.
+    package func detach(_ channel: Channel) -> DetachedChannel {
+        precondition(channel.state == .open)
+        try? SystemCall.epollRemove(epoll.rawValue, channel.descriptor)
+        channel.state = .closed
+        let unsent = Array(channel.buffer.unsafeBytes)
+        channel.buffer.release()
+        forget(channel)
+        return DetachedChannel(descriptor: Descriptor(channel.descriptor), unsent: unsent)
+    }
+
+    /// Makes a detached channel part of this loop.
+    package func adopt(_ detached: consuming DetachedChannel, delegate: any ChannelDelegate) throws(Errno) -> Channel {
+        let unsent = detached.unsent
+        let channel = Channel(loop: self, descriptor: detached.descriptor, state: .open, delegate: delegate)
+        try register(channel, events: CEP_IN)
+        if !unsent.isEmpty {
+            channel.prepareToWrite()
+            unsent.withUnsafeBytes { channel.buffer.append($0) }
+        }
+        return channel
+    }
+
+    // MARK: Listening and connecting
+
+    /// Opens a listener; several loops may listen on one port, the kernel spreads connections over them.
+    ///
+    /// - Parameter accepted: makes the delegate of a new channel, then gets the channel.
+    /// - Returns: the port, which the kernel chose if 0 was asked for.
+    package func listen(
+        on address: SocketAddress, backlog: Int32 = 4096, accepted: @escaping () -> any AcceptingDelegate
+    ) throws(Errno) -> UInt16 {
+        let descriptor = try SystemCall.listen(address, backlog: backlog)
+        let port = try SystemCall.localPort(descriptor.rawValue)
+        let data = EventLoop.listenerBit | UInt64(listeners.count)
+        try SystemCall.epollAdd(epoll.rawValue, descriptor.rawValue, CEP_IN, data)
+        listeners.append(Listener(descriptor: descriptor, data: data, makeDelegate: accepted))
+        return port
+    }
+
+    /// Closes all listeners; connections that wait in their queues are refused by the kernel.
+    package func stopListening() {
+        for listener in listeners { listener.close() }
+    }
+
+    private func accept(_ listener: Listener) {
+        guard let descriptor = listener.descriptor else { return }
+        for _ in 0..<EventLoop.acceptsPerEvent {
+            do {
+                guard let accepted = try SystemCall.accept(descriptor) else { return }
+                let delegate = listener.makeDelegate()
+                let channel = Channel(loop: self, descriptor: Descriptor(accepted), state: .open, delegate: delegate)
+                try register(channel, events: CEP_IN)
+                delegate.channelAccepted(channel)
+            } catch {
+                pause(listener, because: error)
+                return
+            }
+        }
+    }
+
+    /// Out of descriptors or memory: trying again at once would only burn the core.
+    private func pause(_ listener: Listener, because error: Errno) {
+        guard let descriptor = listener.descriptor else { return }
+        try? SystemCall.epollRemove(epoll.rawValue, descriptor)
+        listener.isPaused = true
+        acceptFailed?(error)
+    }
+
+    private func resume(_ listener: Listener) {
+        listener.isPaused = false
+        guard let descriptor = listener.descriptor else { return }
+        try? SystemCall.epollAdd(epoll.rawValue, descriptor, CEP_IN, listener.data)
+    }
+
+    /// Starts to connect; the delegate hears of success or of the end.
+    package func connect(
+        to address: SocketAddress, from source: String? = nil, delegate: any ChannelDelegate
+    ) throws(Errno) -> Channel {
+        let descriptor = try SystemCall.connect(address, from: source)
+        let channel = Channel(loop: self, descriptor: descriptor, state: .connecting, delegate: delegate)
+        try register(channel, events: CEP_OUT)
+        return channel
+    }
+
+    private func finishConnecting(_ channel: Channel) {
+        guard cep_socket_error(channel.descriptor) == 0 else { return close(channel) }
+        channel.state = .open
+        updateInterest(channel)
+        channel.delegate.channelConnected(channel)
+        if !channel.buffer.isEmpty { channel.prepareToWrite() }
+    }
+}
+
+/// A delegate that hears of its channel when a listener made it.
+package protocol AcceptingDelegate: ChannelDelegate {
+    func channelAccepted(_ channel: Channel)
+}
+
+/// A listening socket of one loop.
+final class Listener {
+    private(set) var descriptor: Int32?
+    let data: UInt64
+    let makeDelegate: () -> any AcceptingDelegate
+    var isPaused = false
+
+    init(descriptor: consuming Descriptor, data: UInt64, makeDelegate: @escaping () -> any AcceptingDelegate) {
+        self.descriptor = descriptor.release()
+        self.data = data
+        self.makeDelegate = makeDelegate
+    }
+
+    func close() {
+        if let descriptor { _ = cep_close(descriptor) }
+        descriptor = nil
+    }
+
+    deinit { close() }
+}

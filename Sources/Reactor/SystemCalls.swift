@@ -1,0 +1,104 @@
+internal import CEpoll
+import Glibc
+
+/// An error number of the kernel.
+package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
+    package let rawValue: Int32
+
+    package var description: String { String(cString: strerror(rawValue)) }
+
+    package static let wouldBlock = Errno(rawValue: EAGAIN)
+}
+
+/// One Swift function for each system call of this target: interrupted calls are repeated, a call that would block is
+/// a value, a bad descriptor is our own mistake and traps, everything else is thrown.
+enum SystemCall {
+    @inline(__always)
+    private static func retrying<Count: SignedInteger>(_ call: () -> Count) throws(Errno) -> Count {
+        while true {
+            let result = call()
+            if result >= 0 { return result }
+            let code = Int32(-result)
+            if code == EINTR { continue }
+            precondition(code != EBADF && code != EFAULT, "a stale descriptor or a bad buffer reached the kernel")
+            throw Errno(rawValue: code)
+        }
+    }
+
+    static func epollCreate() throws(Errno) -> Descriptor { Descriptor(try retrying { cep_epoll_create() }) }
+
+    static func eventfd() throws(Errno) -> Descriptor { Descriptor(try retrying { cep_eventfd() }) }
+
+    static func epollAdd(_ epoll: Int32, _ descriptor: Int32, _ events: UInt32, _ data: UInt64) throws(Errno) {
+        _ = try retrying { cep_epoll_add(epoll, descriptor, events, data) }
+    }
+
+    static func epollModify(_ epoll: Int32, _ descriptor: Int32, _ events: UInt32, _ data: UInt64) throws(Errno) {
+        _ = try retrying { cep_epoll_modify(epoll, descriptor, events, data) }
+    }
+
+    static func epollRemove(_ epoll: Int32, _ descriptor: Int32) throws(Errno) {
+        _ = try retrying { cep_epoll_remove(epoll, descriptor) }
+    }
+
+    static func listen(_ address: SocketAddress, backlog: Int32) throws(Errno) -> Descriptor {
+        Descriptor(try retrying { cep_listen(address.host, address.port, backlog) })
+    }
+
+    static func connect(_ address: SocketAddress, from source: String?) throws(Errno) -> Descriptor {
+        Descriptor(try retrying { cep_connect(address.host, address.port, source) })
+    }
+
+    /// nil: nobody is waiting.
+    static func accept(_ listener: Int32) throws(Errno) -> Int32? {
+        do {
+            return try retrying { cep_accept(listener) }
+        } catch {
+            // A peer that gave up while it waited is no error of ours (accept(2)).
+            if error == .wouldBlock || error.rawValue == ECONNABORTED { return nil }
+            throw error
+        }
+    }
+
+    /// nil: nothing there now; 0: the peer has ended its side.
+    static func receive(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int? {
+        do {
+            return Int(try retrying { cep_receive(descriptor, buffer.baseAddress, buffer.count) })
+        } catch {
+            if error == .wouldBlock { return nil }
+            throw error
+        }
+    }
+
+    /// The number of bytes that the kernel took; 0 if it is full.
+    static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(Errno) -> Int {
+        do {
+            return Int(try retrying { cep_send(descriptor, bytes.baseAddress, bytes.count) })
+        } catch {
+            if error == .wouldBlock { return 0 }
+            throw error
+        }
+    }
+
+    static func localPort(_ descriptor: Int32) throws(Errno) -> UInt16 {
+        UInt16(try retrying { cep_local_port(descriptor) })
+    }
+}
+
+/// Clocks, as the kernel gives them.
+package enum Clock {
+    /// Nanoseconds that only grow.
+    package static var monotonicNanoseconds: UInt64 { cep_monotonic_nanoseconds() }
+    /// Milliseconds since the Unix epoch, UTC.
+    package static var realtimeMilliseconds: UInt64 { cep_realtime_milliseconds() }
+}
+
+/// What concerns the whole process.
+package enum ProcessResources {
+    /// Raises the soft limit of open descriptors to the hard one; returns what is then in force.
+    package static func raiseDescriptorLimit() -> Int { Int(cep_raise_descriptor_limit()) }
+    /// User and system time of all threads, in microseconds.
+    package static var cpuMicroseconds: UInt64 { cep_process_cpu_microseconds() }
+    /// Binds the calling thread to one core.
+    package static func pinThread(core: Int) { _ = cep_pin_thread(Int32(core)) }
+}
