@@ -17,6 +17,11 @@ def pytest_report_header():
         return str(missing)
 
 
+def pytest_collection_modifyitems(items):
+    """The quick tests first, so that a run that fails does so early; the crash test last."""
+    items.sort(key=lambda item: ("test_crash" in item.path.name, "slow" in item.keywords))
+
+
 @pytest.fixture(scope="session")
 def router(tmp_path_factory):
     """The shared router, in development mode. Tests keep apart by user ids of their own (`people`)."""

@@ -217,7 +217,7 @@ def collect_inbox(receiver, last):
             while page["entries"]:
                 seqs += [entry["seq"] for entry in page["entries"]]
                 page = receiver.request(cmd="fetch", after=seqs[-1], limit=1_000)
-        elif "seq" in frame:
+        elif "seq" in frame and frame["seq"] > (seqs[-1] if seqs else 0):
             seqs.append(frame["seq"])
     assert seqs == list(range(1, last + 1))
 
