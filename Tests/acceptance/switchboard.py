@@ -105,6 +105,7 @@ class Router:
             except OSError:
                 pass
             time.sleep(0.02)
+        self.kill()
         raise AssertionError(f"the router isn't ready after {PATIENCE} s:\n{self.output()}")
 
     def output(self):
@@ -167,7 +168,8 @@ class Router:
         options = dict(
             open_timeout=PATIENCE, close_timeout=2, ping_interval=None, compression=None, max_size=None,
             proxy=None) | options
-        return connect(f"ws://127.0.0.1:{self.port}{path}", **options)
+        # Entered here and closed by whoever asked for it: tests hold several connections at once.
+        return connect(f"ws://127.0.0.1:{self.port}{path}", **options).__enter__()
 
     def raw(self):
         """A plain TCP connection to the HTTP listener."""
