@@ -1,6 +1,7 @@
 """The binary protocol (section 4 of the contract), written from the page: frames, and a client over TCP or WebSocket."""
 
 import json
+import secrets
 import struct
 import time
 from types import SimpleNamespace
@@ -142,7 +143,7 @@ class BinaryClient:
 
     def __init__(self, router, user=None, websocket=False, path="/ws", welcome=True, **greeting):
         self.transport = WebSocketTransport(router, path) if websocket else TCPTransport(router)
-        self.backlog, self.cid = [], 0
+        self.backlog, self.cid = [], secrets.randbits(48)  # two clients of one user must not use the same cid
         if user is not None:
             self.raw(hello(user, **greeting))
             self.welcome = self.expect(WELCOME) if welcome else None

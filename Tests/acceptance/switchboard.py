@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -260,6 +261,7 @@ class Chat:
             query["id"] = user
         target = path + ("?" + urllib.parse.urlencode(query) if query else "")
         self.user, self.backlog, self.count = user, [], 0
+        self.name = secrets.token_hex(4)  # two clients of one user must not use the same cid
         self.socket = router.websocket(target, additional_headers=headers)
         self.welcome = self.expect("welcome") if welcome else None
 
@@ -325,7 +327,7 @@ class Chat:
     def post(self, dstid, content=None, cmd=10, **fields):
         """Sends a message with a `cid` and waits for its durable ack; an error raises `Refused`."""
         self.count += 1
-        cid = fields.setdefault("cid", f"c{self.count}")
+        cid = fields.setdefault("cid", f"{self.name}.{self.count}")
         if content is not None:
             fields["content"] = content
         self.send(cmd=cmd, dstid=dstid, **fields)
