@@ -1,4 +1,4 @@
-"""The binary protocol (section 4 of the contract), written from the page: frames, and a client over TCP or WebSocket."""
+"""The binary protocol, written from section 4 of the contract: frames, and a client over TCP or WebSocket."""
 
 import json
 import secrets

@@ -168,7 +168,7 @@ class Router:
         """A plain WebSocket connection (Python `websockets`)."""
         options = dict(
             open_timeout=PATIENCE, close_timeout=2, ping_interval=None, compression=None, max_size=None,
-            proxy=None) | options
+            max_queue=None, proxy=None) | options
         # Entered here and closed by whoever asked for it: tests hold several connections at once.
         return connect(f"ws://127.0.0.1:{self.port}{path}", **options).__enter__()
 

@@ -46,7 +46,8 @@ def test_unknown_fields_reach_the_recipient_untouched(people, chat):
     """Fields the server doesn't know are part of the message, live and in the inbox."""
     a, b = people(2)
     sender, receiver = chat(a), chat(b)
-    extra = {"x-app": {"nested": [1, {"deep": None}], "empty": {}}, "flag": False, "ключ": "значение", "n": 1e-7}
+    extra = {
+        "x-app": {"nested": [1, {"deep": None}], "empty": {}}, "flag": False, "ключ": "значение", "n": 1e-7}
     sender.post(b, "with more", **extra)
     frame = receiver.expect(10)
     assert {k: frame[k] for k in extra} == extra
