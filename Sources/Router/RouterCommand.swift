@@ -24,6 +24,7 @@ struct RouterCommand: AsyncParsableCommand {
 
     /// Puts what the file and the environment say in front of what the command line says: the last one wins.
     static func main() async {
+        TerminationSignals.hold()
         do {
             let arguments = try LayeredArguments.assemble(Array(CommandLine.arguments.dropFirst()))
             var command = try RouterCommand.parseAsRoot(arguments)

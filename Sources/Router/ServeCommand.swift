@@ -33,8 +33,6 @@ struct ServeCommand: AsyncParsableCommand {
     var dev = false
 
     func run() async throws {
-        // Before any thread starts, so that all of them leave these signals to the one that waits for them.
-        let signals = TerminationSignals()
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var log = Logger(label: "router")
         log.logLevel = logLevel.level
@@ -48,7 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw ExitCode.failure
         }
         announce(server, descriptors: descriptors)
-        let name = await signals.wait()
+        let name = await TerminationSignals.wait()
         print("router: \(name): going down; everything acknowledged is on disk", to: &standardError)
         await server.stop()
     }

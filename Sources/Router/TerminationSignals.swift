@@ -1,10 +1,11 @@
 import Glibc
 import Reactor
 
-/// SIGTERM and SIGINT, taken as a value to wait for.
-struct TerminationSignals {
-    /// Blocks the signals for this thread and all that it starts. To be made before any other thread.
-    init() {
+/// SIGTERM and SIGINT, as something to wait for.
+enum TerminationSignals {
+    /// Leaves the signals to ``wait()``: blocks them for this thread and all that it starts. To be called before any
+    /// other thread exists.
+    static func hold() {
         var set = TerminationSignals.set
         pthread_sigmask(SIG_BLOCK, &set, nil)
         // A reader of our output that went away is no reason to die.
@@ -20,7 +21,7 @@ struct TerminationSignals {
     }
 
     /// Waits for one of them; returns its name.
-    func wait() async -> String {
+    static func wait() async -> String {
         await withCheckedContinuation { continuation in
             _ = LoopThread(name: "signals") {
                 var set = TerminationSignals.set
