@@ -36,8 +36,10 @@ def test_metrics(router):
 
 
 def test_help():
-    """--help names the options."""
-    run = subprocess.run([router_binary(), "--help"], capture_output=True, text=True, timeout=PATIENCE)
+    """`router help serve` names the options, and `router --help` says where to begin."""
+    begin = subprocess.run([router_binary(), "--help"], capture_output=True, text=True, timeout=PATIENCE)
+    assert begin.returncode == 0 and "--dev" in begin.stdout and "serve" in begin.stdout
+    run = subprocess.run([router_binary(), "help", "serve"], capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 0
     for option in ("--listen", "--tcp-listen", "--data", "--jwt-secret", "--api-key", "--session-secret", "--config"):
         assert option in run.stdout, option
@@ -160,8 +162,8 @@ def test_a_port_that_is_taken(router, tmp_path):
     "options, named",
     [
         (["--no-such-option"], "no-such-option"),
-        (["--listen", "nonsense"], "nonsense"),
-        (["--listen", "127.0.0.1:99999"], "99999"),
+        (["--listen", "nonsense"], "--listen"),
+        (["--listen", "127.0.0.1:99999"], "--listen"),
         (["--strangers", "sometimes"], "sometimes"),
         (["stray"], "stray"),
         (["--config", "no-such-file.yaml"], "no-such-file.yaml"),
