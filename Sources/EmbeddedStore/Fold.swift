@@ -127,18 +127,18 @@ package struct Fold: ~Copyable {
     private func writeInboxes() throws(SQLiteError) {
         var index = 0
         while index < gathered.entries.count {
-            let user = gathered.entries[index].first
+            let user = gathered.entries[index].user
             let floor = gathered.floors[user] ?? 0
             var head: UInt64 = 0
-            while index < gathered.entries.count, gathered.entries[index].first == user {
+            while index < gathered.entries.count, gathered.entries[index].user == user {
                 let entry = gathered.entries[index]
-                head = entry.second
+                head = entry.seq
                 index += 1
                 guard head > floor else { continue }
                 statements.entry.bind(1, user)
                 statements.entry.bind(2, head)
-                statements.entry.bind(3, entry.record.conversationNumber)
-                statements.entry.bind(4, entry.record.cseq)
+                statements.entry.bind(3, entry.conversation)
+                statements.entry.bind(4, entry.cseq)
                 try statements.entry.run()
             }
             statements.head.bind(1, user)
