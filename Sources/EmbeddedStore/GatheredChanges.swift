@@ -15,6 +15,13 @@ struct EntryKey {
     var cseq: UInt64
 }
 
+/// A row of what a sender sent.
+struct SentRow {
+    var user: UInt64
+    var hash: UInt64
+    var entry: SentEntry
+}
+
 /// What some batches change, by table.
 ///
 /// *Ownership:* the records point into the batches' arenas, which whoever folds keeps alive.
@@ -24,7 +31,7 @@ struct GatheredChanges {
     /// By user and `seq`.
     private(set) var entries: [EntryKey] = []
     /// By sender and id, for messages with a `cid`.
-    private(set) var sent: [RecordKey] = []
+    private(set) var sent: [SentRow] = []
     private(set) var introductions: [RecordView] = []
     private(set) var confirms: [RecordView] = []
     private(set) var reads: [RecordView] = []
@@ -32,6 +39,10 @@ struct GatheredChanges {
     private(set) var floors: [UInt64: UInt64] = [:]
     private(set) var seen: [UInt64: UInt64] = [:]
     private(set) var lastID: UInt64 = 0
+
+    /// The sum of what was read ahead; it only keeps the compiler from leaving the loads out.
+    private var warmth: UInt64 = 0
+    static let warmMessages = 64
 
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
@@ -73,14 +84,24 @@ struct GatheredChanges {
             entries.append(EntryKey(user: user, seq: seq, conversation: conversation, cseq: cseq))
         }
         if !record.unsafeCid.isEmpty {
-            sent.append(RecordKey(first: record.senderNumber, second: id, record: record))
+            let entry = SentEntry(id: id, cseq: cseq, seq: record.senderSeq)
+            sent.append(SentRow(user: record.senderNumber, hash: StableHash.cid(record.unsafeCid), entry: entry))
+        }
+    }
+
+    /// Reads the next messages' memory ahead: their order is not that of the memory, and a row that waits for it
+    /// holds up the next.
+    mutating func warmMessages(from start: Int) {
+        for index in start..<min(start + GatheredChanges.warmMessages, messages.count) {
+            let record = messages[index].record
+            warmth &+= record.id &+ UInt64(record.unsafeBody.last ?? 0)
         }
     }
 
     mutating func sort() {
         RadixSort.sort(&messages) { $0.first }
         RadixSort.sort(&entries) { $0.user }
-        RadixSort.sort(&sent) { $0.first }
+        RadixSort.sort(&sent) { $0.user }
     }
 }
 
