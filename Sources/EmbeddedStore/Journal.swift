@@ -177,7 +177,7 @@ package struct Journal: ~Copyable {
             for (index, slot) in numbering.recipients.enumerated() {
                 guard !numbering.users[slot].attachments.isEmpty else { continue }
                 let seq = record.placement(index).seq
-                numbering.users[slot].attachments.forEach { attachment in
+                numbering.users[slot].attachments.visit { attachment in
                     let lane = Int(attachment.mailbox)
                     let isAnswer = slot == sender && lane == replyLane
                     lanes[lane].items.append(

@@ -47,7 +47,7 @@ struct Attachments {
     }
 
     @inline(__always)
-    func forEach(_ body: (Attachment) -> Void) {
+    func visit(_ body: (Attachment) -> Void) {
         guard let first else { return }
         body(first)
         for other in others { body(other) }

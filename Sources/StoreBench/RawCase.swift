@@ -38,7 +38,7 @@ struct RawCase {
         let append = prepare(handle, "INSERT INTO log(conversation, cseq, body, first, second) VALUES(?,?,?,?,?)")
         let history = prepare(handle, "INSERT INTO history VALUES(?,?,?)")
         let inbox = prepare(handle, "INSERT INTO inbox VALUES(?,?,?,?)")
-        defer { [append, history, inbox].forEach { sqlite3_finalize($0) } }
+        defer { for statement in [append, history, inbox] { sqlite3_finalize(statement) } }
         var heads = [Int64](repeating: 0, count: load.users)
         var inboxes = [Int64](repeating: 0, count: load.users)
         var random = SeededRandom(seed: 1)

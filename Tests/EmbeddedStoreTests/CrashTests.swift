@@ -21,7 +21,9 @@ struct CrashTests {
                 DispatchQueue.concurrentPerform(iterations: 3) { caller in
                     for index in 0..<1_000_000 {
                         let body = "\(round)-\(caller)-\(index)"
-                        guard (try? store.send("s\(caller)", "b", body, cid: body, mailbox: caller)) != nil else { return }
+                        guard (try? store.send("s\(caller)", "b", body, cid: body, mailbox: caller)) != nil else {
+                            return
+                        }
                         write(acks, body + "\n", body.utf8.count + 1)
                         if index == 40 + 20 * round, caller == 0 { kill(getpid(), SIGKILL) }
                     }
@@ -45,8 +47,11 @@ struct CrashTests {
         #expect(seqs == Array(1...UInt64(seqs.count)))
         #expect(Set(stored).count == stored.count, "nothing is stored twice")
         #expect(Set(acks).subtracting(stored).isEmpty)
-        for body in acks.prefix(5) { #expect(try store.send("s" + body.split(separator: "-")[1], "b", body, cid: body)
-            .status == .duplicate) }
+        for body in acks.prefix(5) {
+            #expect(
+                try store.send("s" + body.split(separator: "-")[1], "b", body, cid: body)
+                    .status == .duplicate)
+        }
     }
 
     /// The files as a crash would leave them between any two steps of journal, fold and trim.

@@ -44,9 +44,10 @@ struct FailureTests {
             }
             failures += 1
             #expect(round.events[0].contains { if case .failed(let notice) = $0 { isFull(notice) } else { false } })
-            #expect(round.events[0].contains {
-                if case .attached(_, .failure) = $0 { true } else { false }
-            })
+            #expect(
+                round.events[0].contains {
+                    if case .attached(_, .failure) = $0 { true } else { false }
+                })
             // Room again: the index has everything, and the journal trims within its next commit.
             try fold.fold(committed, now: now)
             committed = []
