@@ -86,6 +86,28 @@ struct CrashTests {
         }
     }
 
+    /// A fold that is given what the index has already takes only the rest.
+    @Test func overlappingBatchesAreFoldedOnce() throws {
+        let directory = TemporaryDirectory()
+        let path = directory.path + "/switchboard.db"
+        var fold = try Fold(Connection(path: path, options: ConnectionOptions()))
+        let file = try JournalFile(Connection(path: directory.path + "/journal.db", options: ConnectionOptions()))
+        let index = try Connection(path: path, options: ConnectionOptions(isReadOnly: true))
+        var journal = try Journal(file: file, index: index, mailboxes: 1)
+        var committed: [CommittedBatch] = []
+        for number in 1...4 {
+            let arena = RecordArena()
+            arena.addPrivate("a", "b", "\(number)", cid: "\(number)", reply: nil)
+            committed += journal.process([.batch(arena)], now: 1_800_000_000_000, foldedThrough: 0).committed
+        }
+        try fold.fold(Array(committed[..<3]), now: 1_800_000_000_000)
+        try fold.fold(committed, now: 1_800_000_000_000)
+        try fold.fold(committed, now: 1_800_000_000_000)
+        let reader = try fold.withConnection { (connection) throws(SQLiteError) in try Reader(connection) }
+        #expect(try reader.read(.inbox(user: name("b"), after: 0, limit: 9)).bodies == ["1", "2", "3", "4"])
+        #expect(fold.position == 4)
+    }
+
     /// Batches after `position`, read from a copy of the journal as recovery would.
     private func pending(
         from position: UInt64, upTo committed: [CommittedBatch], file directory: TemporaryDirectory
