@@ -64,7 +64,7 @@ struct Numbering: ~Copyable {
     ///
     /// With many users nearly every step of numbering a message waits for memory, one load after the other. Here the
     /// loads of many messages don't depend on each other, so that the processor has a dozen of them on their way at
-    /// once: this takes off more than half of numbering's time with 100,000 users.
+    /// once.
     mutating func warm(_ arena: RecordArena, _ entries: Range<Int>) {
         guesses.removeAll(keepingCapacity: true)
         for index in entries {
