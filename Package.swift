@@ -74,6 +74,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
+            name: "StoreBench",
+            dependencies: [
+                "Base", "Store", "EmbeddedStore", "CSQLite",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
             name: "Simulator", dependencies: ["Base", "Wire", "Core", "Store", "EmbeddedStore"],
             swiftSettings: settings),
 
