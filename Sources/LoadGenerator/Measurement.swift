@@ -1,0 +1,93 @@
+internal import Glibc
+
+/// What was counted, timed and used within one interval.
+package struct Measurement: Sendable {
+    package var meter = Meter()
+    package var seconds = 0.0
+    /// The server's CPU; nil if its process isn't known.
+    package var server: ProcessUsage?
+    /// The load generator's own CPU.
+    package var client = ProcessUsage(threads: [])
+    /// Messages that were still without an answer some seconds after the last was sent.
+    package var unanswered = 0
+
+    package init() {}
+
+    /// Adds another interval of the same scenario and the same process.
+    package mutating func add(_ other: Measurement) {
+        meter.add(other.meter)
+        seconds += other.seconds
+        if let used = other.server {
+            if server == nil { server = used } else { server?.add(used) }
+        }
+        client.add(other.client)
+        unanswered += other.unanswered
+    }
+
+    /// Lets a crew that is already at work run for `seconds` and measures what happens.
+    package static func take<Member: LoadLoop>(
+        _ crew: Crew<Member>, _ circumstances: Circumstances, message: any KeyPath<Meter, Int> & Sendable
+    ) throws -> Measurement {
+        var measurement = Measurement()
+        try crew.ask { $0.beginMeasuring() }
+        let serverBefore = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
+        let start = Stamp.now
+        let end = start + UInt64(circumstances.seconds * 1e9)
+        let line = ProgressLine(isShown: circumstances.showsProgress)
+        var shown = 0
+        while Stamp.now < end {
+            usleep(UInt32(min(Double(end - min(end, Stamp.now)) / 1e3, 1e6)))
+            guard circumstances.showsProgress else { continue }
+            let count = try crew.meter()[keyPath: message]
+            line.show("\(Report.grouped(String(count - shown))) messages/s")
+            shown = count
+        }
+        let clientAfter = try ProcessUsage(pid: ProcessUsage.ownPID)
+        measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        measurement.meter = try crew.meter()
+        measurement.seconds = Double(Stamp.now - start) / 1e9
+        try crew.ask { $0.isMeasuring = false }
+        line.clear()
+        measurement.client = clientAfter.since(clientBefore)
+        if let before = serverBefore { measurement.server = measurement.server?.since(before) }
+        return measurement
+    }
+}
+
+/// How a scenario is run, beside what it does.
+package struct Circumstances: Sendable {
+    package var seconds: Double
+    package var warmup: Double
+    /// The process whose CPU and memory are looked at.
+    package var serverPID: Int?
+    /// One entry for each thread of the load generator: the core it is pinned to.
+    package var cores: [Int?]
+    package var showsProgress: Bool
+
+    package init(seconds: Double, warmup: Double, serverPID: Int?, cores: [Int?], showsProgress: Bool) {
+        self.seconds = seconds
+        self.warmup = warmup
+        self.serverPID = serverPID
+        self.cores = cores
+        self.showsProgress = showsProgress
+    }
+}
+
+/// One line of standard error that is written over and over.
+package struct ProgressLine {
+    private let isShown: Bool
+    package init(isShown: Bool) { self.isShown = isShown }
+
+    /// Whether standard error is a terminal.
+    package static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    package func show(_ text: String) { write("\r\u{1B}[K\(text)") }
+    package func clear() { write("\r\u{1B}[K") }
+
+    private func write(_ text: String) {
+        guard isShown else { return }
+        var text = text
+        text.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
