@@ -26,6 +26,8 @@ package final class Hub {
     private var batch: RecordArena?
     private var confirming: [Session] = []
     private var paused: [Session] = []
+    /// Messages and confirms that this loop has taken and not yet answered.
+    package internal(set) var outstandingReplies = 0
     /// A frame in the making.
     var scratch = OutputBuffer()
     /// The JSON of the record that was pushed last, up to its `seq`: one encoding serves all recipients.
@@ -62,6 +64,7 @@ package final class Hub {
         messageRecord = nil
         guard let batch, !batch.isEmpty else { return }
         self.batch = nil
+        outstandingReplies += batch.replies.count
         store.submit(batch)
         if store.isCongested { pauseSenders(of: batch) }
     }
@@ -104,10 +107,10 @@ package final class Hub {
         switch event {
         case .committed(let notice): deliver(notice)
         case .failed(let notice): refuseAll(of: notice)
-        case .attached(let ticket, let reply): attached(ticket, reply)
+        case .attached(let ticket, let result): attached(ticket, result)
         case .page(let ticket, let page): pending.take(ticket)?.page?(page)
         case .group(let ticket, let result): pending.take(ticket)?.group?(result)
-        case .lastSeen(let ticket, let times): pending.take(ticket)?.lastSeen?(times)
+        case .lastSeen(let ticket, let result): pending.take(ticket)?.lastSeen?(result)
         }
     }
 
@@ -135,7 +138,7 @@ struct PendingAnswers {
         var session: Session?
         var page: ((Result<Page, StoreError>) -> Void)?
         var group: ((Result<Group, StoreError>) -> Void)?
-        var lastSeen: (([Identifier: UInt64]) -> Void)?
+        var lastSeen: ((Result<[Identifier: UInt64], StoreError>) -> Void)?
         var stored: ((Result<RecordView, EnvelopeError>) -> Void)?
     }
 
