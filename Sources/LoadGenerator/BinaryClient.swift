@@ -31,7 +31,7 @@ final class BinaryClient: LoadClient {
         var offset = 0
         while state == .opening || state == .ready {
             switch decoder.next(RawSpan(_unsafeBytes: bytes), &offset) {
-            case .needsMore: return
+            case .needMore: return
             case .frame(let header, let range):
                 handle(header, UnsafeRawBufferPointer(rebasing: bytes[range]), now)
             case .assembled(let header):

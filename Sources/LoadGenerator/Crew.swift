@@ -7,37 +7,29 @@ package final class Crew<Member: LoadLoop> {
     private var desks: [Desk] = []
 
     /// Where one thread is reached.
-    private final class Desk {
+    private struct Desk {
         let mailbox: Mailbox
         let member: LoopBound<Member>
-        private var thread: LoopThread?
-
-        init(mailbox: Mailbox, member: LoopBound<Member>, thread: consuming LoopThread) {
-            self.mailbox = mailbox
-            self.member = member
-            self.thread = consume thread
-        }
-
-        func join() { thread.take()?.join() }
+        let thread: LoopThread
     }
 
     /// Starts one thread for each entry of `cores`, pinned there unless it is nil.
     package init(_ plan: Plan, cores: [Int?], make: @escaping @Sendable (Plan, EventLoop) -> Member) throws {
         for (number, core) in cores.enumerated() {
-            let answer = Answer<Result<(Mailbox, LoopBound<Member>), Errno>>()
+            let mailbox = try Mailbox()
+            let answer = Answer<Result<LoopBound<Member>, Errno>>()
             let thread = LoopThread(name: "load-\(number)") {
                 if let core { ProcessResources.pinThread(core: core) }
                 ProcessResources.sharpenTimers()
                 do throws(Errno) {
-                    let loop = try EventLoop()
-                    answer.give(.success((loop.mailbox, LoopBound(make(plan, loop)))))
+                    let loop = try EventLoop(mailbox: mailbox)
+                    answer.give(.success(LoopBound(make(plan, loop))))
                     loop.run()
                 } catch {
                     answer.give(.failure(error))
                 }
             }
-            let (mailbox, member) = try answer.wait().get()
-            desks.append(Desk(mailbox: mailbox, member: member, thread: thread))
+            desks.append(Desk(mailbox: mailbox, member: try answer.wait().get(), thread: thread))
         }
     }
 
@@ -90,7 +82,7 @@ package final class Crew<Member: LoadLoop> {
                 member.onLoop.closeAll()
                 member.onLoop.stopLoop()
             }
-            desk.join()
+            desk.thread.join()
         }
         desks = []
     }

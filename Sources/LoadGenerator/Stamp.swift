@@ -12,7 +12,11 @@ package enum Stamp {
     private static let epoch = Clock.monotonicNanoseconds
 
     /// Now; never 0, since a binary `cid` of 0 means none.
-    package static var now: UInt64 { Clock.monotonicNanoseconds &- epoch &+ 1 }
+    package static var now: UInt64 {
+        // The epoch is read first, since its first use sets it.
+        let epoch = epoch
+        return Clock.monotonicNanoseconds - epoch + 1
+    }
 
     /// The instant of the loop's clock that a stamp stands for.
     static func monotonic(_ stamp: UInt64) -> UInt64 { stamp &+ epoch &- 1 }
