@@ -18,6 +18,9 @@ static void become(const char *path, char *const *arguments, int core, const cha
         CPU_SET(core, &set);
         if (sched_setaffinity(0, sizeof set, &set) < 0) _exit(126);
     }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (log < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) _exit(126);
     execv(path, arguments);

@@ -6,6 +6,8 @@ internal import Wire
 final class BinaryClient: LoadClient {
     private var decoder = BinaryFrameDecoder(lengthMax: Limits.frameBytesMax)
 
+    private lazy var name = Array(owner.plan.target.user(index).utf8)
+
     override func writeOpening(to channel: Channel) throws {
         let target = owner.plan.target
         let user = target.user(index)
@@ -46,13 +48,11 @@ final class BinaryClient: LoadClient {
         case .ack where payload.count >= 8:
             let cid = payload.loadUnaligned(fromByteOffset: 0, as: UInt64.self).littleEndian
             owner.acked(self, cid, isAccepted: false, now)
-        case .deliver: owner.delivered(self, stamp(ofDelivery: payload), now)
-        case .event:
-            if case .typing(let stamp) = ServerFrame(payload) {
-                owner.delivered(self, stamp, now)
-            } else {
-                owner.meter.other += 1
-            }
+        case .deliver: deliver(payload, now)
+        case .event: handle(ServerFrame(payload), now)
+        case .fetched where payload.count >= 9 && payload[8] == 1:
+            fetch(after: payload.loadUnaligned(fromByteOffset: 0, as: UInt64.self).littleEndian)
+        case .fetched: break
         case .welcome: becameReady()
         case .error: refuse(header, payload)
         case .ping: pong(payload)
@@ -60,14 +60,30 @@ final class BinaryClient: LoadClient {
         }
     }
 
+    private func handle(_ event: ServerFrame, _ now: UInt64) {
+        switch event {
+        case .typing(let stamp): owner.delivered(self, stamp, now)
+        case .behind(let seq):
+            owner.meter.behind += 1
+            fetch(after: seq)
+        default: owner.meter.other += 1
+        }
+    }
+
     /// The stamp lies as deep in the body as in the body that was sent: the router doesn't touch it.
-    private func stamp(ofDelivery payload: UnsafeRawBufferPointer) -> UInt64? {
-        guard let depth = owner.stampDepth else { return nil }
+    private func deliver(_ payload: UnsafeRawBufferPointer, _ now: UInt64) {
         let senderLength = BinaryClient.fixedDeliveryBytes
-        guard payload.count > senderLength else { return nil }
+        guard payload.count > senderLength else { return fail("DELIVER is cut off") }
         let destinationLength = senderLength + 1 + Int(payload[senderLength])
-        guard payload.count > destinationLength else { return nil }
-        return Stamp.read(payload, at: destinationLength + 1 + Int(payload[destinationLength]) + depth)
+        guard payload.count > destinationLength else { return fail("DELIVER is cut off") }
+        // A page that is fetched holds what this user sent, too.
+        if payload[(senderLength + 1)..<destinationLength].elementsEqual(name) { return }
+        let body = destinationLength + 1 + Int(payload[destinationLength])
+        owner.delivered(self, owner.stampDepth.flatMap { Stamp.read(payload, at: body + $0) }, now)
+    }
+
+    override func writeFetch(after seq: UInt64, to channel: Channel) {
+        BinaryFetch(after: seq, limit: UInt32(LoadClient.fetchLimit)).append(to: &channel.buffer)
     }
 
     private func refuse(_ header: BinaryHeader, _ payload: UnsafeRawBufferPointer) {

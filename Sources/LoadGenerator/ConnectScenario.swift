@@ -37,6 +37,7 @@ package struct ConnectScenario: Sendable {
         if let before = serverBefore { measurement.server = measurement.server?.since(before) }
         measurement.client = try ProcessUsage(pid: ProcessUsage.ownPID).since(clientBefore)
         measurement.meter = try crew.meter()
+        measurement.whole = measurement.meter
         return measurement
     }
 
@@ -46,7 +47,7 @@ package struct ConnectScenario: Sendable {
         report.begin("connect and sign in, \(plan.ramp) at a time")
         report.add("connections", "connections", count)
         report.add("rate", "connections a second", Double(count) / measurement.seconds, places: 0)
-        report.addCost(measurement, messages: count)
+        report.addCost(measurement, messages: count, each: "a connection")
         report.addClient(measurement)
         report.addLatency("sign_in", "connect to welcome", measurement.meter.ackLatency)
         report.addTrouble(measurement)

@@ -74,6 +74,13 @@ package final class Crew<Member: LoadLoop> {
         return sum
     }
 
+    /// What was counted since the measured interval began.
+    package func measured() throws -> Meter {
+        var sum = Meter()
+        for meter in try ask({ $0.meter.since($0.baseline) }) { sum.add(meter) }
+        return sum
+    }
+
     /// Ends all connections and threads.
     package func stop() {
         for desk in desks {

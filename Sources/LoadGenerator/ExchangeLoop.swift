@@ -41,9 +41,6 @@ package final class ExchangeLoop: LoadLoop {
         loop.wakeAt = nil
     }
 
-    /// Messages that wait for their answer.
-    package var outstanding: Int { clients.reduce(0) { $0 + $1.outstanding } }
-
     private func sendWhatIsDue() {
         guard var pace else { return }
         let now = Stamp.now

@@ -41,11 +41,12 @@ package struct ExchangeScenario: Sendable {
         usleep(UInt32(circumstances.warmup * 1e6))
         var measurement = try Measurement.take(crew, circumstances, message: message)
         try crew.ask { $0.stopSending() }
-        for _ in 0..<500 {
-            measurement.unanswered = try crew.ask { $0.outstanding }.reduce(0, +)
-            if measurement.unanswered == 0 { break }
-            usleep(10_000)
+        let isStored = plan.mode != .typing
+        measurement.missing = try crew.drain { meter in
+            let undelivered = meter.sent - meter.refused - meter.delivered
+            return isStored ? max(undelivered, meter.sent - meter.refused - meter.acked) : undelivered
         }
+        measurement.whole = try crew.meter()
         return measurement
     }
 

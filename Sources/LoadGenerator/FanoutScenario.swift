@@ -64,8 +64,11 @@ package struct FanoutScenario: Sendable {
             try loop.start(group: group)
         }
         usleep(UInt32(circumstances.warmup * 1e6))
-        let measurement = try Measurement.take(crew, circumstances, message: \.delivered)
+        var measurement = try Measurement.take(crew, circumstances, message: \.delivered)
         try crew.ask { $0.stopSending() }
+        let others = plan.connections - 1
+        measurement.missing = try crew.drain { ($0.sent - $0.refused) * others - $0.delivered }
+        measurement.whole = try crew.meter()
         return measurement
     }
 
@@ -96,7 +99,7 @@ package struct FanoutScenario: Sendable {
         report.add("messages", "messages", meter.acked)
         report.add("rate", "messages a second", Double(meter.acked) / measurement.seconds, places: 0)
         report.add("delivered", "deliveries a second", Double(meter.delivered) / measurement.seconds, places: 0)
-        report.addCost(measurement, messages: meter.delivered)
+        report.addCost(measurement, messages: meter.delivered, each: "a delivery")
         report.addClient(measurement)
         report.addLatency("ack", "ack", meter.ackLatency)
         report.addLatency("delivery", "delivery", meter.deliveryLatency)

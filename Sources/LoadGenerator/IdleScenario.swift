@@ -39,7 +39,8 @@ package struct IdleScenario: Sendable {
         usleep(UInt32(settle * 1e6))
         line.clear()
         let after = try MemoryUsage(pid: pid)
-        let measurement = try Measurement.take(crew, circumstances, message: \.other)
+        var measurement = try Measurement.take(crew, circumstances, message: \.other)
+        measurement.whole = try crew.meter()
         return Result(before: before, after: after, measurement: measurement)
     }
 

@@ -62,6 +62,15 @@ package class LoadClient: ChannelDelegate {
         owner.clientReady(self)
     }
 
+    final func fetch(after seq: UInt64) {
+        guard state == .ready, let channel else { return }
+        channel.prepareToWrite()
+        writeFetch(after: seq, to: channel)
+    }
+
+    /// Entries of one page.
+    static let fetchLimit = 1_000
+
     /// Gives the connection up because of what came in.
     final func fail(_ reason: String) {
         owner.noteFailure(reason)
@@ -74,6 +83,8 @@ package class LoadClient: ChannelDelegate {
     func writeOpening(to channel: Channel) throws {}
     /// Handles what came in.
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {}
+    /// Asks for what comes after an inbox entry, as a client does that was told it is behind.
+    func writeFetch(after seq: UInt64, to channel: Channel) {}
     /// Writes one message into the channel, which was prepared.
     func writeMessage(_ stamp: UInt64, to channel: Channel) {}
 

@@ -63,8 +63,11 @@ package struct Plan: Sendable {
 package class LoadLoop {
     let loop: EventLoop
     package let plan: Plan
+    /// Counts from the first connection to the last, so that nothing is lost from sight before or after the interval
+    /// that is measured; distributions hold only what came within it.
     package final var meter = Meter()
-    /// Meters run only while it is set; sending goes on before and after.
+    /// The counts when the interval began.
+    package private(set) final var baseline = Meter()
     package final var isMeasuring = false
     /// Clients by order of opening.
     package private(set) final var clients: [LoadClient] = []
@@ -97,9 +100,8 @@ package class LoadLoop {
     /// Lets the thread end.
     package final func stopLoop() { loop.stop() }
 
-    /// Begins to count from nothing.
     package final func beginMeasuring() {
-        meter = Meter()
+        baseline = meter
         isMeasuring = true
     }
 

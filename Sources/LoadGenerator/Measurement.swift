@@ -2,14 +2,17 @@ internal import Glibc
 
 /// What was counted, timed and used within one interval.
 package struct Measurement: Sendable {
+    /// Within the interval.
     package var meter = Meter()
+    /// From the first connection to the last.
+    package var whole = Meter()
     package var seconds = 0.0
     /// The server's CPU; nil if its process isn't known.
     package var server: ProcessUsage?
     /// The load generator's own CPU.
     package var client = ProcessUsage(threads: [])
-    /// Messages that were still without an answer some seconds after the last was sent.
-    package var unanswered = 0
+    /// Messages that had no answer, or didn't reach everybody, some seconds after the last was sent.
+    package var missing = 0
 
     package init() {}
 
@@ -21,7 +24,8 @@ package struct Measurement: Sendable {
             if server == nil { server = used } else { server?.add(used) }
         }
         client.add(other.client)
-        unanswered += other.unanswered
+        whole.add(other.whole)
+        missing += other.missing
     }
 
     /// Lets a crew that is already at work run for `seconds` and measures what happens.
@@ -39,19 +43,30 @@ package struct Measurement: Sendable {
         while Stamp.now < end {
             usleep(UInt32(min(Double(end - min(end, Stamp.now)) / 1e3, 1e6)))
             guard circumstances.showsProgress else { continue }
-            let count = try crew.meter()[keyPath: message]
+            let count = try crew.measured()[keyPath: message]
             line.show("\(Report.grouped(String(count - shown))) messages/s")
             shown = count
         }
         let clientAfter = try ProcessUsage(pid: ProcessUsage.ownPID)
         measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
-        measurement.meter = try crew.meter()
+        measurement.meter = try crew.measured()
         measurement.seconds = Double(Stamp.now - start) / 1e9
         try crew.ask { $0.isMeasuring = false }
         line.clear()
         measurement.client = clientAfter.since(clientBefore)
         if let before = serverBefore { measurement.server = measurement.server?.since(before) }
         return measurement
+    }
+}
+
+extension Crew {
+    /// Waits, a few seconds at most, until nothing is missing any more; returns what is.
+    func drain(missing: (Meter) -> Int) throws -> Int {
+        for _ in 0..<500 {
+            if try missing(meter()) == 0 { return 0 }
+            usleep(10_000)
+        }
+        return try missing(meter())
     }
 }
 

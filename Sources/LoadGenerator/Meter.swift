@@ -5,7 +5,7 @@ package struct Meter: Sendable {
     package var sent = 0
     /// Acks of the level that was asked for.
     package var acked = 0
-    /// Messages and events that reached a client.
+    /// Messages and events that reached a client other than their sender.
     package var delivered = 0
     /// Error frames.
     package var refused = 0
@@ -26,6 +26,21 @@ package struct Meter: Sendable {
     package var deliveryLatency = Latency()
 
     package init() {}
+
+    /// The counts since `earlier`; distributions stay whole.
+    package func since(_ earlier: Meter) -> Meter {
+        var difference = self
+        difference.sent -= earlier.sent
+        difference.acked -= earlier.acked
+        difference.delivered -= earlier.delivered
+        difference.refused -= earlier.refused
+        difference.lost -= earlier.lost
+        difference.behind -= earlier.behind
+        difference.other -= earlier.other
+        difference.skipped -= earlier.skipped
+        difference.bytesIn -= earlier.bytesIn
+        return difference
+    }
 
     package mutating func add(_ other: Meter) {
         sent += other.sent

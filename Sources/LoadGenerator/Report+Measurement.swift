@@ -1,16 +1,17 @@
 extension Report {
     /// What a server needed for `messages` of a measurement: µs of CPU a message, whole, split and by thread.
-    package mutating func addCost(_ measurement: Measurement, messages: Int) {
+    package mutating func addCost(_ measurement: Measurement, messages: Int, each: String = "a message") {
         guard let server = measurement.server, messages > 0 else { return }
         let count = Double(messages)
-        add("server_us", "server CPU a message", server.microseconds / count, places: 3, "µs")
+        add("server_us", "server CPU \(each)", server.microseconds / count, places: 3, "µs")
         add("server_user_us", "  user", server.userMicroseconds / count, places: 3, "µs")
         add("server_system_us", "  system", server.systemMicroseconds / count, places: 3, "µs")
         add("server_percent", "server CPU", server.microseconds / measurement.seconds / 1e4, places: 0, "% of a core")
         for thread in server.threads where thread.microseconds / measurement.seconds > 1e3 {
-            let each = Report.fixed(thread.microseconds / count, 3)
             let share = Report.fixed(thread.microseconds / measurement.seconds / 1e4, 0)
-            add("thread_\(thread.id)", "  thread \(thread.name)", .text("\(each) µs, \(share) % of a core"))
+            add(
+                "thread_\(thread.name)_us", "  thread \(thread.name)", thread.microseconds / count, places: 3,
+                "µs, \(share) % of a core")
         }
     }
 
@@ -29,14 +30,14 @@ extension Report {
         add("\(key)_mean_us", "\(label) mean", latency.meanMicroseconds, places: 1, "µs")
     }
 
-    /// What shouldn't have happened; nothing where nothing did.
+    /// What shouldn't have happened, at any time of the run; nothing where nothing did.
     package mutating func addTrouble(_ measurement: Measurement) {
-        let meter = measurement.meter
+        let meter = measurement.whole
         let counts = [
             ("refused", "messages refused", meter.refused), ("lost", "connections lost", meter.lost),
             ("behind", "sessions told they are behind", meter.behind), ("other", "unexpected frames", meter.other),
             ("skipped", "messages skipped: the rate can't be kept", meter.skipped),
-            ("unanswered", "messages without an answer at the end", measurement.unanswered),
+            ("missing", "messages without an answer or undelivered at the end", measurement.missing),
         ]
         for (key, label, count) in counts where count != 0 { add(key, label, count) }
     }

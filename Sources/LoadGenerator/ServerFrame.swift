@@ -8,7 +8,9 @@ package enum ServerFrame: Equatable, Sendable {
     /// A typing event with the stamp in its member `at`.
     case typing(UInt64?)
     case error
-    case behind
+    /// Live pushes have stopped after this inbox entry, until the client fetches.
+    case behind(UInt64)
+    case fetched
     case other
 
     /// Looks at `cmd` and at the member with the stamp, and at nothing else: a load generator that parses what it
@@ -27,7 +29,8 @@ package enum ServerFrame: Equatable, Sendable {
         case ServerFrame.word("\"typ"): self = .typing(ServerFrame.stamp(after: "\"at\":\"", in: json))
         case ServerFrame.word("\"wel"): self = .welcome
         case ServerFrame.word("\"err"): self = .error
-        case ServerFrame.word("\"beh"): self = .behind
+        case ServerFrame.word("\"beh"): self = ServerFrame.number(after: "\"seq\":", in: json).map(Self.behind) ?? .other
+        case ServerFrame.word("\"fet"): self = .fetched
         default: self = .other
         }
     }
@@ -51,6 +54,13 @@ package enum ServerFrame: Equatable, Sendable {
             offset += 1
         }
         return nil
+    }
+
+    /// The number behind the first place where `name` stands.
+    private static func number(after name: StaticString, in json: UnsafeRawBufferPointer) -> UInt64? {
+        guard let start = value(of: name, in: json) else { return nil }
+        let digits = json[start...].prefix { $0 >= 48 && $0 <= 57 }
+        return digits.isEmpty ? nil : digits.reduce(0) { $0 &* 10 &+ UInt64($1 &- 48) }
     }
 
     /// Four ASCII letters as they lie in memory.

@@ -46,10 +46,9 @@ final class WebSocketClient: LoadClient {
             switch decoder.next(&span, &offset) {
             case .needMore: return
             case .message(.text, let range):
-                handle(ServerFrame(UnsafeRawBufferPointer(rebasing: bytes[range])), now)
+                handle(UnsafeRawBufferPointer(rebasing: bytes[range]), now)
             case .assembled(.text):
-                let frame = decoder.withAssembled { assembled in assembled.withUnsafeBytes { ServerFrame($0) } }
-                handle(frame, now)
+                decoder.withAssembled { assembled in assembled.withUnsafeBytes { handle($0, now) } }
             case .message(.binary, _), .assembled(.binary), .pong: owner.meter.other += 1
             case .ping(let payload): decoder.withControl(payload, in: span.bytes) { pong($0) }
             case .close(let code, _): return fail("closed by the server with \(code ?? 1005)")
@@ -59,15 +58,37 @@ final class WebSocketClient: LoadClient {
     }
 
     @inline(__always)
-    private func handle(_ frame: ServerFrame, _ now: UInt64) {
-        switch frame {
+    private func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
+        switch ServerFrame(json) {
         case .ack(let stamp, let isAccepted): owner.acked(self, stamp, isAccepted: isAccepted, now)
         case .message(let stamp), .typing(let stamp): owner.delivered(self, stamp, now)
         case .welcome: becameReady()
         case .error: owner.refused(self)
-        case .behind: owner.meter.behind += 1
+        case .behind(let seq):
+            owner.meter.behind += 1
+            fetch(after: seq)
+        case .fetched: takePage(json, now)
         case .other: owner.meter.other += 1
         }
+    }
+
+    override func writeFetch(after seq: UInt64, to channel: Channel) {
+        let frame = Array(#"{"cmd":"fetch","after":\#(seq),"limit":\#(LoadClient.fetchLimit)}"#.utf8)
+        channel.buffer.appendMaskedFrame(.text, frame.span.bytes, key: nextKey())
+    }
+
+    /// Counts the entries of a page and asks for the next. A cold path: text is good enough.
+    private func takePage(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
+        let text = String(decoding: json, as: UTF8.self)
+        let own = #""userid":"\#(owner.plan.target.user(index))""#
+        for entry in text.split(separator: #"{"cmd":"#).dropFirst() where !entry.contains(own) {
+            let cid = entry.firstRange(of: #""cid":""#).map { entry[$0.upperBound...].prefix(Stamp.textBytes) }
+            owner.delivered(self, cid.flatMap { UInt64($0, radix: 16) }, now)
+        }
+        guard text.hasSuffix(#""more":true}"#), let last = text.ranges(of: #""seq":"#).last,
+            let seq = UInt64(text[last.upperBound...].prefix { $0.isNumber })
+        else { return }
+        fetch(after: seq)
     }
 
     private func pong(_ payload: RawSpan) {
