@@ -129,14 +129,14 @@ final class BinaryConnection: AcceptingDelegate {
 
     // MARK: Refusing
 
-    /// A malformed frame inside of good framing is refused and the connection goes on; an unknown one ends it, since
-    /// the client speaks another version, and so does whatever comes instead of a good HELLO.
+    /// A refused SEND is answered and the connection goes on; any other bad frame ends it: the client speaks something
+    /// else than we do.
     private func refuse(_ error: BinaryError) {
         let refusal = EnvelopeError(error.code, error.reason)
-        guard case .open = state, error.code != .unsupported else { return fail(refusal) }
+        guard case .open = state, let cid = error.cid else { return fail(refusal) }
         guard let channel else { return }
         channel.prepareToWrite()
-        channel.buffer.appendBinaryError(refusal, cid: error.cid, isWebSocket: false)
+        channel.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: false)
     }
 
     private func fail(_ refusal: EnvelopeError) {
