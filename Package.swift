@@ -95,7 +95,8 @@ let package = Package(
         .testTarget(
             name: "BenchTests",
             dependencies: [
-                "Base", "Wire", "LoadGenerator", "Bench", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Base", "Wire", "Reactor", "LoadGenerator", "Bench",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
         .testTarget(name: "CoreTests", dependencies: ["Base", "Wire", "Store", "Core"], swiftSettings: settings),

@@ -18,6 +18,13 @@ struct Bench: ParsableCommand {
         ])
 }
 
+/// What every command does first; returns how many descriptors it may open.
+@discardableResult
+func prepareProcess() -> Int {
+    Interruption.prepare()
+    return ProcessResources.raiseDescriptorLimit()
+}
+
 extension WireProtocol: ExpressibleByArgument {}
 extension MessageMode: ExpressibleByArgument {}
 extension Plan.Shape: ExpressibleByArgument {}

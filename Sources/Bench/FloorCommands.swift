@@ -28,7 +28,7 @@ struct FloorCommand: ParsableCommand {
     }
 
     func run() throws {
-        _ = ProcessResources.raiseDescriptorLimit()
+        prepareProcess()
         var report = Report()
         for window in [1, 16] {
             var plan = Plan(target: .nowhere, connections: connections)

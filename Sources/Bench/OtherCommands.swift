@@ -29,7 +29,7 @@ struct FanoutCommand: ParsableCommand {
     }
 
     func run() throws {
-        _ = ProcessResources.raiseDescriptorLimit()
+        prepareProcess()
         try target.withTarget { target, pid in
             var plan = Plan(target: target, connections: members)
             plan.mode = .durable
@@ -62,7 +62,7 @@ struct ConnectCommand: ParsableCommand {
     }
 
     func run() throws {
-        _ = ProcessResources.raiseDescriptorLimit()
+        prepareProcess()
         try target.withTarget { target, pid in
             var plan = Plan(target: target, connections: connections)
             plan.ramp = concurrency
@@ -96,7 +96,7 @@ struct IdleCommand: ParsableCommand {
     }
 
     func run() throws {
-        let limit = ProcessResources.raiseDescriptorLimit()
+        let limit = prepareProcess()
         guard connections + 100 < limit else {
             throw ValidationError("this process may open only \(limit) descriptors")
         }

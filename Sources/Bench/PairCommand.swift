@@ -66,7 +66,7 @@ struct PairCommand: ParsableCommand {
     }
 
     func run() throws {
-        _ = ProcessResources.raiseDescriptorLimit()
+        prepareProcess()
         try target.withTarget { target, pid in
             let scenario = ExchangeScenario(plan(target), options.circumstances(serverPID: pid))
             if floor {

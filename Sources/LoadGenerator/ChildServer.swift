@@ -2,6 +2,36 @@ internal import CFloor
 internal import FoundationEssentials
 internal import Glibc
 package import Reactor
+internal import Synchronization
+
+/// Lets an interrupted run leave nothing behind: its servers and their data go too.
+package enum Interruption {
+    /// The servers that run, and where their data is.
+    fileprivate static let servers = Mutex<[Int: String]>([:])
+
+    /// Takes SIGINT and SIGTERM on a thread of its own. To be called before any other thread exists, since they
+    /// inherit that the signals are held.
+    package static func prepare() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        sigaddset(&signals, SIGTERM)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let held = signals
+        _ = LoopThread(name: "signals") {
+            var signals = held
+            var signal: Int32 = 0
+            sigwait(&signals, &signal)
+            servers.withLock { servers in
+                for (pid, directory) in servers {
+                    kill(pid_t(pid), SIGKILL)
+                    try? FileManager.default.removeItem(atPath: directory)
+                }
+            }
+            _exit(128 + signal)
+        }
+    }
+}
 
 /// A server that the load generator starts itself, on free ports and with data of its own, and stops again.
 package final class ChildServer {
@@ -23,6 +53,7 @@ package final class ChildServer {
         let child = cfl_spawn(path, &words, Int32(core ?? -1), directory + "/log")
         guard child > 0 else { throw BenchError("\(path) can't be started") }
         pid = Int(child)
+        Interruption.servers.withLock { $0[Int(child)] = directory }
     }
 
     deinit { stop() }
@@ -67,6 +98,11 @@ package final class ChildServer {
             if attempts == 1_000 { kill(pid_t(pid), SIGKILL) }
             usleep(10_000)
         }
+        forget()
+    }
+
+    private func forget() {
+        Interruption.servers.withLock { _ = $0.removeValue(forKey: pid) }
         try? FileManager.default.removeItem(atPath: directory)
     }
 
@@ -77,6 +113,8 @@ package final class ChildServer {
             if isReady() { return }
             if cfl_has_ended(pid_t(pid), &status) != 0 {
                 hasEnded = true
+                let log = log
+                forget()
                 throw BenchError("the server ended at once:\n\(log)")
             }
             usleep(10_000)

@@ -9,6 +9,13 @@ package struct ProcessUsage: Sendable, Equatable {
         package var userMicroseconds: Double
         package var systemMicroseconds: Double
         package var microseconds: Double { userMicroseconds + systemMicroseconds }
+
+        package init(id: Int, name: String, userMicroseconds: Double, systemMicroseconds: Double) {
+            self.id = id
+            self.name = name
+            self.userMicroseconds = userMicroseconds
+            self.systemMicroseconds = systemMicroseconds
+        }
     }
 
     package var threads: [Thread]

@@ -1,5 +1,6 @@
 import ArgumentParser
 import LoadGenerator
+import Reactor
 import Testing
 
 @testable import Bench
