@@ -1,6 +1,5 @@
 import ArgumentParser
 import Base
-import Dispatch
 import Reactor
 import Server
 
@@ -13,18 +12,20 @@ enum Program {
         Task {
             do {
                 let arguments = try LayeredArguments.assemble(Array(CommandLine.arguments.dropFirst()))
-                var command = try RouterCommand.parseAsRoot(arguments)
-                if var asynchronous = command as? any AsyncParsableCommand {
-                    try await asynchronous.run()
-                } else {
+                // The root would take the options that both know for itself.
+                if arguments.first == "token" {
+                    var command = try TokenCommand.parseAsRoot(Array(arguments.dropFirst()))
                     try command.run()
+                } else {
+                    var command = try RouterCommand.parseAsRoot(arguments)
+                    if var router = command as? RouterCommand { try await router.run() } else { try command.run() }
                 }
                 RouterCommand.exit()
             } catch {
                 RouterCommand.exit(withError: error)
             }
         }
-        dispatchMain()
+        TerminationSignals.deliver()
     }
 }
 

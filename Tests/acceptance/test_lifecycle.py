@@ -160,8 +160,8 @@ def test_a_port_that_is_taken(router, tmp_path):
     "options, named",
     [
         (["--no-such-option"], "no-such-option"),
-        (["--listen", "nonsense"], "nonsense"),
-        (["--listen", "127.0.0.1:99999"], "99999"),
+        (["--listen", "nonsense"], "--listen"),
+        (["--listen", "127.0.0.1:99999"], "--listen"),
         (["--strangers", "sometimes"], "sometimes"),
         (["stray"], "stray"),
         (["--config", "no-such-file.yaml"], "no-such-file.yaml"),

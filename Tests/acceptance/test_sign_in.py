@@ -10,6 +10,7 @@ import time
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from binary_protocol import DEV, ERROR, TOKEN
 from switchboard import PATIENCE, Router, router_binary
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -144,6 +145,27 @@ def test_sign_in_timeout(strict, chat):
     start = time.monotonic()
     assert client.close_code(timeout=15) == 4002
     assert 9 <= time.monotonic() - start <= 13
+
+
+def test_hello_takes_a_token(strict, binary):
+    """HELLO brings the token in the binary protocol."""
+    client = binary("anna", to=strict, auth=TOKEN, credential=token("anna"))
+    assert client.welcome.user == "anna"
+
+
+@pytest.mark.parametrize("bad", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
+def test_bad_token_in_hello(strict, binary, bad):
+    """A bad token in HELLO is answered by an ERROR, then the end."""
+    client = binary("anna", to=strict, auth=TOKEN, credential=bad, welcome=False)
+    assert client.expect(ERROR).code == "unauthorized"
+    assert client.ended()
+
+
+def test_hello_for_another(strict, binary):
+    """A good token of somebody else, or none outside --dev, isn't believed."""
+    for options in ({"auth": TOKEN, "credential": token("bert")}, {"auth": DEV}):
+        client = binary("anna", to=strict, welcome=False, **options)
+        assert client.expect(ERROR).code == "unauthorized"
 
 
 @pytest.fixture
