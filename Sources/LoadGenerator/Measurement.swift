@@ -11,6 +11,8 @@ package struct Measurement: Sendable {
     package var server: ProcessUsage?
     /// The load generator's own CPU.
     package var client = ProcessUsage(threads: [])
+    /// What everything but server and load generator used, and what the hypervisor took away, in microseconds.
+    package var disturbance = 0.0
     /// Messages that had no answer, or didn't reach everybody, some seconds after the last was sent.
     package var missing = 0
 
@@ -25,7 +27,16 @@ package struct Measurement: Sendable {
         }
         client.add(other.client)
         whole.add(other.whole)
+        disturbance += other.disturbance
         missing += other.missing
+    }
+
+    /// Everything that was busy and isn't accounted for; unknown, and left 0, without the server's process.
+    private mutating func noteDisturbance(from before: MachineUsage, to after: MachineUsage) {
+        guard let server else { return }
+        let busy = after.busyMicroseconds - before.busyMicroseconds
+        let stolen = after.stolenMicroseconds - before.stolenMicroseconds
+        disturbance = max(0, busy - server.microseconds - client.microseconds) + stolen
     }
 
     /// Lets a crew that is already at work run for `seconds` and measures what happens.
@@ -35,6 +46,7 @@ package struct Measurement: Sendable {
         var measurement = Measurement()
         try crew.ask { $0.beginMeasuring() }
         let serverBefore = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        let machineBefore = try MachineUsage()
         let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
         let start = Stamp.now
         let end = start + UInt64(circumstances.seconds * 1e9)
@@ -49,12 +61,14 @@ package struct Measurement: Sendable {
         }
         let clientAfter = try ProcessUsage(pid: ProcessUsage.ownPID)
         measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        let machineAfter = try MachineUsage()
         measurement.meter = try crew.measured()
         measurement.seconds = Double(Stamp.now - start) / 1e9
         try crew.ask { $0.isMeasuring = false }
         line.clear()
         measurement.client = clientAfter.since(clientBefore)
         if let before = serverBefore { measurement.server = measurement.server?.since(before) }
+        measurement.noteDisturbance(from: machineBefore, to: machineAfter)
         return measurement
     }
 }

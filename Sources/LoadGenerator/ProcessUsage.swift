@@ -41,7 +41,7 @@ package struct ProcessUsage: Sendable, Equatable {
     /// This process.
     package static var ownPID: Int { Int(getpid()) }
 
-    private static let ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
+    static let ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
 
     /// Parses a line of /proc/PID/stat; nil if it isn't one. The name stands in brackets and may have some itself.
     package static func thread(stat: String, ticksPerSecond: Double) -> Thread? {

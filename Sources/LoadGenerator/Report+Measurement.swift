@@ -19,6 +19,8 @@ extension Report {
     package mutating func addClient(_ measurement: Measurement) {
         let percent = measurement.client.microseconds / measurement.seconds / 1e4
         add("client_percent", "load generator CPU", percent, places: 0, "% of a core")
+        let disturbance = measurement.disturbance / measurement.seconds / 1e4
+        add("other_percent", "everything else", disturbance, places: 0, "% of a core")
     }
 
     package mutating func addLatency(_ key: String, _ label: String, _ latency: Latency) {

@@ -31,6 +31,15 @@ import Testing
         #expect(try MemoryUsage(pid: pid).resident > 0)
     }
 
+    @Test func theMachinesTimeIsThatOfAllCores() throws {
+        let stat = "cpu  100 10 50 1000 70 5 5 20 0 0\ncpu0 50 5 25 500 35 2 2 10 0 0\nintr 1\n"
+        let usage = try #require(MachineUsage(stat: stat, ticksPerSecond: 100))
+        #expect(usage.busyMicroseconds == 1_700_000)
+        #expect(usage.stolenMicroseconds == 200_000)
+        #expect(MachineUsage(stat: "cpu  1 2 3", ticksPerSecond: 100) == nil)
+        #expect(try MachineUsage().busyMicroseconds > 0)
+    }
+
     @Test func findsListeningSockets() {
         let table = """
               sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
