@@ -41,9 +41,10 @@ struct FloorCommand: ParsableCommand {
         }
         report.begin("disk alone: append of 4 KiB and fdatasync")
         report.addLatency("sync", "fdatasync", try DiskFloor.syncs(count: 1_000))
-        report.append(FloorComparison.report(
-            try DiskFloor.threeRows(batch: batch, payloadBytes: size, users: connections, seconds: options.seconds),
-            batch: batch, payloadBytes: size))
+        report.append(
+            FloorComparison.report(
+                try DiskFloor.threeRows(batch: batch, payloadBytes: size, users: connections, seconds: options.seconds),
+                batch: batch, payloadBytes: size))
         options.show(report)
     }
 }

@@ -70,7 +70,8 @@ struct PairCommand: ParsableCommand {
         try target.withTarget { target, pid in
             let scenario = ExchangeScenario(plan(target), options.circumstances(serverPID: pid))
             if floor {
-                try options.show(FloorComparison(scenario, title: title, rounds: rounds, core: self.target.pinServer).run())
+                try options.show(
+                    FloorComparison(scenario, title: title, rounds: rounds, core: self.target.pinServer).run())
             } else {
                 var sum = Measurement()
                 for _ in 0..<rounds { sum.add(try scenario.run()) }

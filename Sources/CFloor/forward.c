@@ -69,7 +69,8 @@ static void greet(struct forwarder *forwarder, int descriptor) {
     ssize_t count = recv(descriptor, numbers, GREETING_BYTES, 0);
     if (count != GREETING_BYTES || numbers[0] >= forwarder->capacity || numbers[1] >= forwarder->capacity ||
         forwarder->connections[numbers[0]].descriptor >= 0 ||
-        watch(forwarder->epoll, EPOLL_CTL_MOD, descriptor, numbers[0]) < 0 || send(descriptor, "k", 1, MSG_NOSIGNAL) < 0) {
+        watch(forwarder->epoll, EPOLL_CTL_MOD, descriptor, numbers[0]) < 0 ||
+        send(descriptor, "k", 1, MSG_NOSIGNAL) < 0) {
         close(descriptor);
         return;
     }

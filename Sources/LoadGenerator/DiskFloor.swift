@@ -65,7 +65,9 @@ private final class ThreeRowStore {
 
     init(path: String, payloadBytes: Int, users: Int) throws {
         var handle: OpaquePointer?
-        guard sqlite3_open(path, &handle) == SQLITE_OK, let handle else { throw BenchError("SQLite can't open \(path)") }
+        guard sqlite3_open(path, &handle) == SQLITE_OK, let handle else {
+            throw BenchError("SQLite can't open \(path)")
+        }
         database = handle
         inboxes = Array(repeating: 0, count: max(users, 2))
         payload = Array(repeating: 0x61, count: payloadBytes)

@@ -58,7 +58,9 @@ package struct ExchangeScenario: Sendable {
         report.add("messages", "messages", count)
         report.add("rate", "messages a second", Double(count) / measurement.seconds, places: 0)
         if plan.mode != .typing {
-            report.add("delivered", "deliveries a second", Double(measurement.meter.delivered) / measurement.seconds, places: 0)
+            report.add(
+                "delivered", "deliveries a second", Double(measurement.meter.delivered) / measurement.seconds, places: 0
+            )
         }
         report.addCost(measurement, messages: count)
         report.addClient(measurement)

@@ -13,7 +13,8 @@ final class FanoutLoop: LoadLoop {
         sender.template =
             switch plan.target.wire {
             case .json: try .json(.durable, command: 11, to: group, size: plan.size)
-            case .binary: try .binary(.durable, kind: .group, to: group, size: plan.size, isCompressed: plan.isCompressed)
+            case .binary:
+                try .binary(.durable, kind: .group, to: group, size: plan.size, isCompressed: plan.isCompressed)
             case .floor: throw BenchError("the floor has no groups")
             }
         self.sender = sender

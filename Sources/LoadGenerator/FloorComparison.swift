@@ -25,7 +25,8 @@ package struct FloorComparison: Sendable {
         if isStored {
             report.append(FloorComparison.report(floor, batch: FloorComparison.batch, payloadBytes: scenario.plan.size))
         } else {
-            report.append(scenario.floor(at: scenario.plan.target.tcp, serverPID: 0).report(floor, title: "kernel alone"))
+            report.append(
+                scenario.floor(at: scenario.plan.target.tcp, serverPID: 0).report(floor, title: "kernel alone"))
         }
         report.append(scenario.report(router, title: title))
         report.begin("router in units of its floor")

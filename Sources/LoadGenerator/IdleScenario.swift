@@ -26,7 +26,9 @@ package struct IdleScenario: Sendable {
     }
 
     package func run() throws -> Result {
-        guard let pid = circumstances.serverPID else { throw BenchError("idle needs the server's process: --server-pid") }
+        guard let pid = circumstances.serverPID else {
+            throw BenchError("idle needs the server's process: --server-pid")
+        }
         guard plan.connections > primed else { throw BenchError("more connections than \(primed) are needed") }
         let crew = try Crew(plan, cores: circumstances.cores) { LoadLoop($0, loop: $1) }
         defer { crew.stop() }

@@ -5,8 +5,9 @@ package struct MachineUsage: Sendable, Equatable {
     package var stolenMicroseconds: Double
 
     package init() throws {
-        guard let usage = MachineUsage(
-            stat: ProcFile.read("/proc/stat") ?? "", ticksPerSecond: ProcessUsage.ticksPerSecond)
+        guard
+            let usage = MachineUsage(
+                stat: ProcFile.read("/proc/stat") ?? "", ticksPerSecond: ProcessUsage.ticksPerSecond)
         else { throw BenchError("/proc/stat can't be read") }
         self = usage
     }

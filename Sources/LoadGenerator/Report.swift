@@ -64,13 +64,13 @@ package struct Report: Sendable {
         for (number, section) in sections.enumerated() {
             if number > 0 { output.append(",") }
             output.append(utf8: "\n {\"section\":")
-            Report.append(section.title, to: &output)
+            output.appendJSONString(section.title)
             for row in section.rows {
                 output.append(",")
-                Report.append(row.key, to: &output)
+                output.appendJSONString(row.key)
                 output.append(":")
                 switch row.value {
-                case .text(let text): Report.append(text, to: &output)
+                case .text(let text): output.appendJSONString(text)
                 case .integer(let number): output.append(utf8: "\(number)")
                 case .decimal(let number, let places): output.append(utf8: Report.fixed(number, places))
                 }
@@ -80,8 +80,6 @@ package struct Report: Sendable {
         output.append("\n]\n")
         return String(decoding: output.unsafeBytes, as: UTF8.self)
     }
-
-    private static func append(_ text: String, to output: inout OutputBuffer) { output.appendJSONString(text) }
 
     private static func text(_ value: Value) -> String {
         switch value {

@@ -29,7 +29,8 @@ package enum ServerFrame: Equatable, Sendable {
         case ServerFrame.word("\"typ"): self = .typing(ServerFrame.stamp(after: "\"at\":\"", in: json))
         case ServerFrame.word("\"wel"): self = .welcome
         case ServerFrame.word("\"err"): self = .error
-        case ServerFrame.word("\"beh"): self = ServerFrame.number(after: "\"seq\":", in: json).map(Self.behind) ?? .other
+        case ServerFrame.word("\"beh"):
+            self = ServerFrame.number(after: "\"seq\":", in: json).map(Self.behind) ?? .other
         case ServerFrame.word("\"fet"): self = .fetched
         default: self = .other
         }

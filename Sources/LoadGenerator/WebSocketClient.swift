@@ -14,7 +14,9 @@ final class WebSocketClient: LoadClient {
         let target = owner.plan.target
         let user = target.user(index)
         var path = "/chat?id=\(user)"
-        if case .secret(let secret) = target.credential { path += "&token=" + (try WebToken.make(user, secret: secret)) }
+        if case .secret(let secret) = target.credential {
+            path += "&token=" + (try WebToken.make(user, secret: secret))
+        }
         key = WebSocketHandshake.key(random: (.random(in: .min ... .max), .random(in: .min ... .max)))
         WebSocketHandshake.writeRequest(
             to: &channel.buffer, host: target.web.description, target: path, key: key)

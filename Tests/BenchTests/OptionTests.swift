@@ -9,7 +9,8 @@ import Testing
     @Test func readsAPair() throws {
         let command = try #require(
             try Bench.parseAsRoot([
-                "pair", "--connections", "10", "--window", "16", "--mode", "typing", "--protocol", "binary", "--rate", "5e3",
+                "pair", "--connections", "10", "--window", "16", "--mode", "typing", "--protocol", "binary", "--rate",
+                "5e3",
                 "--url", "ws://127.0.0.1:9000/", "--pin-client", "1", "--loops", "2",
             ]) as? PairCommand)
         #expect(command.connections == 10)

@@ -4,10 +4,14 @@ import Testing
 @Suite struct ServerFrameTests {
     @Test(
         arguments: [
-            (#"{"cmd":"ack","cid":"00000000002a","id":1,"conv":"a:b","cseq":1,"seq":1,"time":1}"#,
-                .ack(42, isAccepted: false)),
-            (#"{"cmd":"ack","level":"accepted","cid":"00000000002a","conv":"a:b","time":1}"#,
-                .ack(42, isAccepted: true)),
+            (
+                #"{"cmd":"ack","cid":"00000000002a","id":1,"conv":"a:b","cseq":1,"seq":1,"time":1}"#,
+                .ack(42, isAccepted: false)
+            ),
+            (
+                #"{"cmd":"ack","level":"accepted","cid":"00000000002a","conv":"a:b","time":1}"#,
+                .ack(42, isAccepted: true)
+            ),
             (#"{"cmd":"ack","id":1}"#, .ack(nil, isAccepted: false)),
             (#"{"cmd":10,"userid":"a","dstid":"b","cid":"0000000000ff","content":"x","id":1,"seq":2}"#, .message(255)),
             (#"{"cmd":11,"userid":"a","dstid":"g","content":"x","id":1,"seq":2}"#, .message(nil)),
