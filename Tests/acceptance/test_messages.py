@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from switchboard import Refused
+from switchboard import Refused, later
 
 
 def contents(frames):
@@ -374,6 +374,7 @@ def test_typing_in_a_group(router, people, chat):
 # Read, edit, recall, forward
 
 
+@later
 def test_read(people, chat):
     """The other member and the reader's other sessions are told how far a conversation was read."""
     a, b = people(2)
@@ -385,6 +386,7 @@ def test_read(people, chat):
         assert (frame["conv"], frame["userid"], frame["cseq"]) == (f"{a}:{b}", b, 1)
 
 
+@later
 def test_edit(people, chat):
     """An edit by the author changes the history and is an entry in both inboxes, the author's own session too."""
     a, b = people(2)
@@ -400,6 +402,7 @@ def test_edit(people, chat):
     assert receiver.refused(cmd="edit", conv=ack["conv"], cseq=1, content="mine") == "forbidden"
 
 
+@later
 def test_recall(people, chat):
     """A recalled message keeps its place; its content comes out of nothing any more."""
     a, b = people(2)
@@ -416,6 +419,7 @@ def test_recall(people, chat):
     assert [entry["seq"] for entry in receiver.fetch_all()] == [1, 2]
 
 
+@later
 def test_forward(people, chat):
     """A forward sends a copy that says where it comes from; who can't read it can't forward it."""
     a, b, c = people(3)
@@ -433,6 +437,7 @@ def test_forward(people, chat):
 # Channels
 
 
+@later
 def test_channel(people, chat):
     """Who subscribes gets what is published, with offsets; who comes back recovers what it missed."""
     a, b = people(2)
