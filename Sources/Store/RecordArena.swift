@@ -1,5 +1,3 @@
-package import Base
-
 /// One contiguous piece of memory that holds records back to back, each 8-byte aligned.
 ///
 /// This memory is written once and then shared: a loop lays its messages into it, the journal fills in the numbers

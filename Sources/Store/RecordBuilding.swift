@@ -51,16 +51,27 @@ extension RecordArena {
         appendPosition(.confirm, user, device, position: seq, time: 0, reply: reply)
     }
 
+    /// Appends "this user has read the conversation up to `cseq`".
+    ///
+    /// - Parameter command: 10 if `destination` is a user, 11 if it is a group. A conversation without messages is
+    ///   refused.
+    package func appendRead(
+        user: Identifier, command: UInt8, destination: Identifier, cseq: UInt64, reply: ReplyAddress?
+    ) {
+        appendPosition(.read, user, destination, command: command, position: cseq, time: 0, reply: reply)
+    }
+
     /// Appends "this user was online until `time`" (milliseconds).
     package func appendSeen(user: Identifier, time: UInt64) {
         appendPosition(.seen, user, user, position: 0, time: time, reply: nil)
     }
 
     private func appendPosition(
-        _ kind: RecordKind, _ user: Identifier, _ other: Identifier, position: UInt64, time: UInt64, reply: ReplyAddress?
+        _ kind: RecordKind, _ user: Identifier, _ other: Identifier, command: UInt8 = 0, position: UInt64,
+        time: UInt64, reply: ReplyAddress?
     ) {
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
-        let head = MessageHead(command: 0, content: 0, sender: user, destination: other)
+        let head = MessageHead(command: command, content: 0, sender: user, destination: other)
         append(kind, head, cid: RawSpan(), names: none, count: 0, body: RawSpan(), reply: reply)
         guard let entry = entries.last else { return }
         record(at: entry.offset).setNumbers(id: 0, cseq: position, time: time, senderSeq: 0)

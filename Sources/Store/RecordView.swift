@@ -31,10 +31,13 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 8 | u64 id |
 /// | 16 | u64 cseq (confirm, read: the place confirmed or read up to) |
 /// | 24 | u64 time, milliseconds |
-/// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry |
-/// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags · u32 body length |
+/// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
+/// user's floor, up to where all of its devices have confirmed |
+/// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (bit 0: has a user or a conversation
+/// that the store met for the first time) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
-/// | 56 | sender, destination, cid, recipients' names (u8 length, bytes), padding to 8 |
+/// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user |
+/// | 80 | sender, destination, cid, recipients' names (u8 length, bytes), padding to 8 |
 /// | … | recipient count × (u64 user number, u64 seq): the placements |
 /// | … | body |
 ///
@@ -42,7 +45,9 @@ package enum RecordStatus: UInt8, Sendable {
 /// the same). *Ownership:* valid while its arena lives. *Safety:* built only by the arena's builders or after
 /// ``isWhole(_:)``, so its lengths can be believed.
 package struct RecordView {
-    static let headerBytes = 56
+    static let headerBytes = 80
+    /// The command of a message to a group, and of a read position in one.
+    package static let groupCommand: UInt8 = 11
     private let base: UnsafeMutableRawPointer
 
     init(base: UnsafeMutableRawPointer) { self.base = base }
@@ -63,6 +68,13 @@ package struct RecordView {
     package var cseq: UInt64 { load(16, as: UInt64.self) }
     package var time: UInt64 { load(24, as: UInt64.self) }
     package var senderSeq: UInt64 { load(32, as: UInt64.self) }
+    /// The store's own numbers, for itself; 0 before they are given and in pages.
+    package var conversationNumber: UInt64 { load(56, as: UInt64.self) }
+    package var senderNumber: UInt64 { load(64, as: UInt64.self) }
+    /// 0 if the destination is a group or a device.
+    package var destinationNumber: UInt64 { load(72, as: UInt64.self) }
+    /// Whether the record has a user or a conversation that the store met for the first time.
+    package var introducesNames: Bool { load(43, as: UInt8.self) & 1 != 0 }
     private var senderBytes: Int { Int(load(40, as: UInt8.self)) }
     private var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
     private var cidBytes: Int { Int(load(42, as: UInt8.self)) }
@@ -94,7 +106,9 @@ package struct RecordView {
     package var namesRecipients: Bool { namesBytes > 0 }
 
     /// Calls `body` with each recipient in the order of the placements.
-    package func forEachRecipient(_ body: (Int, Identifier) throws -> Void) rethrows {
+    package func forEachRecipient<Failure>(
+        _ body: (Int, Identifier) throws(Failure) -> Void
+    ) throws(Failure) {
         guard namesRecipients else {
             guard placementCount > 0 else { return }
             try body(0, sender)
@@ -126,6 +140,14 @@ package struct RecordView {
         base.storeBytes(of: time, toByteOffset: 24, as: UInt64.self)
         base.storeBytes(of: senderSeq, toByteOffset: 32, as: UInt64.self)
     }
+
+    package func setOwners(conversation: UInt64, sender: UInt64, destination: UInt64) {
+        base.storeBytes(of: conversation, toByteOffset: 56, as: UInt64.self)
+        base.storeBytes(of: sender, toByteOffset: 64, as: UInt64.self)
+        base.storeBytes(of: destination, toByteOffset: 72, as: UInt64.self)
+    }
+
+    package func setIntroducesNames() { base.storeBytes(of: 1, toByteOffset: 43, as: UInt8.self) }
 
     package func setPlacement(_ index: Int, user: UInt64, seq: UInt64) {
         precondition(index < placementCount)

@@ -48,10 +48,11 @@ package enum StoreEvent: Sendable {
     case committed(CommitNotice)
     /// A batch was not stored and its numbers were given back; to be answered with an error.
     case failed(FailureNotice)
-    case attached(ticket: UInt64, reply: AttachReply)
+    /// An inbox is attached, or, on failure, as little as before the call.
+    case attached(ticket: UInt64, reply: Result<AttachReply, StoreError>)
     case page(ticket: UInt64, page: Result<Page, StoreError>)
     case group(ticket: UInt64, result: Result<Group, StoreError>)
-    case lastSeen(ticket: UInt64, times: [Identifier: UInt64])
+    case lastSeen(ticket: UInt64, times: Result<[Identifier: UInt64], StoreError>)
 }
 
 /// What of a committed batch concerns one mailbox, in the order of the inbox numbers.
@@ -132,7 +133,7 @@ package enum ConversationKey: Hashable, Sendable {
 
     /// The conversation of a message from `sender` with command 10 (private) or 11 (group).
     package init(command: UInt8, sender: Identifier, destination: Identifier) {
-        if command == 11 {
+        if command == RecordView.groupCommand {
             self = .group(destination)
         } else {
             self = sender < destination ? .privately(sender, destination) : .privately(destination, sender)

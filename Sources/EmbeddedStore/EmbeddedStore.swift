@@ -1,0 +1,108 @@
+package import Base
+package import Store
+internal import Synchronization
+
+/// The store in this process: a journal that makes messages durable and an index that answers, on SQLite.
+///
+/// Four threads: one writes `journal.db`, one writes `switchboard.db`, two read. Callers only put work into queues.
+/// It must be closed with ``close()``; what was acknowledged survives without.
+package final class EmbeddedStore: Store {
+    package let epoch: String
+    private let work: SharedWork
+    private let threads: [OwnThread]
+    private let isClosed = Atomic(false)
+
+    /// Opens or creates the store and brings the index up to date.
+    ///
+    /// - Parameter mailboxes: where answers go; a ``MailboxIndex`` is an index into them.
+    package init(_ options: EmbeddedStoreOptions, mailboxes: [any StoreMailbox]) throws(StoreOpenError) {
+        let directory = try DataDirectory(options.directory)
+        do {
+            let recovery = try Recovery.run(directory, options, mailboxes: mailboxes.count)
+            epoch = recovery.epoch
+            let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
+            self.work = work
+            threads = try EmbeddedStore.start(recovery, directory, work)
+        } catch {
+            throw StoreOpenError("can't open the store in \(options.directory): \(error.description)")
+        }
+    }
+
+    private static func start(
+        _ recovery: consuming Recovery, _ directory: consuming DataDirectory, _ work: SharedWork
+    ) throws(SQLiteError) -> [OwnThread] {
+        let indexPath = directory.index
+        let readerOptions = ConnectionOptions(isReadOnly: true)
+        let readers = [
+            HandOver(try ReaderThread(indexPath, readerOptions, work)),
+            HandOver(try ReaderThread(indexPath, readerOptions, work)),
+        ]
+        let parts = recovery.split()
+        let index = HandOver(IndexThread(fold: parts.fold, groups: parts.groups, work: work, directory: directory))
+        let journal = HandOver(JournalThread(journal: parts.journal, index: parts.lookup, work: work))
+        return [
+            OwnThread("journal") { journal.take { $0.run() } },
+            OwnThread("index") { index.take { $0.run() } },
+            OwnThread("reader 1") { readers[0].take { $0.run() } },
+            OwnThread("reader 2") { readers[1].take { $0.run() } },
+        ]
+    }
+
+    /// Finishes what was submitted, folds everything, empties the WALs and ends the threads. Later calls are refused.
+    package func close() {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        work.journal.update { $0.isClosing = true }
+        for thread in threads { thread.join() }
+    }
+
+    /// What has been done and what waits. *Thread:* any.
+    package var counters: StoreCounters { work.counters }
+
+    // MARK: Store
+
+    package var isCongested: Bool { work.isCongested }
+
+    package func submit(_ batch: RecordArena) {
+        work.enqueue(.batch(batch), bytes: batch.byteCount)
+    }
+
+    package func attach(
+        _ user: Identifier, device: Identifier, token: UInt32, mailbox: MailboxIndex, ticket: UInt64
+    ) {
+        let request = AttachRequest(user: user, device: device, token: token, mailbox: mailbox, ticket: ticket)
+        work.enqueue(.attach(request), bytes: SharedWork.attachBytes)
+    }
+
+    package func detach(_ user: Identifier, mailbox: MailboxIndex) {
+        work.enqueue(.detach(user, mailbox: mailbox), bytes: SharedWork.attachBytes)
+    }
+
+    package func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {
+        work.enqueue(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket))
+    }
+
+    package func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
+        if case .load(let id) = command {
+            work.enqueue(ReadRequest(question: .group(id), mailbox: mailbox, ticket: ticket))
+        } else {
+            work.enqueue(GroupRequest(command: command, mailbox: mailbox, ticket: ticket))
+        }
+    }
+
+    package func lastSeen(_ users: [Identifier], mailbox: MailboxIndex, ticket: UInt64) {
+        work.enqueue(ReadRequest(question: .lastSeen(users), mailbox: mailbox, ticket: ticket))
+    }
+}
+
+/// Carries a value that can't be copied to the thread that will own it.
+private final class HandOver<Value: ~Copyable>: @unchecked Sendable {
+    private var value: Value?
+
+    init(_ value: consuming Value) { self.value = consume value }
+
+    /// Calls `body` with the value. *Thread:* one, once, after the value was put in.
+    func take(_ body: (inout Value) -> Void) {
+        guard var value = value.take() else { return }
+        body(&value)
+    }
+}

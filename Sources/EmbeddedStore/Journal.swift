@@ -1,0 +1,254 @@
+package import Base
+package import Store
+
+/// What waits for the journal.
+package enum JournalRequest: Sendable {
+    case batch(RecordArena)
+    case attach(AttachRequest)
+    case detach(Identifier, mailbox: MailboxIndex)
+}
+
+package struct AttachRequest: Sendable {
+    package var user: Identifier
+    package var device: Identifier
+    package var token: UInt32
+    package var mailbox: MailboxIndex
+    package var ticket: UInt64
+
+    package init(user: Identifier, device: Identifier, token: UInt32, mailbox: MailboxIndex, ticket: UInt64) {
+        self.user = user
+        self.device = device
+        self.token = token
+        self.mailbox = mailbox
+        self.ticket = ticket
+    }
+}
+
+/// What came of one round: answers for each mailbox, and what the index has to fold.
+package struct JournalRound: Sendable {
+    /// By mailbox, in the order of the work.
+    package var events: [[StoreEvent]]
+    /// What is on disk now. To be given to the index before the events are delivered, so that whoever reads after an
+    /// answer sees what was answered for.
+    package var committed: [CommittedBatch] = []
+    package var messages = 0
+    package var isFailed = false
+}
+
+/// Makes batches durable: numbers, one transaction a round, then the answers.
+///
+/// It has no thread and no clock: whoever owns it calls ``process(_:now:foldedThrough:)``, a thread in the router and
+/// the world in a simulation. *Thread:* one at a time.
+package struct Journal: ~Copyable {
+    private var file: JournalFile
+    private var numbering: Numbering
+    private var lanes: [Lane]
+    private var lastBatch: UInt64
+    private let cacheMax: Int
+    /// Why nothing is taken any more.
+    private var refusal: StoreError?
+
+    /// What one mailbox is going to hear.
+    private struct Lane {
+        var events: [StoreEvent] = []
+        var items: [CommitNotice.Item] = []
+    }
+
+    /// Default for the users and the conversations kept in memory: a user is about 200 bytes and at most 1 KiB of
+    /// fingerprints, so a quarter of a million are 50 to 300 MB.
+    package static let cacheDefault = 1 << 18
+
+    /// - Parameter index: asked for users and conversations that memory doesn't know. Everything in `file` must have
+    ///   been folded into it.
+    package init(
+        file: consuming JournalFile, index: borrowing Connection, mailboxes: Int, cacheMax: Int = Journal.cacheDefault
+    ) throws(SQLiteError) {
+        let position = UInt64(try index.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0)
+        let counters = Numbering.Counters(
+            user: UInt64(try index.integer("SELECT coalesce(max(number), 0) + 1 FROM users") ?? 1),
+            conversation: UInt64(try index.integer("SELECT coalesce(max(number), 0) + 1 FROM conversations") ?? 1),
+            lastID: UInt64(try index.integer("SELECT value FROM meta WHERE key = 'last_id'") ?? 0))
+        let numbering = Numbering(lookup: try IndexLookup(index), counters: counters)
+        lastBatch = max(position, try file.last())
+        self.file = file
+        self.numbering = numbering
+        lanes = Array(repeating: Lane(), count: mailboxes)
+        self.cacheMax = cacheMax
+    }
+
+    /// Does all of `requests` in order, in one transaction.
+    ///
+    /// - Parameters:
+    ///   - now: milliseconds since the Unix epoch.
+    ///   - foldedThrough: the last batch that the index has made durable.
+    package mutating func process(
+        _ requests: [JournalRequest], now: UInt64, foldedThrough: UInt64
+    ) -> JournalRound {
+        if let refusal { return answerFailure(requests, refusal) }
+        numbering.folded(through: foldedThrough, cacheMax: cacheMax)
+        let committedBefore = lastBatch
+        numbering.begin(batch: lastBatch + 1, now: now)
+        var round = JournalRound(events: [])
+        do {
+            try number(requests, into: &round)
+        } catch {
+            return fail(requests, JournalFailure(error: error, isOutcomeUnknown: false), committedBefore)
+        }
+        if !round.committed.isEmpty, let failure = file.commit(round.committed, foldedThrough: foldedThrough) {
+            return fail(requests, failure, committedBefore)
+        }
+        round.events = takeEvents()
+        return round
+    }
+
+    /// Housekeeping that may take a while; to be called when the round's events are out.
+    package mutating func tidy() {
+        do {
+            try file.checkpointIfDue()
+        } catch {
+            if error.isFatal { refuse(error) }
+        }
+    }
+
+    /// Trims the journal and empties its WAL, at the end.
+    package mutating func finish(foldedThrough: UInt64) throws(SQLiteError) {
+        try file.finish(foldedThrough: foldedThrough)
+    }
+
+    // MARK: Numbering
+
+    private mutating func number(_ requests: [JournalRequest], into round: inout JournalRound) throws(SQLiteError) {
+        let firstSeen = RecordArena(capacity: 256)
+        for request in requests {
+            switch request {
+            case .batch(let arena): try number(arena, into: &round)
+            case .attach(let attach): try number(attach, firstSeen: firstSeen)
+            case .detach(let user, let mailbox):
+                if let slot = numbering.slotInMemory(of: user) {
+                    numbering.removeAttachment(slot, mailbox: mailbox.rawValue)
+                }
+            }
+        }
+        guard !firstSeen.isEmpty else { return }
+        for entry in firstSeen.entries { _ = try numbering.number(firstSeen.record(at: entry.offset)) }
+        append(firstSeen, into: &round)
+    }
+
+    private mutating func append(_ arena: RecordArena, into round: inout JournalRound) {
+        lastBatch += 1
+        numbering.setBatch(lastBatch + 1)
+        round.committed.append(CommittedBatch(number: lastBatch, arena: arena))
+    }
+
+    private mutating func number(_ arena: RecordArena, into round: inout JournalRound) throws(SQLiteError) {
+        var isWorthKeeping = false
+        for entry in arena.entries {
+            let record = arena.record(at: entry.offset)
+            let sender = try numbering.number(record)
+            if record.status == .stored {
+                isWorthKeeping = true
+                if record.kind == .message { round.messages += 1 }
+            }
+            route(record, entry, sender: sender, replies: arena.replies)
+        }
+        for index in lanes.indices where !lanes[index].items.isEmpty {
+            let notice = CommitNotice(arena: arena, items: lanes[index].items)
+            lanes[index].items = []
+            lanes[index].events.append(.committed(notice))
+        }
+        if isWorthKeeping { append(arena, into: &round) }
+    }
+
+    /// Notes who hears of a record: the attached recipients and whoever waits for the answer. An answer and an entry
+    /// for the same mailbox are one item.
+    @inline(__always)
+    private mutating func route(
+        _ record: RecordView, _ entry: RecordArena.Entry, sender: Int?, replies: [ReplyAddress]
+    ) {
+        var reply = entry.reply
+        let replyLane = reply == RecordArena.Entry.noReply ? -1 : Int(replies[Int(reply)].mailbox.rawValue)
+        if record.kind == .message, record.status == .stored {
+            for (index, slot) in numbering.recipients.enumerated() {
+                guard !numbering.users[slot].attachments.isEmpty else { continue }
+                let seq = record.placement(index).seq
+                numbering.users[slot].attachments.forEach { attachment in
+                    let lane = Int(attachment.mailbox)
+                    let isAnswer = slot == sender && lane == replyLane
+                    lanes[lane].items.append(
+                        CommitNotice.Item(
+                            record: entry.offset, reply: isAnswer ? reply : RecordArena.Entry.noReply,
+                            attachment: attachment.token, seq: seq))
+                    if isAnswer { reply = RecordArena.Entry.noReply }
+                }
+            }
+        }
+        guard reply != RecordArena.Entry.noReply else { return }
+        let isPosition = record.kind == .confirm || record.kind == .read
+        lanes[replyLane].items.append(
+            CommitNotice.Item(
+                record: entry.offset, reply: reply, attachment: CommitNotice.Item.noAttachment,
+                seq: isPosition ? record.cseq : record.senderSeq))
+    }
+
+    private mutating func number(_ attach: AttachRequest, firstSeen: RecordArena) throws(SQLiteError) {
+        let slot = try numbering.slot(of: attach.user)
+        numbering.setAttachment(slot, token: attach.token, mailbox: attach.mailbox.rawValue)
+        let state = numbering.users[slot]
+        let confirmed = try numbering.confirmed(by: attach.device, user: slot)
+        if confirmed == nil {
+            // Written down at once: from here on the user's other devices can't confirm its entries away.
+            firstSeen.appendConfirm(user: attach.user, device: attach.device, seq: state.floor, reply: nil)
+        }
+        let reply = AttachReply(head: state.head, confirmed: confirmed ?? state.floor)
+        lanes[Int(attach.mailbox.rawValue)].events.append(.attached(ticket: attach.ticket, reply: .success(reply)))
+    }
+
+    private mutating func takeEvents() -> [[StoreEvent]] {
+        var events: [[StoreEvent]] = []
+        events.reserveCapacity(lanes.count)
+        for index in lanes.indices {
+            events.append(lanes[index].events)
+            lanes[index].events = []
+            lanes[index].items = []
+        }
+        return events
+    }
+
+    // MARK: Failure
+
+    private mutating func fail(
+        _ requests: [JournalRequest], _ failure: JournalFailure, _ committedBefore: UInt64
+    ) -> JournalRound {
+        numbering.undo()
+        lastBatch = committedBefore
+        if failure.isFatal { refuse(failure.error) }
+        return answerFailure(requests, failure.storeError)
+    }
+
+    private mutating func refuse(_ error: SQLiteError) {
+        refusal = .unavailable("the journal stopped after a disk error and needs a restart: \(error)")
+    }
+
+    private mutating func answerFailure(_ requests: [JournalRequest], _ error: StoreError) -> JournalRound {
+        _ = takeEvents()
+        for request in requests {
+            switch request {
+            case .batch(let arena):
+                let notice = FailureNotice(arena: arena, error: error)
+                for mailbox in Set(arena.replies.map(\.mailbox)) {
+                    lanes[Int(mailbox.rawValue)].events.append(.failed(notice))
+                }
+            case .attach(let attach):
+                let event = StoreEvent.attached(ticket: attach.ticket, reply: .failure(error))
+                lanes[Int(attach.mailbox.rawValue)].events.append(event)
+            case .detach(let user, let mailbox):
+                if let slot = numbering.slotInMemory(of: user) {
+                    numbering.removeAttachment(slot, mailbox: mailbox.rawValue)
+                }
+            }
+        }
+        var round = JournalRound(events: takeEvents())
+        round.isFailed = true
+        return round
+    }
+}

@@ -1,0 +1,141 @@
+internal import CSQLite
+package import Store
+
+/// A batch that is on disk, on its way to the index.
+package struct CommittedBatch: Sendable {
+    package let number: UInt64
+    package let arena: RecordArena
+
+    package init(number: UInt64, arena: RecordArena) {
+        self.number = number
+        self.arena = arena
+    }
+}
+
+/// `journal.db`: one row a batch, appended, and deleted again once the index has it.
+package struct JournalFile: ~Copyable {
+    private let connection: Connection
+    private let insert: Statement
+    private let trim: Statement
+    private let after: Statement
+    private var pagesSinceCheckpoint = 0
+    private var trimmed: UInt64 = 0
+    private let checkpointBytes: Int
+
+    /// The journal's page: large, so that a batch is few WAL frames (two system calls each), and small enough that
+    /// the last page, which small batches write again and again, doesn't dominate.
+    package static let pageBytes = 8192
+
+    /// Takes over a connection to the file and brings its schema up to date.
+    ///
+    /// - Parameter checkpointBytes: how far the WAL grows before its pages are moved.
+    package init(_ connection: consuming Connection, checkpointBytes: Int = 8 << 20) throws(SQLiteError) {
+        try Schema.journal.migrate(connection, file: "journal.db")
+        let insert = try connection.prepare("INSERT INTO batches(n, checksum, records) VALUES(?1, ?2, ?3)")
+        let trim = try connection.prepare("DELETE FROM batches WHERE n <= ?1")
+        let after = try connection.prepare("SELECT n, checksum, records FROM batches WHERE n > ?1 ORDER BY n")
+        self.connection = connection
+        self.insert = insert
+        self.trim = trim
+        self.after = after
+        self.checkpointBytes = checkpointBytes
+    }
+
+    package func epoch() throws(SQLiteError) -> String? {
+        try connection.text("SELECT value FROM meta WHERE key = 'epoch'")
+    }
+
+    package func setEpoch(_ epoch: String) throws(SQLiteError) {
+        try connection.execute("INSERT OR REPLACE INTO meta VALUES('epoch', '\(epoch)')")
+    }
+
+    /// Number of the last batch in the file.
+    package func last() throws(SQLiteError) -> UInt64 {
+        UInt64(try connection.integer("SELECT coalesce(max(n), 0) FROM batches") ?? 0)
+    }
+
+    /// Number of the first batch in the file; nil if there is none.
+    package func first(after position: UInt64) throws(SQLiteError) -> UInt64? {
+        let found = try connection.integer("SELECT coalesce(min(n), 0) FROM batches WHERE n > \(position)") ?? 0
+        return found > 0 ? UInt64(found) : nil
+    }
+
+    /// Writes batches and trims what is folded, in one transaction with one sync.
+    ///
+    /// - Returns: what failed and whether the outcome is unknown; nil if all is on disk.
+    mutating func commit(_ batches: [CommittedBatch], foldedThrough: UInt64) -> JournalFailure? {
+        do {
+            try connection.execute("BEGIN IMMEDIATE")
+            if foldedThrough > trimmed {
+                trim.bind(1, foldedThrough)
+                try trim.run()
+            }
+            for batch in batches {
+                insert.bind(1, batch.number)
+                insert.bind(2, StableHash.checksum(batch.arena.unsafeBytes))
+                insert.bind(3, blob: batch.arena.unsafeBytes)
+                try insert.run()
+                pagesSinceCheckpoint += batch.arena.byteCount / JournalFile.pageBytes + 1
+            }
+        } catch {
+            connection.rollBack()
+            return JournalFailure(error: error, isOutcomeUnknown: false)
+        }
+        do {
+            try connection.execute("COMMIT")
+        } catch {
+            connection.rollBack()
+            return JournalFailure(error: error, isOutcomeUnknown: error.isFatal)
+        }
+        trimmed = max(trimmed, foldedThrough)
+        return nil
+    }
+
+    /// Moves the WAL's pages into the file when there are enough; meant for when the answers are out.
+    mutating func checkpointIfDue() throws(SQLiteError) {
+        guard pagesSinceCheckpoint * JournalFile.pageBytes >= checkpointBytes else { return }
+        try connection.checkpoint()
+        pagesSinceCheckpoint = 0
+    }
+
+    /// Trims and empties the WAL, at the end.
+    mutating func finish(foldedThrough: UInt64) throws(SQLiteError) {
+        if let failure = commit([], foldedThrough: foldedThrough) { throw failure.error }
+        try connection.checkpoint(truncating: true)
+    }
+
+    /// Reads batches after `position`, in order, until `bytesMax` are exceeded.
+    package func batches(after position: UInt64, bytesMax: Int) throws(SQLiteError) -> [CommittedBatch] {
+        defer { after.reset() }
+        after.bind(1, position)
+        var found: [CommittedBatch] = []
+        var bytes = 0
+        while bytes < bytesMax, try after.step() {
+            let number = after.unsigned(0)
+            let blob = after.bytes(2)
+            guard after.unsigned(1) == StableHash.checksum(blob), let arena = RecordArena(recovering: blob) else {
+                throw SQLiteError(
+                    corrupt: "journal.db: batch \(number) is damaged; its messages were acknowledged and not yet "
+                        + "indexed. Restore the file from a backup, or delete this row and all after it to go on "
+                        + "without them")
+            }
+            bytes += blob.count
+            found.append(CommittedBatch(number: number, arena: arena))
+        }
+        return found
+    }
+}
+
+/// Why a round didn't reach the disk.
+struct JournalFailure {
+    let error: SQLiteError
+    /// Whether the batches may be there after a restart all the same.
+    let isOutcomeUnknown: Bool
+
+    /// Disk full gives back what was written; after a failed sync nobody knows what the disk holds.
+    var isFatal: Bool { error.isFatal }
+
+    var storeError: StoreError {
+        isOutcomeUnknown ? .unknownOutcome(error.description) : .unavailable(error.description)
+    }
+}

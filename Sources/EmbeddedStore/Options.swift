@@ -1,0 +1,45 @@
+/// How the embedded store is opened.
+package struct EmbeddedStoreOptions: Sendable {
+    /// Where the files are; created if need be.
+    package var directory: String
+    /// Bytes that may wait for the disk before callers should stop reading.
+    package var queueBytesMax = 32 << 20
+    /// Bytes that may be committed and not yet folded before callers should stop reading: four folds.
+    package var unfoldedBytesMax = 256 << 20
+    /// Bytes, messages and time after which a fold begins without anybody asking.
+    package var foldBytes = 64 << 20
+    package var foldRecords = 1 << 18
+    package var foldMilliseconds: UInt64 = 1_000
+    /// How long the journal waits for more before a commit while there is load; 0 for not at all.
+    package var gatherMicroseconds: UInt64 = 0
+    /// Users, and as many conversations, whose numbers stay in memory.
+    package var cachedUsersMax = Journal.cacheDefault
+    package var fold = FoldOptions()
+    /// Memory for pages of the index, for the thread that writes it.
+    package var indexCacheBytes = 256 << 20
+    /// The clock: milliseconds since the Unix epoch.
+    package var now: @Sendable () -> UInt64 = { SystemClock.now() }
+
+    package init(directory: String) { self.directory = directory }
+}
+
+/// Why the store can't be opened, in words for the operator.
+package struct StoreOpenError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// What the store has done and what waits in it, as it stood at one instant.
+package struct StoreCounters: Sendable, Equatable {
+    /// Since the store was opened.
+    package var messages: UInt64 = 0
+    package var commits: UInt64 = 0
+    package var failedCommits: UInt64 = 0
+    package var folds: UInt64 = 0
+    package var failedFolds: UInt64 = 0
+    /// Numbers of the last batch on disk and of the last one in the index.
+    package var committedBatch: UInt64 = 0
+    package var foldedBatch: UInt64 = 0
+    package var queuedBytes = 0
+    package var unfoldedBytes = 0
+}

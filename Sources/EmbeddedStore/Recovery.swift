@@ -1,0 +1,79 @@
+internal import Base
+internal import Store
+
+/// Opens both databases and folds what the index doesn't have yet, so that the journal starts with an empty memory.
+struct Recovery: ~Copyable {
+    let epoch: String
+    let position: UInt64
+    private let fold: Fold
+    private let groups: Groups
+    private let journal: Journal
+    private let lookup: Connection
+
+    /// What ``split()`` gives: each part goes to a thread of its own.
+    struct Parts: ~Copyable {
+        let fold: Fold
+        let groups: Groups
+        let journal: Journal
+        let lookup: Connection
+    }
+
+    consuming func split() -> Parts {
+        Parts(fold: fold, groups: groups, journal: journal, lookup: lookup)
+    }
+
+    static func run(
+        _ directory: borrowing DataDirectory, _ options: EmbeddedStoreOptions, mailboxes: Int
+    ) throws(SQLiteError) -> Recovery {
+        let index = try Connection(
+            path: directory.index, options: ConnectionOptions(cacheBytes: options.indexCacheBytes))
+        var fold = try Fold(index, options: options.fold)
+        let groups = try fold.withConnection { (connection) throws(SQLiteError) in try Groups(connection) }
+        let journalOptions = ConnectionOptions(isExclusive: true, pageBytes: JournalFile.pageBytes)
+        let file = try JournalFile(Connection(path: directory.journal, options: journalOptions))
+        let epoch = try fold.withConnection { (connection) throws(SQLiteError) in
+            try agreeOnEpoch(connection, file)
+        }
+        try catchUp(&fold, file, options)
+        let lookup = try Connection(path: directory.index, options: ConnectionOptions(isReadOnly: true))
+        let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
+        return Recovery(
+            epoch: epoch, position: fold.position, fold: fold, groups: groups, journal: journal, lookup: lookup)
+    }
+
+    /// Folds the journal's tail.
+    private static func catchUp(
+        _ fold: inout Fold, _ file: borrowing JournalFile, _ options: EmbeddedStoreOptions
+    ) throws(SQLiteError) {
+        if let first = try file.first(after: fold.position), first > fold.position + 1 {
+            throw SQLiteError(
+                corrupt: "journal.db begins at batch \(first), but switchboard.db ends at \(fold.position): the "
+                    + "messages between them are missing. Restore both files from the same backup")
+        }
+        while true {
+            let batches = try file.batches(after: fold.position, bytesMax: options.foldBytes)
+            guard !batches.isEmpty else { return }
+            try fold.fold(batches, now: options.now())
+        }
+    }
+
+    /// Both files carry the epoch. When one of them was restored or replaced they differ, a tail may be lost, and
+    /// clients must start over.
+    private static func agreeOnEpoch(
+        _ index: borrowing Connection, _ file: borrowing JournalFile
+    ) throws(SQLiteError) -> String {
+        let known = try index.text("SELECT value FROM meta WHERE key = 'epoch'")
+        let journals = try file.epoch()
+        if let known, known == journals { return known }
+        if journals != nil, try file.last() > 0 {
+            throw SQLiteError(
+                corrupt: "journal.db doesn't belong to this switchboard.db (epochs \(journals ?? "") and "
+                    + "\(known ?? "none")). Restore both files from the same backup; or move journal.db away to go "
+                    + "on without its messages")
+        }
+        let fresh = String(UInt64.random(in: 1 << 60 ... .max), radix: 16)
+        try index.execute("INSERT OR REPLACE INTO meta VALUES('epoch', '\(fresh)')")
+        try file.setEpoch(fresh)
+        return fresh
+    }
+}

@@ -1,0 +1,109 @@
+internal import Base
+
+/// Fingerprints of the `cid`s of a sender's last messages: 4 bytes each, so that 256 of them are 1 KiB a sender.
+///
+/// A match only says that looking for the message itself is worth its price; the false ones are 256 in 2^32.
+struct SentWindow {
+    private var prints: ContiguousArray<UInt32> = []
+    /// Where the oldest one lies, once the window is full.
+    private var oldest: UInt16 = 0
+    /// Whether what the index knows is in here.
+    var isLoaded = false
+
+    /// What ``take(back:)`` needs.
+    struct Addition {
+        var replaced: UInt32
+        var grew: Bool
+    }
+
+    @inline(__always)
+    func mayContain(_ hash: UInt64) -> Bool {
+        let wanted = UInt32(truncatingIfNeeded: hash)
+        return prints.withUnsafeBufferPointer { prints in
+            // Without an early end the compiler compares eight at a time.
+            var found = false
+            for print in prints { found = found || print == wanted }
+            return found
+        }
+    }
+
+    @inline(__always)
+    mutating func add(_ hash: UInt64) -> Addition {
+        let print = UInt32(truncatingIfNeeded: hash)
+        guard prints.count == Limits.cidWindowMessages else {
+            prints.append(print)
+            return Addition(replaced: 0, grew: true)
+        }
+        let addition = Addition(replaced: prints[Int(oldest)], grew: false)
+        prints[Int(oldest)] = print
+        oldest = UInt16((Int(oldest) + 1) % Limits.cidWindowMessages)
+        return addition
+    }
+
+    /// Undoes the last addition.
+    mutating func take(back addition: Addition) {
+        if addition.grew {
+            prints.removeLast()
+            return
+        }
+        oldest = UInt16((Int(oldest) + Limits.cidWindowMessages - 1) % Limits.cidWindowMessages)
+        prints[Int(oldest)] = addition.replaced
+    }
+
+    mutating func forget() { self = SentWindow() }
+}
+
+/// Where a message with a `cid` was stored.
+struct SentEntry {
+    var id: UInt64
+    var cseq: UInt64
+    var seq: UInt64
+}
+
+/// A sender's message id, as it is looked for.
+struct SentKey: Hashable {
+    var user: UInt64
+    var hash: UInt64
+
+    func hash(into hasher: inout Hasher) { hasher.combine(hash ^ (user &* 0x9E37_79B9_7F4A_7C15)) }
+}
+
+/// The messages with a `cid` that aren't in the index yet, in generations that go as a whole when they are.
+struct RecentlySent {
+    private struct Generation {
+        var through: UInt64
+        var entries: [SentKey: SentEntry] = [:]
+    }
+
+    private var generations: [Generation] = []
+    /// A generation takes this many batches' messages before a new one begins.
+    private static let messagesPerGeneration = 1 << 16
+
+    mutating func add(_ key: SentKey, _ entry: SentEntry, batch: UInt64) {
+        if generations.last.map({ $0.entries.count >= RecentlySent.messagesPerGeneration }) ?? true {
+            generations.append(Generation(through: batch))
+        }
+        let last = generations.count - 1
+        generations[last].through = batch
+        generations[last].entries[key] = entry
+    }
+
+    mutating func remove(_ key: SentKey) {
+        guard !generations.isEmpty else { return }
+        for index in generations.indices.reversed() where generations[index].entries.removeValue(forKey: key) != nil {
+            return
+        }
+    }
+
+    func find(_ key: SentKey) -> SentEntry? {
+        for generation in generations.reversed() {
+            if let entry = generation.entries[key] { return entry }
+        }
+        return nil
+    }
+
+    /// Lets go of what the index has.
+    mutating func folded(through batch: UInt64) {
+        generations.removeAll { $0.through <= batch }
+    }
+}

@@ -1,0 +1,165 @@
+internal import Base
+internal import Store
+internal import Synchronization
+
+/// What waits for a reader.
+struct ReadRequest: Sendable {
+    enum Question: Sendable {
+        case page(ReadQuery)
+        case group(Identifier)
+        case lastSeen([Identifier])
+    }
+
+    var question: Question
+    var mailbox: MailboxIndex
+    var ticket: UInt64
+    /// The batch that must be in the index before this is answered.
+    var after: UInt64 = 0
+
+    func failed(_ error: StoreError) -> StoreEvent {
+        switch question {
+        case .page: .page(ticket: ticket, page: .failure(error))
+        case .group: .group(ticket: ticket, result: .failure(error))
+        case .lastSeen: .lastSeen(ticket: ticket, times: .failure(error))
+        }
+    }
+}
+
+struct GroupRequest: Sendable {
+    var command: GroupCommand
+    var mailbox: MailboxIndex
+    var ticket: UInt64
+}
+
+/// The queues between callers and the store's threads.
+final class SharedWork: Sendable {
+    struct JournalQueue {
+        var requests: [JournalRequest] = []
+        var bytes = 0
+        var isClosing = false
+    }
+
+    struct IndexQueue {
+        var batches: [CommittedBatch] = []
+        var bytes = 0
+        var records = 0
+        /// When the first batch came, monotonic nanoseconds.
+        var since: UInt64 = 0
+        /// The batch that somebody waits for.
+        var wanted: UInt64 = 0
+        var commands: [GroupRequest] = []
+        var isClosing = false
+    }
+
+    struct ReadQueue {
+        var requests: [ReadRequest] = []
+        var isClosing = false
+    }
+
+    /// How far the index is, and whether it has trouble.
+    struct Watermark {
+        var folded: UInt64
+        var failures: UInt64 = 0
+        var error: StoreError?
+        /// Whether there will be no more folds.
+        var isEnded = false
+    }
+
+    let options: EmbeddedStoreOptions
+    let mailboxes: [any StoreMailbox]
+    let journal = Monitor(JournalQueue())
+    let index = Monitor(IndexQueue())
+    let reads = Monitor(ReadQueue())
+    let watermark: Monitor<Watermark>
+    let committed: Atomic<UInt64>
+    let queuedBytes = Atomic(0)
+    let unfoldedBytes = Atomic(0)
+    let messages = Atomic<UInt64>(0)
+    let commits = Atomic<UInt64>(0)
+    let failedCommits = Atomic<UInt64>(0)
+    let folds = Atomic<UInt64>(0)
+
+    /// What an attachment counts as in the queue.
+    static let attachBytes = 256
+    /// Beyond this many times the limit, work is refused: a caller that doesn't heed the congestion must not take
+    /// all memory.
+    private static let refusalFactor = 4
+
+    init(options: EmbeddedStoreOptions, mailboxes: [any StoreMailbox], position: UInt64) {
+        self.options = options
+        self.mailboxes = mailboxes
+        watermark = Monitor(Watermark(folded: position))
+        committed = Atomic(position)
+    }
+
+    var isCongested: Bool {
+        queuedBytes.load(ordering: .relaxed) > options.queueBytesMax
+            || unfoldedBytes.load(ordering: .relaxed) > options.unfoldedBytesMax
+    }
+
+    var counters: StoreCounters {
+        let mark = watermark.withLock { $0 }
+        return StoreCounters(
+            messages: messages.load(ordering: .relaxed), commits: commits.load(ordering: .relaxed),
+            failedCommits: failedCommits.load(ordering: .relaxed), folds: folds.load(ordering: .relaxed),
+            failedFolds: mark.failures, committedBatch: committed.load(ordering: .relaxed), foldedBatch: mark.folded,
+            queuedBytes: queuedBytes.load(ordering: .relaxed), unfoldedBytes: unfoldedBytes.load(ordering: .relaxed))
+    }
+
+    // MARK: Callers' side
+
+    func enqueue(_ request: JournalRequest, bytes: Int) {
+        var refusal: String?
+        let isOverfull =
+            queuedBytes.load(ordering: .relaxed) > options.queueBytesMax * SharedWork.refusalFactor
+            || unfoldedBytes.load(ordering: .relaxed) > options.unfoldedBytesMax * SharedWork.refusalFactor
+        journal.update { queue in
+            if queue.isClosing {
+                refusal = "the store is closed"
+            } else if isOverfull, bytes > 0 {
+                refusal = "the queue to the disk is full"
+            } else {
+                queue.requests.append(request)
+                queue.bytes += bytes
+            }
+        }
+        if let refusal { refuse(request, .unavailable(refusal)) } else { queuedBytes.add(bytes, ordering: .relaxed) }
+    }
+
+    private func refuse(_ request: JournalRequest, _ error: StoreError) {
+        switch request {
+        case .batch(let arena):
+            let notice = FailureNotice(arena: arena, error: error)
+            for mailbox in Set(arena.replies.map(\.mailbox)) { deliver([.failed(notice)], to: mailbox) }
+        case .attach(let attach):
+            deliver([.attached(ticket: attach.ticket, reply: .failure(error))], to: attach.mailbox)
+        case .detach: break
+        }
+    }
+
+    func enqueue(_ request: ReadRequest) {
+        var request = request
+        request.after = committed.load(ordering: .acquiring)
+        var isClosed = false
+        reads.update { queue in
+            isClosed = queue.isClosing
+            if !isClosed { queue.requests.append(request) }
+        }
+        if isClosed { deliver([request.failed(.unavailable("the store is closed"))], to: request.mailbox) }
+    }
+
+    func enqueue(_ request: GroupRequest) {
+        var isClosed = false
+        index.update { queue in
+            isClosed = queue.isClosing
+            if !isClosed { queue.commands.append(request) }
+        }
+        guard isClosed else { return }
+        let refusal = StoreEvent.group(ticket: request.ticket, result: .failure(.unavailable("the store is closed")))
+        deliver([refusal], to: request.mailbox)
+    }
+
+    func deliver(_ events: [StoreEvent], to mailbox: MailboxIndex) {
+        mailboxes[Int(mailbox.rawValue)].deliver(events)
+    }
+}

@@ -1,0 +1,227 @@
+internal import Store
+internal import Synchronization
+
+/// Drives the journal: takes all that waits, makes it durable, hands it to the index, answers.
+struct JournalThread: ~Copyable {
+    var journal: Journal
+    /// Held open for the journal's questions.
+    let index: Connection
+    let work: SharedWork
+    private var lastMessages = 0
+
+    /// Messages in the last round above which there is load, and waiting for more pays.
+    private static let loadMessages = 64
+
+    init(journal: consuming Journal, index: consuming Connection, work: SharedWork) {
+        self.journal = journal
+        self.index = index
+        self.work = work
+    }
+
+    mutating func run() {
+        while let (requests, bytes) = take() {
+            round(requests)
+            work.queuedBytes.subtract(bytes, ordering: .relaxed)
+            journal.tidy()
+        }
+        work.index.update { $0.isClosing = true }
+        let last = work.committed.load(ordering: .relaxed)
+        // The index folds everything before it ends, unless it can't: then the journal keeps what it needs.
+        let folded = work.watermark.wait { $0.folded >= last || $0.isEnded ? $0.folded : nil }
+        try? journal.finish(foldedThrough: folded)
+    }
+
+    /// Waits for work; nil when there will be no more.
+    private mutating func take() -> (requests: [JournalRequest], bytes: Int)? {
+        let window = lastMessages >= JournalThread.loadMessages ? work.options.gatherMicroseconds * 1_000 : 0
+        let until = window > 0 ? SystemClock.monotonic() + window : 0
+        return work.journal.wait(until: { queue in queue.requests.isEmpty || window == 0 ? nil : until }) { queue in
+            if queue.requests.isEmpty { return queue.isClosing ? .some(nil) : nil }
+            if window > 0, !queue.isClosing, SystemClock.monotonic() < until { return nil }
+            let taken = (queue.requests, queue.bytes)
+            queue.requests = []
+            queue.bytes = 0
+            return .some(taken)
+        }
+    }
+
+    private mutating func round(_ requests: [JournalRequest]) {
+        let folded = work.watermark.withLock { $0.folded }
+        let round = journal.process(requests, now: work.options.now(), foldedThrough: folded)
+        lastMessages = round.messages
+        if let last = round.committed.last {
+            let bytes = round.committed.reduce(0) { $0 + $1.arena.byteCount }
+            work.unfoldedBytes.add(bytes, ordering: .relaxed)
+            work.index.update { queue in
+                if queue.batches.isEmpty { queue.since = SystemClock.monotonic() }
+                queue.batches += round.committed
+                queue.bytes += bytes
+                queue.records += round.committed.reduce(0) { $0 + $1.arena.entries.count }
+            }
+            work.committed.store(last.number, ordering: .releasing)
+            work.commits.add(1, ordering: .relaxed)
+            work.messages.add(UInt64(round.messages), ordering: .relaxed)
+        }
+        if round.isFailed { work.failedCommits.add(1, ordering: .relaxed) }
+        for (mailbox, events) in round.events.enumerated() where !events.isEmpty {
+            work.mailboxes[mailbox].deliver(events)
+        }
+    }
+}
+
+/// Drives the fold, and changes groups between folds.
+struct IndexThread: ~Copyable {
+    var fold: Fold
+    let groups: Groups
+    let work: SharedWork
+    /// The lock on the files goes with the last thread that writes them.
+    let directory: DataDirectory
+    private var waiting: [CommittedBatch] = []
+    private var retryAt: UInt64 = 0
+
+    init(fold: consuming Fold, groups: consuming Groups, work: SharedWork, directory: consuming DataDirectory) {
+        self.fold = fold
+        self.groups = groups
+        self.work = work
+        self.directory = directory
+    }
+
+    private struct Work {
+        var batches: [CommittedBatch]
+        var commands: [GroupRequest]
+        var isLast: Bool
+    }
+
+    /// How long after a failed fold the next one is tried, unless somebody asks.
+    private static let retryNanoseconds: UInt64 = 1_000_000_000
+
+    mutating func run() {
+        while true {
+            let next = take()
+            for request in next.commands {
+                let result = fold.perform(request.command, groups)
+                work.deliver([.group(ticket: request.ticket, result: result)], to: request.mailbox)
+            }
+            waiting += next.batches
+            foldWaiting()
+            if next.isLast { break }
+        }
+        work.watermark.update { $0.isEnded = true }
+        try? fold.finish()
+        work.reads.update { $0.isClosing = true }
+    }
+
+    private mutating func take() -> Work {
+        let options = work.options
+        let folded = fold.position
+        let retryAt = waiting.isEmpty ? nil : self.retryAt
+        return work.index.wait(until: { queue in
+            if let retryAt { return retryAt }
+            return queue.batches.isEmpty ? nil : queue.since + options.foldMilliseconds * 1_000_000
+        }) { queue in
+            let isWanted = queue.wanted > folded && !(queue.batches.isEmpty && retryAt == nil)
+            let isDue =
+                queue.bytes >= options.foldBytes || queue.records >= options.foldRecords
+                || (!queue.batches.isEmpty
+                    && SystemClock.monotonic() >= queue.since + options.foldMilliseconds * 1_000_000)
+                || retryAt.map { SystemClock.monotonic() >= $0 } ?? false
+            guard isWanted || isDue || queue.isClosing else {
+                guard !queue.commands.isEmpty else { return nil }
+                let commands = queue.commands
+                queue.commands = []
+                return Work(batches: [], commands: commands, isLast: false)
+            }
+            let work = Work(batches: queue.batches, commands: queue.commands, isLast: queue.isClosing)
+            queue.batches = []
+            queue.commands = []
+            queue.bytes = 0
+            queue.records = 0
+            queue.wanted = 0
+            return work
+        }
+    }
+
+    private mutating func foldWaiting() {
+        guard let last = waiting.last else { return }
+        do {
+            try fold.fold(waiting, now: work.options.now())
+        } catch {
+            retryAt = SystemClock.monotonic() + IndexThread.retryNanoseconds
+            work.watermark.update {
+                $0.failures += 1
+                $0.error = .unavailable("the index can't be written: \(error)")
+            }
+            return
+        }
+        work.unfoldedBytes.subtract(waiting.reduce(0) { $0 + $1.arena.byteCount }, ordering: .relaxed)
+        waiting = []
+        work.folds.add(1, ordering: .relaxed)
+        work.watermark.update {
+            $0.folded = last.number
+            $0.error = nil
+        }
+        // A checkpoint that fails leaves everything in the WAL, where it is just as durable; the next one tries again.
+        try? fold.checkpointIfDue()
+    }
+}
+
+/// Answers questions, one at a time.
+struct ReaderThread: ~Copyable {
+    private let connection: Connection
+    private let reader: Reader
+    private let work: SharedWork
+
+    init(_ path: String, _ options: ConnectionOptions, _ work: SharedWork) throws(SQLiteError) {
+        let connection = try Connection(path: path, options: options)
+        let reader = try Reader(connection)
+        self.connection = connection
+        self.reader = reader
+        self.work = work
+    }
+
+    func run() {
+        while let request = take() {
+            let event: StoreEvent
+            if let error = waitForFold(through: request.after) {
+                event = request.failed(error)
+            } else {
+                event = answer(request)
+            }
+            work.deliver([event], to: request.mailbox)
+        }
+    }
+
+    private func take() -> ReadRequest? {
+        work.reads.wait { queue in
+            if queue.requests.isEmpty { return queue.isClosing ? .some(nil) : nil }
+            return .some(queue.requests.removeFirst())
+        }
+    }
+
+    /// Asks for a fold if `batch` isn't in the index, and waits; gives the error if the index can't be written.
+    private func waitForFold(through batch: UInt64) -> StoreError? {
+        let before = work.watermark.withLock { $0 }
+        if before.folded >= batch { return nil }
+        work.index.update { $0.wanted = max($0.wanted, batch) }
+        return work.watermark.wait { mark in
+            if mark.folded >= batch { return .some(nil) }
+            let isHopeless = mark.failures > before.failures || mark.isEnded
+            return isHopeless ? .some(mark.error ?? .unavailable("the store is closed")) : nil
+        }
+    }
+
+    private func answer(_ request: ReadRequest) -> StoreEvent {
+        do {
+            switch request.question {
+            case .page(let query): return .page(ticket: request.ticket, page: .success(try reader.read(query)))
+            case .group(let id):
+                guard let group = try reader.group(id) else { return request.failed(.notFound) }
+                return .group(ticket: request.ticket, result: .success(group))
+            case .lastSeen(let users):
+                return .lastSeen(ticket: request.ticket, times: .success(try reader.lastSeen(users)))
+            }
+        } catch {
+            return request.failed(.unavailable(error.description))
+        }
+    }
+}

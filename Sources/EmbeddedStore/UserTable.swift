@@ -1,0 +1,111 @@
+internal import Base
+internal import Store
+
+/// What the journal knows about a user.
+struct UserState {
+    var name: Identifier
+    var number: UInt64
+    /// Last place in the inbox.
+    var head: UInt64
+    /// Up to where all devices have confirmed.
+    var floor: UInt64
+    /// Last batch that changed something here; it can be forgotten once that is folded.
+    var lastBatch: UInt64 = 0
+    var attachments = Attachments()
+    /// nil until they are read from the index.
+    var devices: [DeviceState]?
+    var window = SentWindow()
+    var isUsed = true
+}
+
+struct DeviceState {
+    var name: Identifier
+    var confirmed: UInt64
+}
+
+/// Which mailboxes hear of a user's new entries: nearly always none or one, so the first lies in place.
+struct Attachments {
+    struct Attachment {
+        var mailbox: UInt16
+        var token: UInt32
+    }
+
+    private(set) var first: Attachment?
+    private var others: [Attachment] = []
+
+    var isEmpty: Bool { first == nil }
+
+    mutating func set(_ token: UInt32, mailbox: UInt16) {
+        remove(mailbox: mailbox)
+        let attachment = Attachment(mailbox: mailbox, token: token)
+        if first == nil { first = attachment } else { others.append(attachment) }
+    }
+
+    mutating func remove(mailbox: UInt16) {
+        others.removeAll { $0.mailbox == mailbox }
+        if first?.mailbox == mailbox { first = others.popLast() }
+    }
+
+    @inline(__always)
+    func forEach(_ body: (Attachment) -> Void) {
+        guard let first else { return }
+        body(first)
+        for other in others { body(other) }
+    }
+}
+
+/// The users in memory: an array of states and a hash index over their names.
+struct UserTable {
+    private(set) var states: ContiguousArray<UserState> = []
+    private var index = SlotIndex()
+    private var free: [Int] = []
+    private var hand = 0
+
+    var count: Int { index.count }
+
+    @inline(__always)
+    subscript(slot: Int) -> UserState {
+        _read { yield states[slot] }
+        _modify { yield &states[slot] }
+    }
+
+    @inline(__always)
+    func find(_ name: Identifier, hash: UInt64) -> Int? {
+        index.find(hash) { states[$0].name == name }
+    }
+
+    mutating func insert(_ state: UserState, hash: UInt64) -> Int {
+        let slot: Int
+        if let reused = free.popLast() {
+            slot = reused
+            states[slot] = state
+        } else {
+            slot = states.count
+            states.append(state)
+        }
+        index.insert(hash, place: slot)
+        return slot
+    }
+
+    mutating func remove(_ slot: Int) {
+        index.remove(states[slot].name.hash64, place: slot)
+        states[slot].isUsed = false
+        states[slot].devices = nil
+        states[slot].window.forget()
+        free.append(slot)
+    }
+
+    /// Forgets users that nothing unfolded or attached speaks of, looking at `steps` of them.
+    mutating func evict(foldedThrough batch: UInt64, steps: Int) {
+        for _ in 0..<min(steps, states.count) {
+            hand = hand + 1 < states.count ? hand + 1 : 0
+            guard states[hand].isUsed, states[hand].lastBatch <= batch else { continue }
+            if states[hand].attachments.isEmpty {
+                remove(hand)
+            } else {
+                states[hand].window.forget()
+                states[hand].devices = nil
+            }
+        }
+    }
+}
