@@ -63,9 +63,15 @@ extension Hub {
             return writeStatus(asked, known: known, times: [:], session, reference: reference)
         }
         let ticket = pending.add(
-            .init(lastSeen: { [unowned self] times in
+            .init(lastSeen: { [unowned self] result in
                 guard session.state != .closed else { return }
-                writeStatus(asked, known: known, times: times, session, reference: reference)
+                switch result {
+                case .success(let times):
+                    writeStatus(asked, known: known, times: times, session, reference: reference)
+                case .failure(let error):
+                    let refusal = EnvelopeError(store: error)
+                    writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
+                }
             }))
         store.lastSeen(unknown, mailbox: node, ticket: ticket)
     }

@@ -24,8 +24,13 @@ extension Hub {
         return session
     }
 
-    func attached(_ ticket: UInt64, _ reply: AttachReply) {
+    func attached(_ ticket: UInt64, _ result: Result<AttachReply, StoreError>) {
         guard let session = pending.take(ticket)?.session, session.state == .attaching else { return }
+        guard case .success(let reply) = result else {
+            // Nothing was said yet: the client comes back.
+            session.outlet.abort()
+            return
+        }
         let user = session.user
         user.head = max(user.head, reply.head)
         session.confirmed = reply.confirmed

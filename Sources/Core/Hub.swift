@@ -135,7 +135,7 @@ struct PendingAnswers {
         var session: Session?
         var page: ((Result<Page, StoreError>) -> Void)?
         var group: ((Result<Group, StoreError>) -> Void)?
-        var lastSeen: (([Identifier: UInt64]) -> Void)?
+        var lastSeen: ((Result<[Identifier: UInt64], StoreError>) -> Void)?
         var stored: ((Result<RecordView, EnvelopeError>) -> Void)?
     }
 
