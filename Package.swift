@@ -55,6 +55,12 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // The whole router in one thread, from one seed, on a disk in memory.
+        .target(name: "CSimulatedDisk", dependencies: ["CSQLite"]),
+        .target(
+            name: "Simulation", dependencies: ["Base", "Wire", "Core", "Store", "EmbeddedStore", "CSimulatedDisk"],
+            swiftSettings: settings),
+
         // Programs.
         .executableTarget(
             name: "Router",
@@ -73,7 +79,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
-            name: "Simulator", dependencies: ["Base", "Wire", "Core", "Store", "EmbeddedStore"],
+            name: "Simulator",
+            dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
 
         // Tests.
@@ -83,6 +90,8 @@ let package = Package(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
         .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
         .testTarget(name: "CoreTests", dependencies: ["Base", "Wire", "Store", "Core"], swiftSettings: settings),
+        .testTarget(
+            name: "SimulatorTests", dependencies: ["Simulation", "CSimulatedDisk", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "ServerTests", dependencies: ["Base", "Wire", "Server"], swiftSettings: settings),
     ]
 )
