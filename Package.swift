@@ -65,8 +65,9 @@ let package = Package(
         .executableTarget(
             name: "Router",
             dependencies: [
-                "Server",
+                "Base", "Reactor", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings),

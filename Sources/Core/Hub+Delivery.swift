@@ -21,6 +21,7 @@ extension Hub {
     private func acknowledge(_ item: CommitNotice.Item, of record: RecordView, in arena: RecordArena) -> Session? {
         guard item.reply != RecordArena.Entry.noReply else { return nil }
         let reply = arena.replies[Int(item.reply)]
+        outstandingReplies -= 1
         if reply.form == ReplyForm.external.rawValue {
             answerExternally(reply, record)
             return nil

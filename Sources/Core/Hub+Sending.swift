@@ -96,6 +96,7 @@ extension Hub {
         for entry in notice.arena.entries where entry.reply != RecordArena.Entry.noReply {
             let reply = notice.arena.replies[Int(entry.reply)]
             guard reply.mailbox == node else { continue }
+            outstandingReplies -= 1
             let record = notice.arena.record(at: entry.offset)
             refuse(reply, refusal, cid: RawSpan(_unsafeBytes: record.unsafeCid))
         }

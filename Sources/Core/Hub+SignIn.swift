@@ -13,8 +13,7 @@ extension Hub {
         outlet: Outlet, owner: any SessionOwner
     ) -> Session? {
         guard let user = users.findOrAdd(userID) else { return nil }
-        let session = Session(outlet: outlet, owner: owner, user: user, device: device, form: form)
-        session.readsLZ4 = readsLZ4
+        let session = Session(outlet: outlet, owner: owner, user: user, device: device, form: form, readsLZ4: readsLZ4)
         session.resumeAfter = after
         sessions.add(session)
         if user.sessions.isEmpty { presence.set(userID, isOnline: true, now: milliseconds) }
@@ -39,13 +38,6 @@ extension Hub {
         session.state = session.sentThrough < user.head ? .catchingUp : .live
         session.owner.sessionIsReady(session)
         if session.state == .catchingUp { catchUp(session) }
-    }
-
-    /// A HELLO on a WebSocket that is signed in already: from now on this session is spoken to in binary.
-    package func switchToBinary(_ session: Session, readsLZ4: Bool) {
-        session.form = .binaryWebSocket
-        session.readsLZ4 = readsLZ4
-        writeWelcome(to: session)
     }
 
     /// Ends a session; its connection is gone or going.

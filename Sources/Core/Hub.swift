@@ -26,6 +26,8 @@ package final class Hub {
     private var batch: RecordArena?
     private var confirming: [Session] = []
     private var paused: [Session] = []
+    /// Messages and confirms that this loop has taken and not yet answered.
+    package internal(set) var outstandingReplies = 0
     /// A frame in the making.
     var scratch = OutputBuffer()
     /// The JSON of the record that was pushed last, up to its `seq`: one encoding serves all recipients.
@@ -62,6 +64,7 @@ package final class Hub {
         messageRecord = nil
         guard let batch, !batch.isEmpty else { return }
         self.batch = nil
+        outstandingReplies += batch.replies.count
         store.submit(batch)
         if store.isCongested { pauseSenders(of: batch) }
     }

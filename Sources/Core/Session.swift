@@ -25,9 +25,9 @@ package final class Session {
 
     package let outlet: Outlet
     package let device: Identifier
-    package internal(set) var form: Form
+    package let form: Form
     /// Whether compressed bodies may be delivered as they came.
-    package internal(set) var readsLZ4 = false
+    let readsLZ4: Bool
     let user: User
     unowned let owner: any SessionOwner
     /// Slot and generation in the hub's session table.
@@ -46,12 +46,15 @@ package final class Session {
     /// Acks for entries that lie behind what was sent so far, oldest first: they take their entry's place.
     var deferredAcks: [(seq: UInt64, frame: [UInt8])] = []
 
-    init(outlet: Outlet, owner: any SessionOwner, user: User, device: Identifier, form: Form) {
+    init(
+        outlet: Outlet, owner: any SessionOwner, user: User, device: Identifier, form: Form, readsLZ4: Bool
+    ) {
         self.outlet = outlet
         self.owner = owner
         self.user = user
         self.device = device
         self.form = form
+        self.readsLZ4 = readsLZ4
     }
 
     package var userID: Identifier { user.id }

@@ -1,4 +1,5 @@
 package import Base
+internal import Synchronization
 
 /// What happens on a connected socket. *Thread:* the channel's loop.
 package protocol ChannelDelegate: AnyObject {
@@ -67,9 +68,26 @@ package final class Channel: Outlet {
     package var isBlocked: Bool { waitsForRoom }
 }
 
-/// A connection between two loops: the socket without a loop. It closes with this value unless a loop adopts it.
-package struct DetachedChannel: ~Copyable, Sendable {
-    let descriptor: Descriptor
+/// A connection between two loops: the socket without a loop. It closes with this object unless a loop adopts it.
+package final class DetachedChannel: Sendable {
+    private let descriptor: Mutex<Int32?>
     /// Bytes that were written and not yet sent.
     let unsent: [UInt8]
+
+    init(descriptor: Int32, unsent: [UInt8]) {
+        self.descriptor = Mutex(descriptor)
+        self.unsent = unsent
+    }
+
+    deinit { descriptor.withLock { if let rawValue = $0 { _ = Descriptor(rawValue) } } }
+
+    /// Traps if it was adopted before.
+    func takeDescriptor() -> Descriptor {
+        let rawValue = descriptor.withLock { descriptor in
+            defer { descriptor = nil }
+            return descriptor
+        }
+        guard let rawValue else { preconditionFailure("a channel is adopted once") }
+        return Descriptor(rawValue)
+    }
 }

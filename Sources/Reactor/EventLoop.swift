@@ -47,9 +47,9 @@ package final class EventLoop {
     /// How long a peer may take to end its side after we ended ours.
     private static let lingerSeconds: UInt64 = 2
 
-    package init(mailboxCapacity: Int = 65_536) throws(Errno) {
+    /// - Parameter mailbox: made before the loop, so that others can post before its thread runs.
+    package init(mailbox: Mailbox) throws(Errno) {
         let epoll = try SystemCall.epollCreate()
-        let mailbox = try Mailbox(capacity: mailboxCapacity)
         try SystemCall.epollAdd(epoll.rawValue, mailbox.descriptor, CEP_IN, EventLoop.mailboxData)
         self.epoll = epoll
         self.mailbox = mailbox
@@ -269,19 +269,26 @@ package final class EventLoop {
         let unsent = Array(channel.buffer.unsafeBytes)
         channel.buffer.release()
         forget(channel)
-        return DetachedChannel(descriptor: Descriptor(channel.descriptor), unsent: unsent)
+        return DetachedChannel(descriptor: channel.descriptor, unsent: unsent)
     }
 
     /// Makes a detached channel part of this loop.
-    package func adopt(_ detached: consuming DetachedChannel, delegate: any ChannelDelegate) throws(Errno) -> Channel {
+    package func adopt(_ detached: DetachedChannel, delegate: any ChannelDelegate) throws(Errno) -> Channel {
         let unsent = detached.unsent
-        let channel = Channel(loop: self, descriptor: detached.descriptor, state: .open, delegate: delegate)
+        let channel = Channel(loop: self, descriptor: detached.takeDescriptor(), state: .open, delegate: delegate)
         try register(channel, events: CEP_IN)
         if !unsent.isEmpty {
             channel.prepareToWrite()
             unsent.withUnsafeBytes { channel.buffer.append($0) }
         }
         return channel
+    }
+
+    /// Calls `body` with every open channel; it may close them.
+    package func forEachChannel(_ body: (Channel) -> Void) {
+        for slot in slots {
+            if let channel = slot.channel, channel.state == .open { body(channel) }
+        }
     }
 
     // MARK: Listening and connecting

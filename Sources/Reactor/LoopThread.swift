@@ -1,5 +1,6 @@
 internal import CEpoll
 internal import Glibc
+internal import Synchronization
 
 /// Wraps what belongs to one loop so that a posted closure may carry it; touching it elsewhere traps.
 package final class LoopBound<Value>: @unchecked Sendable {
@@ -20,8 +21,8 @@ package final class LoopBound<Value>: @unchecked Sendable {
 }
 
 /// A thread that runs one function.
-package struct LoopThread: ~Copyable {
-    private let thread: pthread_t
+package final class LoopThread: Sendable {
+    private let thread: Mutex<pthread_t?>
 
     private final class Start {
         let name: String
@@ -44,9 +45,15 @@ package struct LoopThread: ~Copyable {
             return nil
         }, start.toOpaque())
         precondition(result == 0, "the system refuses a thread")
-        self.thread = thread
+        self.thread = Mutex(thread)
     }
 
-    /// Waits until the function has returned.
-    package consuming func join() { pthread_join(thread, nil) }
+    /// Waits until the function has returned; at once if someone waited before.
+    package func join() {
+        let thread = self.thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        if let thread { pthread_join(thread, nil) }
+    }
 }

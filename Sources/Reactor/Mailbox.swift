@@ -21,7 +21,7 @@ package final class Mailbox: Sendable {
     private let capacity: Int
 
     /// - Parameter capacity: how many mails may wait before ``postIfRoom(_:)`` refuses.
-    init(capacity: Int) throws(Errno) {
+    package init(capacity: Int = 65_536) throws(Errno) {
         wakeUp = try SystemCall.eventfd()
         self.capacity = capacity
     }

@@ -99,6 +99,8 @@ package enum ProcessResources {
     package static func raiseDescriptorLimit() -> Int { Int(cep_raise_descriptor_limit()) }
     /// User and system time of all threads, in microseconds.
     package static var cpuMicroseconds: UInt64 { cep_process_cpu_microseconds() }
+    /// Cores that this process may use.
+    package static var coreCount: Int { max(1, Int(cep_core_count())) }
     /// Binds the calling thread to one core.
     package static func pinThread(core: Int) { _ = cep_pin_thread(Int32(core)) }
 }

@@ -2,7 +2,8 @@ package import Base
 
 /// What a frame of the binary protocol is.
 package enum BinaryFrameType: UInt8, Sendable, CaseIterable {
-    case hello = 1, welcome, send, ack, deliver, confirm, fetch, fetched, ping, pong, error, command, event
+    case hello = 1
+    case welcome, send, ack, deliver, confirm, fetch, fetched, ping, pong, error, command, event
 }
 
 /// What the body of a message is.

@@ -6,19 +6,19 @@
 ///     var offset = 0
 ///     while true {
 ///         switch decoder.next(bytes, &offset) {
-///         case .needsMore: return                              // all bytes were taken
+///         case .needMore: return                              // all bytes were taken
 ///         case .frame(let header, let payload): …              // payload is a range of `bytes`
-///         case .assembled(let header): decoder.withAssembled { … }; decoder.release()
+///         case .assembled(let header): decoder.withAssembled { … }; decoder.releaseAssembled()
 ///         case .failure(let failure): …                        // final: every later call fails alike
 ///         }
 ///     }
 package struct BinaryFrameDecoder: ~Copyable {
     package enum Event: Equatable, Sendable {
         /// All bytes were taken and more are needed.
-        case needsMore
+        case needMore
         /// A frame whose payload is this range of the fed bytes.
         case frame(BinaryHeader, Range<Int>)
-        /// A frame whose payload the decoder holds until ``release()`` or the next call of ``next(_:_:)``.
+        /// A frame whose payload the decoder holds until ``releaseAssembled()`` or the next call of ``next(_:_:)``.
         case assembled(BinaryHeader)
         case failure(Failure)
     }
@@ -46,40 +46,47 @@ package struct BinaryFrameDecoder: ~Copyable {
 
     deinit { memory?.deallocate() }
 
-    /// Bytes of memory that the decoder owns: 0 between frames.
+    /// Whether no frame has begun; an idle decoder owns no memory.
+    package var isIdle: Bool { state == .header && headerFilled == 0 }
+
+    /// Bytes of memory that the decoder owns.
     package var ownedByteCount: Int { Int(capacity) }
 
     /// Takes bytes from `offset` on, up to the end of one frame, and moves `offset` behind what was taken.
     package mutating func next(_ bytes: RawSpan, _ offset: inout Int) -> Event {
         switch state {
-        case .assembled: release()
+        case .assembled: releaseAssembled()
         case .tooLarge: return .failure(.tooLarge)
         case .reserved: return .failure(.reserved)
         case .header, .payload: break
         }
         if state == .header {
-            guard takeHeader(bytes, &offset) else { return .needsMore }
+            guard takeHeader(bytes, &offset) else { return .needMore }
             guard let header = BinaryHeader(word: headerWord) else { return fail(.reserved) }
             guard header.length <= lengthMax else { return fail(.tooLarge) }
             let end = offset + Int(header.length)
             if end <= bytes.byteCount {
-                defer { offset = end }
+                let payload = offset..<end
+                offset = end
                 headerFilled = 0
-                return .frame(header, offset..<end)
+                return .frame(header, payload)
             }
+            headerFilled = 8
             state = .payload
         }
         return takePayload(bytes, &offset)
     }
 
     /// Calls `body` with the payload of the assembled frame. Traps if none is held.
-    package func withAssembled<Result>(_ body: (RawSpan) -> Result) -> Result {
+    package func withAssembled<Result, Thrown: Error>(
+        _ body: (RawSpan) throws(Thrown) -> Result
+    ) throws(Thrown) -> Result {
         precondition(state == .assembled)
-        return body(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: memory, count: Int(filled))))
+        return try body(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: memory, count: Int(filled))))
     }
 
     /// Gives back the memory of an assembled frame. Traps if none is held.
-    package mutating func release() {
+    package mutating func releaseAssembled() {
         precondition(state == .assembled)
         releaseMemory()
         headerFilled = 0
@@ -114,7 +121,7 @@ package struct BinaryFrameDecoder: ~Copyable {
             offset += taken
             filled += UInt32(taken)
         }
-        guard filled == header.length else { return .needsMore }
+        guard filled == header.length else { return .needMore }
         state = .assembled
         return .assembled(header)
     }

@@ -69,7 +69,7 @@ package struct MessageBody: ~Escapable {
         _ raw: RawSpan, _ envelope: inout Envelope, _ cleaned: inout OutputBuffer
     ) throws(EnvelopeError) -> Admission {
         if form.contentType == .opaque { return .unchanged }
-        guard (try? UTF8Span(validating: Span<UInt8>(_bytes: raw))) != nil else {
+        guard UTF8Validator.isValid(raw) else {
             throw .badRequest("the body must be UTF-8")
         }
         if form.contentType == .text { return .unchanged }

@@ -101,6 +101,7 @@ package struct WebSocketDecoder: ~Copyable {
     }
 
     /// The event of a frame that lies whole and unfragmented in the buffer; nil, with nothing changed, of any other.
+    @inline(__always)
     private mutating func nextWhole(
         _ bytes: inout MutableRawSpan, _ offset: inout Int
     ) throws(WebSocketFailure) -> WebSocketEvent? {

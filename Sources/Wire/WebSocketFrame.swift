@@ -2,6 +2,9 @@
 package enum WebSocketMessageKind: UInt8, Sendable {
     case text = 1
     case binary = 2
+
+    /// The opcode of a message's first frame.
+    package var opcode: WebSocketOpcode { self == .text ? .text : .binary }
 }
 
 /// The opcodes of RFC 6455, section 5.2; all others are reserved.
@@ -112,6 +115,8 @@ struct WebSocketFrameHeader: Equatable {
     ///
     /// `isContinuing` says whether a fragmented message is in progress, `room` how many bytes a data frame may bring.
     /// Errors: every violation as soon as the byte that shows it is there, so the checks stand in the order of bytes.
+    /// Inlined: the header is then never put together in memory on the way of a whole frame.
+    @inline(__always)
     static func read(
         _ bytes: RawSpan, at offset: Int, role: WebSocketRole, isContinuing: Bool, room: Int
     ) throws(WebSocketFailure) -> WebSocketFrameHeader? {

@@ -42,6 +42,8 @@ int cep_close(int descriptor);
 
 // Raises the soft limit of open descriptors to the hard one; returns the limit then in force.
 int64_t cep_raise_descriptor_limit(void);
+// Cores that the process may run on.
+int cep_core_count(void);
 int cep_pin_thread(int core);
 int cep_name_thread(const char *name);
 // Nanoseconds of the monotonic clock.

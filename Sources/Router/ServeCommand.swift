@@ -1,0 +1,102 @@
+import ArgumentParser
+import Base
+import Logging
+import Reactor
+import Server
+
+/// Runs the router until SIGTERM or SIGINT.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Run the router (what happens without a subcommand).")
+
+    @Option(help: ArgumentHelp("HTTP and WebSocket.", valueName: "address:port")) var listen = "127.0.0.1:8080"
+    @Option(help: ArgumentHelp("The binary protocol.", valueName: "address:port")) var tcpListen = "127.0.0.1:8081"
+    @Option(help: ArgumentHelp("Directory of the embedded store.", valueName: "dir")) var data = "./data"
+    @Option(help: ArgumentHelp("A YAML file with options; read before everything else.", valueName: "file"))
+    var config: String?
+    @Option(help: ArgumentHelp("Secret of HS256 tokens, at least 16 bytes.", valueName: "secret"))
+    var jwtSecret: String?
+    @Option(help: ArgumentHelp("Key of the timeline service.", valueName: "key")) var apiKey: String?
+    @Option(help: ArgumentHelp("Secret of md5 sessions (/chat/private); off without.", valueName: "secret"))
+    var sessionSecret: String?
+    @Option(help: ArgumentHelp("Minutes before and after now whose md5 sessions are accepted.", valueName: "minutes"))
+    var sessionWindow = 2
+    @Option(help: ArgumentHelp("Event loops; 0 means one for each core.", valueName: "n")) var loops = 0
+    @Option(help: ArgumentHelp("User shards of each loop.", valueName: "n")) var shardsPerLoop = 4
+    @Option(help: ArgumentHelp("Signed-in users a shard takes before it refuses.", valueName: "n"))
+    var shardLimit = 100_000
+    @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
+    var retention = 90
+    @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
+    var logLevel: LogLevel = .notice
+    @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
+    var dev = false
+
+    func run() async throws {
+        // Before any thread starts, so that all of them leave these signals to the one that waits for them.
+        let signals = TerminationSignals()
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var log = Logger(label: "router")
+        log.logLevel = logLevel.level
+        let descriptors = ProcessResources.raiseDescriptorLimit()
+        var standardError = StandardError()
+        let server: RouterServer
+        do {
+            server = try await RouterServer.start(try configuration(), log: log)
+        } catch {
+            print("router: \(error)", to: &standardError)
+            throw ExitCode.failure
+        }
+        announce(server, descriptors: descriptors)
+        let name = await signals.wait()
+        print("router: \(name): going down; everything acknowledged is on disk", to: &standardError)
+        await server.stop()
+    }
+
+    private func configuration() throws -> Configuration {
+        var configuration = Configuration()
+        configuration.listen = try address(listen, "--listen")
+        configuration.tcpListen = try address(tcpListen, "--tcp-listen")
+        configuration.data = data
+        configuration.jwtSecret = jwtSecret
+        configuration.apiKey = apiKey
+        configuration.sessionSecret = sessionSecret
+        configuration.sessionWindowMinutes = sessionWindow
+        configuration.loops = loops
+        configuration.shardsPerLoop = shardsPerLoop
+        configuration.usersPerShardMax = shardLimit
+        configuration.retentionDays = retention
+        configuration.dev = dev
+        return configuration
+    }
+
+    private func address(_ text: String, _ option: String) throws -> SocketAddress {
+        guard let address = SocketAddress(text) else {
+            throw ValidationError("\(option) must be a numeric address and a port, like 127.0.0.1:8080 or [::1]:8080")
+        }
+        return address
+    }
+
+    private func announce(_ server: RouterServer, descriptors: Int) {
+        let room = max(0, descriptors - 64)
+        var lines = """
+            Switchboard is ready.
+              WebSocket and HTTP  http://\(server.http)
+              binary protocol     tcp://\(server.tcp)
+              data                \(data)
+              open files          \(descriptors): room for about \(room) connections
+            """
+        if dev {
+            lines += "\n  development mode: user ids are believed. Try: ws://\(server.http)/chat?id=alice"
+        }
+        var standardError = StandardError()
+        print(lines, to: &standardError)
+    }
+}
+
+/// The names of the levels as the command line takes them.
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
+
+    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .notice }
+}

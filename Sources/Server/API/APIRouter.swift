@@ -1,0 +1,164 @@
+internal import Base
+internal import Core
+internal import Reactor
+internal import Store
+internal import Wire
+
+/// A request with the values of its route's placeholders.
+struct APIRequest: Sendable {
+    let http: HTTPRequest
+    /// The segments that stood where the route has `{…}`, in order.
+    let parameters: [String]
+    /// The loop this runs on.
+    let node: NodeHandle
+}
+
+/// Why a call is refused: an HTTP status, and the contract's error code and a sentence for the body.
+struct APIError: Error, Sendable {
+    let status: HTTPStatus
+    let code: ErrorCode
+    let message: String
+
+    init(_ code: ErrorCode, _ message: String) {
+        self.code = code
+        self.message = message
+        status = HTTPStatus(code)
+    }
+
+    init(_ refusal: EnvelopeError) {
+        self.init(refusal.code, "\(refusal.reason)")
+    }
+}
+
+/// The HTTP API: finds the handler of a request. Handlers are `async` and run on the loop that read the request.
+struct APIRouter: Sendable {
+    typealias Handler = @Sendable (APIRequest) async throws(APIError) -> HTTPResponse
+
+    struct Route: Sendable {
+        let method: HTTPMethod
+        /// Segments; nil where any segment may stand.
+        let pattern: [String?]
+        let handler: Handler
+
+        init(_ method: HTTPMethod, _ path: String, _ handler: @escaping Handler) {
+            self.method = method
+            self.handler = handler
+            pattern = path.split(separator: "/").map { $0.hasPrefix("{") ? nil : String($0) }
+        }
+
+        /// The placeholders' values if the path fits.
+        func match(_ path: [String]) -> [String]? {
+            guard path.count == pattern.count else { return nil }
+            var values: [String] = []
+            for (segment, expected) in zip(path, pattern) {
+                if let expected {
+                    guard segment == expected else { return nil }
+                } else {
+                    values.append(segment)
+                }
+            }
+            return values
+        }
+    }
+
+    private let routes: [Route]
+    private let node: NodeHandle
+
+    init(context: RouterContext, node: NodeHandle) {
+        self.node = node
+        routes = HealthAPI(context: context).routes + TimelineAPI(context: context).routes
+            + GroupAPI(context: context).routes
+    }
+
+    /// Answers a request; whatever goes wrong becomes a response.
+    func respond(to request: HTTPRequest) async -> HTTPResponse {
+        var allowed: [HTTPMethod] = []
+        for route in routes {
+            guard let parameters = route.match(request.path) else { continue }
+            let isHead = request.method == .head && route.method == .get
+            guard route.method == request.method || isHead else {
+                allowed.append(route.method)
+                continue
+            }
+            do throws(APIError) {
+                return try await route.handler(APIRequest(http: request, parameters: parameters, node: node))
+            } catch {
+                return .failure(error)
+            }
+        }
+        guard !allowed.isEmpty else { return .failure(APIError(.notFound, "there is nothing at this path")) }
+        let names = Set(allowed.map(\.rawValue)).sorted().joined(separator: ", ")
+        var response = HTTPResponse.error(.methodNotAllowed, code: .badRequest, message: "this path takes \(names)")
+        try? response.headers.add("Allow", names)
+        return response
+    }
+}
+
+extension HTTPStatus {
+    /// The status that fits an error code.
+    init(_ code: ErrorCode) {
+        self =
+            switch code {
+            case .badRequest: .badRequest
+            case .unauthorized: .unauthorized
+            case .forbidden, .notMember, .silenced, .blocked: .forbidden
+            case .notFound: .notFound
+            case .tooLarge: .contentTooLarge
+            case .rateLimited: .tooManyRequests
+            case .overloaded: .serviceUnavailable
+            case .conflict: .conflict
+            case .unsupported: .notImplemented
+            case .internal: .internalServerError
+            }
+    }
+}
+
+extension ErrorCode {
+    /// The error code that fits a status which the codec gave.
+    init(_ status: HTTPStatus) {
+        self =
+            switch status {
+            case .unauthorized: .unauthorized
+            case .forbidden: .forbidden
+            case .notFound: .notFound
+            case .contentTooLarge, .uriTooLong, .headerFieldsTooLarge: .tooLarge
+            case .serviceUnavailable: .overloaded
+            case .notImplemented, .versionNotSupported, .upgradeRequired: .unsupported
+            default: .badRequest
+            }
+    }
+}
+
+extension HTTPResponse {
+    /// `{"error":{"code","message"}}`
+    static func error(_ status: HTTPStatus, code: ErrorCode, message: String) -> HTTPResponse {
+        var body = OutputBuffer()
+        body.append(#"{"error":{"code":""#)
+        body.append(utf8: code.rawValue)
+        body.append(#"","message":"#)
+        body.appendJSONString(message)
+        body.append("}}")
+        return json(body, status: status)
+    }
+
+    static func failure(_ error: APIError) -> HTTPResponse {
+        self.error(error.status, code: error.code, message: error.message)
+    }
+
+    static func failure(_ failure: HTTPFailure) -> HTTPResponse {
+        error(failure.status, code: ErrorCode(failure.status), message: failure.reason)
+    }
+
+    /// A response with a JSON body that is written already.
+    static func json(_ body: borrowing OutputBuffer, status: HTTPStatus = .ok) -> HTTPResponse {
+        var response = HTTPResponse(status, body: Array(body.unsafeBytes))
+        try? response.headers.add("Content-Type", "application/json")
+        return response
+    }
+
+    static let emptyObject: HTTPResponse = {
+        var body = OutputBuffer()
+        body.append("{}")
+        return json(body)
+    }()
+}

@@ -1,0 +1,91 @@
+internal import Base
+internal import Core
+internal import Store
+internal import Wire
+
+// The store's answers as `async` calls, for handlers. *Thread:* the loop's, which they come back to.
+extension NodeHandle {
+    /// The numbers of a stored message, as an HTTP sender hears of them.
+    struct Stored: Sendable {
+        var id: UInt64
+        var cseq: UInt64
+        var time: UInt64
+        var senderSeq: UInt64
+        /// Places in the recipients' inboxes, in the order of the record.
+        var seqs: [UInt64]
+
+        init(_ record: RecordView) {
+            id = record.id
+            cseq = record.cseq
+            time = record.time
+            senderSeq = record.senderSeq
+            seqs = (0..<record.placementCount).map { record.placement($0).seq }
+        }
+    }
+
+    func send(_ head: MessageHead, body: [UInt8]) async throws(APIError) -> Stored {
+        let result: Result<Stored, APIError> = await withCheckedContinuation { continuation in
+            onLoop.hub.send(head, cid: RawSpan(), body: body.span.bytes) { continuation.resume(returning: .init($0)) }
+        }
+        return try result.get()
+    }
+
+    func send(_ head: MessageHead, to recipients: [Identifier], body: [UInt8]) async throws(APIError) -> Stored {
+        let result: Result<Stored, APIError> = await withCheckedContinuation { continuation in
+            onLoop.hub.send(head, to: recipients, body: body.span.bytes) { continuation.resume(returning: .init($0)) }
+        }
+        return try result.get()
+    }
+
+    func confirm(_ user: Identifier, device: Identifier, seq: UInt64) async throws(APIError) {
+        let result: Result<Stored, APIError> = await withCheckedContinuation { continuation in
+            onLoop.hub.confirm(user, device: device, seq: seq) { continuation.resume(returning: .init($0)) }
+        }
+        _ = try result.get()
+    }
+
+    func read(_ query: ReadQuery) async throws(APIError) -> Page {
+        let result = await withCheckedContinuation { continuation in
+            onLoop.hub.read(query) { continuation.resume(returning: $0) }
+        }
+        do {
+            return try result.get()
+        } catch {
+            throw APIError(store: error)
+        }
+    }
+
+    func perform(_ command: GroupCommand) async throws(APIError) -> Group {
+        let result = await withCheckedContinuation { continuation in
+            onLoop.hub.perform(command) { continuation.resume(returning: $0) }
+        }
+        do {
+            return try result.get()
+        } catch {
+            throw APIError(store: error)
+        }
+    }
+
+    func group(_ id: Identifier) async throws(APIError) -> Group {
+        let result: Result<Group, APIError> = await withCheckedContinuation { continuation in
+            onLoop.hub.withGroup(id) { continuation.resume(returning: $0.mapError(APIError.init)) }
+        }
+        return try result.get()
+    }
+}
+
+extension Result where Success == NodeHandle.Stored, Failure == APIError {
+    fileprivate init(_ result: Result<RecordView, EnvelopeError>) {
+        self = result.map(NodeHandle.Stored.init).mapError(APIError.init)
+    }
+}
+
+extension APIError {
+    init(store error: StoreError) {
+        switch error {
+        case .notFound: self.init(.notFound, "there is no such group")
+        case .conflict(let what): self.init(.conflict, what)
+        case .unavailable, .unknownOutcome: self.init(.internal, "the store is unavailable")
+        }
+    }
+}

@@ -1,0 +1,58 @@
+package import Reactor
+
+/// Everything an operator can decide about a router. Checked by ``validate()`` before anything starts.
+package struct Configuration: Sendable {
+    /// HTTP and WebSocket.
+    package var listen = SocketAddress(host: "127.0.0.1", port: 8080)
+    /// The binary protocol over TCP.
+    package var tcpListen = SocketAddress(host: "127.0.0.1", port: 8081)
+    /// Directory of the embedded store; made if it isn't there.
+    package var data = "./data"
+    /// Event loops; 0: one for each core.
+    package var loops = 0
+    package var shardsPerLoop = 4
+    package var usersPerShardMax = 100_000
+    /// Secret of HS256 tokens; nil: no tokens are believed.
+    package var jwtSecret: String?
+    /// Key of the timeline service; nil: it is closed, unless in `dev`.
+    package var apiKey: String?
+    /// Secret of md5 sessions (`/chat/private`); nil: that sign-in is off.
+    package var sessionSecret: String?
+    /// Minutes before and after now whose md5 sessions are accepted.
+    package var sessionWindowMinutes = 2
+    /// For development: a user id is believed without a token, the timeline is open and `/echo` exists.
+    package var dev = false
+    /// Days after which inbox entries go even if a device didn't confirm them.
+    package var retentionDays = 90
+
+    package init() {}
+
+    /// Throws what is wrong, in words for the operator.
+    package func validate() throws(ConfigurationError) {
+        if dev, !listen.isLoopback || !tcpListen.isLoopback {
+            throw ConfigurationError(
+                "--dev believes every user id, so it needs loopback listeners: give --listen and --tcp-listen an "
+                    + "address like 127.0.0.1:8080, or leave --dev out and set --jwt-secret")
+        }
+        guard (0...256).contains(loops) else { throw ConfigurationError("--loops must be 0 (one a core) to 256") }
+        guard (1...1024).contains(shardsPerLoop) else { throw ConfigurationError("--shards-per-loop must be 1 to 1024") }
+        guard (1...100_000).contains(usersPerShardMax) else {
+            throw ConfigurationError("--shard-limit must be 1 to 100000: larger maps slow their loop down")
+        }
+        guard (0...60).contains(sessionWindowMinutes) else {
+            throw ConfigurationError("--session-window must be 0 to 60 minutes")
+        }
+        guard (1...36_500).contains(retentionDays) else { throw ConfigurationError("--retention must be at least 1 day") }
+        if let jwtSecret, jwtSecret.utf8.count < 16 {
+            throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")
+        }
+        if let sessionSecret, sessionSecret.isEmpty { throw ConfigurationError("--session-secret is empty") }
+        if let apiKey, apiKey.isEmpty { throw ConfigurationError("--api-key is empty") }
+    }
+}
+
+/// What is wrong with a configuration, in words for the operator.
+package struct ConfigurationError: Error, CustomStringConvertible {
+    package let description: String
+    init(_ description: String) { self.description = description }
+}

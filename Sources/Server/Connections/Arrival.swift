@@ -1,0 +1,68 @@
+internal import Base
+internal import Core
+internal import Logging
+internal import Reactor
+internal import Store
+internal import Wire
+
+/// A connection on its way to the loop of its user: the socket, what was read and not yet understood, and who it is.
+struct Arrival: Sendable {
+    enum Kind: Sendable {
+        /// The upgrade is still to be answered with this response, then spoken to in JSON.
+        case upgrading(HTTPResponse)
+        /// A WebSocket that signed in with its first frame.
+        case webSocket(SignInForm)
+        case binaryTCP(readsLZ4: Bool)
+    }
+
+    enum SignInForm: Sendable {
+        case json
+        case binary(readsLZ4: Bool)
+    }
+
+    var channel: DetachedChannel
+    var unread: [UInt8]
+    var kind: Kind
+    var user: Identifier
+    var device: Identifier
+    var after: UInt64?
+}
+
+extension LoopNode {
+    /// Takes a connection over, on whichever loop it was accepted.
+    func adopt(_ arrival: Arrival) {
+        do {
+            switch arrival.kind {
+            case .upgrading(let response):
+                let connection = WebSocketConnection(node: self)
+                let channel = try loop.adopt(arrival.channel, delegate: connection)
+                connection.begin(on: channel, answering: response, arrival)
+            case .webSocket(let form):
+                let connection = WebSocketConnection(node: self)
+                let channel = try loop.adopt(arrival.channel, delegate: connection)
+                connection.signIn(on: channel, form, arrival)
+            case .binaryTCP(let readsLZ4):
+                let connection = BinaryConnection(node: self)
+                let channel = try loop.adopt(arrival.channel, delegate: connection)
+                connection.signIn(on: channel, readsLZ4: readsLZ4, arrival)
+            }
+        } catch {
+            context.log.error("can't take a connection over: \(error)")
+        }
+    }
+
+    /// Sends a connection to the loop that owns its user, which may be this one.
+    func moveHome(
+        _ channel: Channel, unread: UnsafeRawBufferPointer, _ kind: Arrival.Kind, user: Identifier, device: Identifier,
+        after: UInt64?
+    ) {
+        let arrival = Arrival(
+            channel: loop.detach(channel), unread: Array(unread), kind: kind, user: user, device: device, after: after)
+        let home = home(of: user)
+        if home === context.nodes[Int(index.rawValue)] {
+            adopt(arrival)
+        } else {
+            home.post { $0.adopt(arrival) }
+        }
+    }
+}

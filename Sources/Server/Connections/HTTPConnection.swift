@@ -1,0 +1,156 @@
+internal import Base
+internal import Reactor
+internal import Wire
+
+/// A connection that speaks HTTP/1.1, until it ends or becomes a WebSocket. *Thread:* its loop's.
+final class HTTPConnection: AcceptingDelegate {
+    private unowned let node: LoopNode
+    private var decoder = HTTPRequestDecoder()
+    private var channel: Channel?
+    /// Requests are answered in their order: while one is being answered, what comes after it waits here.
+    private var isBusy = false
+    private var waiting: [UInt8] = []
+    private var begun: UInt32 = 0
+
+    /// Seconds for a request to come in whole, and for the next to begin.
+    private static let requestSeconds: UInt32 = 10
+    private static let idleSeconds: UInt32 = 75
+    /// Pipelined bytes that may wait for an answer before reading stops.
+    private static let waitingBytesMax = 64 << 10
+
+    init(node: LoopNode) { self.node = node }
+
+    func channelAccepted(_ channel: Channel) {
+        self.channel = channel
+        begun = node.loop.second
+        node.loop.startTimer(channel, seconds: UInt64(HTTPConnection.requestSeconds))
+    }
+
+    func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
+        if isBusy {
+            waiting.append(contentsOf: bytes)
+            if waiting.count > HTTPConnection.waitingBytesMax { channel.setReading(false) }
+        } else {
+            process(UnsafeRawBufferPointer(bytes), channel)
+        }
+    }
+
+    private func process(_ bytes: UnsafeRawBufferPointer, _ channel: Channel) {
+        let span = RawSpan(_unsafeBytes: bytes)
+        var offset = 0
+        while true {
+            switch decoder.next(span, &offset) {
+            case .needMore: return
+            case .expectContinue:
+                channel.prepareToWrite()
+                HTTPResponse.writeContinue(to: &channel.buffer)
+            case .failure(let failure):
+                respond(.failure(failure), keepAlive: false, isHead: false)
+                return
+            case .request(let request):
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                if let endpoint = WebSocketEndpoint(request) {
+                    upgrade(request, endpoint, rest, channel)
+                    return
+                }
+                answer(request)
+                if isBusy {
+                    waiting.append(contentsOf: rest)
+                    return
+                }
+            }
+        }
+    }
+
+    // MARK: Answering
+
+    private func answer(_ request: HTTPRequest) {
+        isBusy = true
+        let api = node.api
+        let bound = LoopBound(self)
+        Task(executorPreference: node.loop.executor) {
+            let response = await api.respond(to: request)
+            bound.onLoop.finish(request, response)
+        }
+    }
+
+    private func finish(_ request: HTTPRequest, _ response: HTTPResponse) {
+        guard let channel else { return }
+        let keepAlive = request.keepAlive && !node.context.isDraining
+        respond(response, keepAlive: keepAlive, isHead: request.method == .head)
+        isBusy = false
+        begun = node.loop.second
+        guard keepAlive else { return }
+        let rest = waiting
+        waiting = []
+        channel.setReading(true)
+        if !rest.isEmpty { rest.withUnsafeBytes { process($0, channel) } }
+    }
+
+    private func respond(_ response: HTTPResponse, keepAlive: Bool, isHead: Bool) {
+        guard let channel else { return }
+        channel.prepareToWrite()
+        response.write(to: &channel.buffer, keepAlive: keepAlive, isHead: isHead)
+        if !keepAlive { channel.closeAfterFlush() }
+    }
+
+    // MARK: Becoming a WebSocket
+
+    private func upgrade(
+        _ request: HTTPRequest, _ endpoint: WebSocketEndpoint, _ rest: UnsafeRawBufferPointer, _ channel: Channel
+    ) {
+        do throws(HTTPFailure) {
+            guard !node.context.isDraining else { throw HTTPFailure(.serviceUnavailable, "the server is going down") }
+            let response = try WebSocketHandshake.accept(request)
+            switch try node.admit(request, endpoint) {
+            case .echo:
+                let connection = EchoConnection()
+                channel.delegate = connection
+                connection.begin(on: channel, answering: response, rest)
+            case .firstFrame(let device, let after):
+                let connection = WebSocketConnection(node: node)
+                channel.delegate = connection
+                connection.awaitSignIn(on: channel, answering: response, device: device, after: after, rest)
+            case .user(let user, let device, let after):
+                self.channel = nil
+                node.moveHome(
+                    channel, unread: rest, .upgrading(response), user: user, device: device, after: after)
+            }
+        } catch {
+            var response = HTTPResponse.failure(error)
+            if error.status == .upgradeRequired {
+                try? response.headers.add("Upgrade", "websocket")
+                try? response.headers.add("Sec-WebSocket-Version", "13")
+            }
+            respond(response, keepAlive: false, isHead: false)
+        }
+    }
+
+    // MARK: Time
+
+    func channelTimer(_ channel: Channel) -> UInt64? {
+        if isBusy { return UInt64(HTTPConnection.requestSeconds) }
+        let limit = decoder.isIdle ? HTTPConnection.idleSeconds : HTTPConnection.requestSeconds
+        let since = decoder.isIdle ? channel.lastReceived : begun
+        let passed = node.loop.second &- since
+        guard passed < limit else {
+            if decoder.isIdle {
+                channel.abort()
+            } else {
+                respond(.failure(HTTPFailure(.requestTimeout, "the request took too long")), keepAlive: false, isHead: false)
+            }
+            return nil
+        }
+        return UInt64(min(limit - passed, HTTPConnection.requestSeconds))
+    }
+
+    func channelClosed(_ channel: Channel) { self.channel = nil }
+}
+
+extension HTTPConnection: DrainableConnection {
+    /// A connection that waits for a request ends now, one that is being answered ends after its answer.
+    func drain() {
+        guard !isBusy, let channel else { return }
+        channel.closeAfterFlush()
+    }
+}

@@ -1,0 +1,197 @@
+internal import Base
+internal import Core
+internal import Logging
+internal import Reactor
+internal import Store
+internal import Synchronization
+internal import Wire
+
+/// What all loops of a router share. Immutable but for the lifecycle flag; any thread may read.
+final class RouterContext: Sendable {
+    let configuration: Configuration
+    let authenticator: Authenticator
+    let topology: Topology
+    let presence = PresenceDirectory()
+    let nodes: [NodeHandle]
+    let log: Logger
+    private let draining = Atomic(false)
+
+    init(_ configuration: Configuration, nodes: [NodeHandle], log: Logger) {
+        self.configuration = configuration
+        self.nodes = nodes
+        self.log = log
+        authenticator = Authenticator(configuration)
+        topology = Topology(
+            nodes: nodes.count, shardsPerNode: configuration.shardsPerLoop,
+            usersPerShardMax: configuration.usersPerShardMax)
+    }
+
+    /// Whether the router is going down: no new connections, and it isn't ready.
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+    func beginDraining() { draining.store(true, ordering: .relaxed) }
+}
+
+/// How other threads reach a loop's node.
+final class NodeHandle: Sendable {
+    let mailbox: Mailbox
+    private let node = Mutex<LoopBound<LoopNode>?>(nil)
+
+    init() throws(Errno) { mailbox = try Mailbox() }
+
+    /// *Thread:* the loop's, before it runs.
+    func bind(_ value: LoopNode) { node.withLock { $0 = LoopBound(value) } }
+
+    private var bound: LoopNode {
+        guard let bound = node.withLock({ $0 }) else { preconditionFailure("mail before the loop began") }
+        return bound.onLoop
+    }
+
+    /// Runs `work` on the loop.
+    func post(_ work: @escaping @Sendable (LoopNode) -> Void) { mailbox.post { work(self.bound) } }
+
+    /// The same for what may be lost when the loop is far behind.
+    func postIfRoom(_ work: @escaping @Sendable (LoopNode) -> Void) {
+        _ = mailbox.postIfRoom { work(self.bound) }
+    }
+
+    /// Runs `work` on the loop and waits for what it returns.
+    func run<Value: Sendable>(_ work: @escaping @Sendable (LoopNode) -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            post { continuation.resume(returning: work($0)) }
+        }
+    }
+
+    /// The node, for `async` functions that run on its loop. Traps on another thread.
+    var onLoop: LoopNode { bound }
+}
+
+/// The store's way to a loop's hub.
+struct NodeMailbox: StoreMailbox {
+    let handle: NodeHandle
+
+    func deliver(_ events: [StoreEvent]) {
+        handle.post { node in
+            node.hub.milliseconds = node.loop.milliseconds
+            node.hub.handle(events)
+        }
+    }
+}
+
+/// One loop and everything that lives on it. *Thread:* the loop's.
+final class LoopNode {
+    let index: MailboxIndex
+    let context: RouterContext
+    let loop: EventLoop
+    let hub: Hub
+    let bus: LoopBus
+    let api: APIRouter
+    private var presenceTurn = 0
+
+    init(index: Int, context: RouterContext, loop: EventLoop, store: any Store) {
+        self.index = MailboxIndex(index)
+        self.context = context
+        self.loop = loop
+        bus = LoopBus(nodes: context.nodes)
+        hub = Hub(
+            node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence)
+        api = APIRouter(context: context, node: context.nodes[index])
+        hub.milliseconds = loop.milliseconds
+        loop.beforeFlush = { [unowned self] in
+            hub.milliseconds = loop.milliseconds
+            hub.handOver()
+            bus.handOver()
+        }
+        let log = context.log
+        loop.acceptFailed = { error in
+            log.error("can't accept connections: \(error); trying again every second. Raise the limit of open files")
+        }
+    }
+
+    /// Opens this loop's listeners.
+    ///
+    /// - Returns: the ports, which the kernel chose where 0 was asked for.
+    func listen(on http: SocketAddress, tcp: SocketAddress) throws(ListenError) -> (http: UInt16, tcp: UInt16) {
+        let httpPort = try listen(on: http) { [unowned self] in HTTPConnection(node: self) }
+        let tcpPort = try listen(on: tcp) { [unowned self] in BinaryConnection(node: self) }
+        return (httpPort, tcpPort)
+    }
+
+    private func listen(
+        on address: SocketAddress, _ makeDelegate: @escaping () -> any AcceptingDelegate
+    ) throws(ListenError) -> UInt16 {
+        do {
+            return try loop.listen(on: address, accepted: makeDelegate)
+        } catch {
+            throw ListenError(address: address, cause: error)
+        }
+    }
+
+    /// Where a user's connections belong.
+    func home(of user: Identifier) -> NodeHandle {
+        context.nodes[Int(context.topology.node(of: user).rawValue)]
+    }
+}
+
+/// A listener that couldn't be opened.
+struct ListenError: Error, CustomStringConvertible {
+    let address: SocketAddress
+    let cause: Errno
+
+    var description: String {
+        "can't listen on \(address): \(cause). Is another process using the port? Choose one with --listen or --tcp-listen"
+    }
+}
+
+/// The bus between the loops of one process: frames of a tick travel together, one piece of mail a loop.
+final class LoopBus: Bus {
+    private let nodes: [NodeHandle]
+    private var outgoing: [[BusFrame]]
+
+    init(nodes: [NodeHandle]) {
+        self.nodes = nodes
+        outgoing = Array(repeating: [], count: nodes.count)
+    }
+
+    func send(_ frame: BusFrame, to node: MailboxIndex) { outgoing[Int(node.rawValue)].append(frame) }
+
+    func broadcast(_ frame: BusFrame) {
+        for index in outgoing.indices { outgoing[index].append(frame) }
+    }
+
+    /// Ends a tick: posts what came together.
+    func handOver() {
+        for index in outgoing.indices where !outgoing[index].isEmpty {
+            let frames = outgoing[index]
+            outgoing[index].removeAll()
+            nodes[index].postIfRoom { node in
+                for frame in frames { node.hub.handle(frame) }
+            }
+        }
+    }
+}
+
+// MARK: - Going down
+
+extension LoopNode {
+    /// Takes no more connections, and nothing more from those that are there.
+    func beginDraining() {
+        loop.stopListening()
+        loop.forEachChannel { $0.setReading(false) }
+    }
+
+    /// Whether every message that was taken is answered.
+    var isSettled: Bool { hub.outstandingReplies == 0 }
+
+    /// Says goodbye to everyone.
+    func closeConnections() {
+        loop.forEachChannel { channel in
+            guard let connection = channel.delegate as? any DrainableConnection else { return channel.abort() }
+            connection.drain()
+        }
+    }
+}
+
+/// A connection that can say goodbye when the router goes down.
+protocol DrainableConnection {
+    func drain()
+}

@@ -1,0 +1,116 @@
+internal import Base
+internal import EmbeddedStore
+package import Logging
+package import Reactor
+internal import Store
+internal import Synchronization
+
+/// A running router: its loops and its store. *Thread:* any.
+package final class RouterServer: Sendable {
+    /// Where it listens, with the ports that the kernel chose where 0 was asked for.
+    package let http: SocketAddress
+    package let tcp: SocketAddress
+    private let context: RouterContext
+    private let store: EmbeddedStore
+    private let threads: Mutex<[LoopThread]>
+
+    /// How long clients get to take their last frames when the router goes down.
+    private static let drainSeconds = 5
+
+    /// Opens the store, recovers what a crash left, starts the loops and listens.
+    ///
+    /// Errors: in words for the operator (``ConfigurationError``, `ListenError`, the store's own).
+    package static func start(_ configuration: Configuration, log: Logger) async throws -> RouterServer {
+        try configuration.validate()
+        let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
+        let nodes = try (0..<loops).map { _ in try NodeHandle() }
+        let context = RouterContext(configuration, nodes: nodes, log: log)
+        let store = try EmbeddedStore(
+            EmbeddedStoreOptions(configuration), mailboxes: nodes.map { NodeMailbox(handle: $0) })
+        do {
+            return try await RouterServer(context, store)
+        } catch {
+            store.close()
+            throw error
+        }
+    }
+
+    private init(_ context: RouterContext, _ store: EmbeddedStore) async throws {
+        self.context = context
+        self.store = store
+        var http = context.configuration.listen
+        var tcp = context.configuration.tcpListen
+        var threads: [LoopThread] = []
+        do {
+            for index in context.nodes.indices {
+                let (thread, ports) = try await RouterServer.startLoop(index, context, store, http: http, tcp: tcp)
+                threads.append(thread)
+                // All loops share the ports that the first one got.
+                http = SocketAddress(host: http.host, port: ports.http)
+                tcp = SocketAddress(host: tcp.host, port: ports.tcp)
+            }
+        } catch {
+            for index in threads.indices { context.nodes[index].post { $0.loop.stop() } }
+            for thread in threads { thread.join() }
+            throw error
+        }
+        self.http = http
+        self.tcp = tcp
+        self.threads = Mutex(threads)
+    }
+
+    private static func startLoop(
+        _ index: Int, _ context: RouterContext, _ store: EmbeddedStore, http: SocketAddress, tcp: SocketAddress
+    ) async throws -> (LoopThread, ports: (http: UInt16, tcp: UInt16)) {
+        let started = AsyncStream<Result<(http: UInt16, tcp: UInt16), any Error>>.makeStream()
+        let thread = LoopThread(name: "loop-\(index)") {
+            do {
+                let loop = try EventLoop(mailbox: context.nodes[index].mailbox)
+                let node = LoopNode(index: index, context: context, loop: loop, store: store)
+                context.nodes[index].bind(node)
+                started.continuation.yield(.success(try node.listen(on: http, tcp: tcp)))
+                loop.run()
+            } catch {
+                started.continuation.yield(.failure(error))
+            }
+        }
+        for await result in started.stream {
+            switch result {
+            case .success(let ports): return (thread, ports)
+            case .failure(let error):
+                thread.join()
+                throw error
+            }
+        }
+        preconditionFailure("a starting loop always says how it went")
+    }
+
+    /// Goes down in order: no new connections, everything that was taken is committed and answered, clients get
+    /// 1001, the store is folded and closed.
+    package func stop() async {
+        context.beginDraining()
+        for node in context.nodes { await node.run { $0.beginDraining() } }
+        let deadline = Clock.monotonicNanoseconds + UInt64(RouterServer.drainSeconds) * 1_000_000_000
+        await wait(until: deadline) { $0.isSettled }
+        for node in context.nodes { await node.run { $0.closeConnections() } }
+        await wait(until: deadline) { $0.loop.channelCount == 0 }
+        for node in context.nodes { node.post { $0.loop.stop() } }
+        let threads = threads.withLock { $0 }
+        for thread in threads { thread.join() }
+        store.close()
+    }
+
+    private func wait(until deadline: UInt64, _ isDone: @escaping @Sendable (LoopNode) -> Bool) async {
+        for node in context.nodes {
+            while await !node.run(isDone), Clock.monotonicNanoseconds < deadline {
+                try? await Task.sleep(nanoseconds: 2_000_000)
+            }
+        }
+    }
+}
+
+extension EmbeddedStoreOptions {
+    fileprivate init(_ configuration: Configuration) {
+        self.init(directory: configuration.data)
+    }
+}

@@ -1,0 +1,87 @@
+internal import Base
+internal import Wire
+
+/// Who may sign in as whom. Immutable; any thread may ask.
+struct Authenticator: Sendable {
+    private let tokens: JSONWebTokens?
+    private let sessionSecret: String?
+    private let sessionWindowMinutes: Int
+    private let apiKey: [UInt8]?
+    /// Believes ids; see ``Configuration/dev``.
+    private let isDev: Bool
+
+    init(_ configuration: Configuration) {
+        tokens = configuration.jwtSecret.map { JSONWebTokens(secret: $0) }
+        sessionSecret = configuration.sessionSecret
+        sessionWindowMinutes = configuration.sessionWindowMinutes
+        apiKey = configuration.apiKey.map { Array($0.utf8) }
+        isDev = configuration.dev
+    }
+
+    /// The user that a token speaks for. In development a plain user id is a token too.
+    func user(token: String, now: UInt64) -> Identifier? {
+        if let user = tokens?.verify(token, now: now) { return user }
+        return isDev ? Identifier(token) : nil
+    }
+
+    /// Whether a token allows to be `user`. In development no token is needed.
+    func allows(_ user: Identifier, token: String?, now: UInt64) -> Bool {
+        guard let token, !token.isEmpty else { return isDev }
+        if let tokens, let verified = tokens.verify(token, now: now) { return verified == user }
+        return isDev
+    }
+
+    /// Whether `session` is md5(secret + user + yymmddhhmm) in lower-case hex for a minute of the accepted window.
+    func allows(_ user: Identifier, session: String, now: UInt64) -> Bool {
+        guard let sessionSecret else { return false }
+        let given = Array(session.utf8)
+        let minute = now / 60_000
+        var isValid = false
+        for offset in -sessionWindowMinutes...sessionWindowMinutes {
+            let stamp = UTCMinute(minutes: Int(minute) + offset).stamp
+            let digest = Digests.md5(Array((sessionSecret + user.description + stamp).utf8))
+            // No early way out: the time tells nothing of which minute fits.
+            if Digests.areEqual(given, hexadecimal(digest)) { isValid = true }
+        }
+        return isValid
+    }
+
+    /// Whether a server-to-server call carries the API key. In development none is needed.
+    func allowsService(bearer: String?) -> Bool {
+        if isDev { return true }
+        guard let apiKey, let bearer else { return false }
+        return Digests.areEqual(apiKey, Array(bearer.utf8))
+    }
+
+    private func hexadecimal(_ bytes: [UInt8]) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    }
+}
+
+/// A minute of the UTC calendar.
+struct UTCMinute {
+    /// Since the Unix epoch.
+    let minutes: Int
+
+    /// `yymmddhhmm`.
+    var stamp: String {
+        let (year, month, day) = UTCMinute.civil(days: minutes / 1440)
+        let inDay = minutes % 1440
+        return [year % 100, month, day, inDay / 60, inDay % 60]
+            .map { $0 < 10 ? "0\($0)" : "\($0)" }.joined()
+    }
+
+    /// Gregorian date of a day since the Unix epoch, by counting whole 400-year eras from 1 March of year 0.
+    static func civil(days: Int) -> (year: Int, month: Int, day: Int) {
+        let shifted = days + 719_468
+        let era = shifted / 146_097
+        let dayOfEra = shifted % 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shiftedMonth = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
+        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
+    }
+}

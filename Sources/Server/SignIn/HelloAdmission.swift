@@ -1,0 +1,50 @@
+internal import Base
+internal import Reactor
+internal import Wire
+
+extension LoopNode {
+    /// Decides who a HELLO is from.
+    func admit(
+        _ hello: BinaryHello, _ texts: BinaryHelloTexts, payload: RawSpan
+    ) throws(EnvelopeError) -> (user: Identifier, device: Identifier) {
+        let credential = payload.extracting(texts.credential).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        let claimed = texts.user(in: payload)
+        let device = texts.device(in: payload) ?? .defaultDevice
+        let user: Identifier?
+        switch hello.authentication {
+        case .none: user = context.configuration.dev ? claimed : nil
+        case .token: user = tokenUser(credential, claimed: claimed)
+        case .session:
+            user = claimed.flatMap {
+                context.authenticator.allows($0, session: credential, now: loop.milliseconds) ? $0 : nil
+            }
+        }
+        guard let user else { throw EnvelopeError(.unauthorized, "the credential is missing, wrong or out of date") }
+        return (user, device)
+    }
+
+    private func tokenUser(_ token: String, claimed: Identifier?) -> Identifier? {
+        if let claimed {
+            return context.authenticator.allows(claimed, token: token, now: loop.milliseconds) ? claimed : nil
+        }
+        return context.authenticator.user(token: token, now: loop.milliseconds)
+    }
+}
+
+extension OutputBuffer {
+    /// Appends an ERROR frame of the binary protocol; inside a WebSocket message if `isWebSocket`.
+    mutating func appendBinaryError(_ refusal: EnvelopeError, cid: UInt64, isWebSocket: Bool) {
+        let error = BinaryErrorReply(cid: cid, code: refusal.code)
+        let text = UnsafeRawBufferPointer(start: refusal.reason.utf8Start, count: refusal.reason.utf8CodeUnitCount)
+        let message = RawSpan(_unsafeBytes: text)
+        if isWebSocket { appendFrameHeader(.binary, payloadBytes: error.frameByteCount(message: message)) }
+        error.append(message: message, to: &self)
+    }
+
+    /// Appends a PONG of the binary protocol with the PING's body.
+    mutating func appendBinaryPong(_ body: RawSpan, isWebSocket: Bool) {
+        if isWebSocket { appendFrameHeader(.binary, payloadBytes: BinaryHeader.byteCount + body.byteCount) }
+        BinaryHeader(.pong, length: body.byteCount).append(to: &self)
+        append(body)
+    }
+}
