@@ -229,6 +229,10 @@ uint64_t simulated_disk_failures(const simulated_disk *disk) { return disk->fail
 
 void simulated_disk_set_lying(simulated_disk *disk, bool is_lying) { disk->is_lying = is_lying; }
 
+void simulated_disk_sync_all(simulated_disk *disk) {
+    for (struct file *file = disk->files; file; file = file->next) file_sync(disk, file);
+}
+
 uint64_t simulated_disk_changes(const simulated_disk *disk) { return disk->changes; }
 
 uint64_t simulated_disk_syncs(const simulated_disk *disk) { return disk->syncs; }

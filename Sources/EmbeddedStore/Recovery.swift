@@ -26,9 +26,9 @@ package struct Recovery: ~Copyable {
 
     /// What ``split()`` gives: each part goes to a thread of its own.
     package struct Parts: ~Copyable {
-        package let fold: Fold
+        package var fold: Fold
         package let groups: Groups
-        package let journal: Journal
+        package var journal: Journal
         /// To be kept open for the journal's questions.
         package let lookup: Connection
     }
@@ -47,7 +47,8 @@ package struct Recovery: ~Copyable {
         let groups = try fold.withConnection { (connection) throws(SQLiteError) in try Groups(connection) }
         let journalOptions = ConnectionOptions(
             vfs: files.vfs, isExclusive: true, pageBytes: JournalFile.pageBytes)
-        let file = try JournalFile(Connection(path: files.journal, options: journalOptions))
+        let file = try JournalFile(
+            Connection(path: files.journal, options: journalOptions), checkpointBytes: options.journalCheckpointBytes)
         let epoch = try fold.withConnection { (connection) throws(SQLiteError) in
             try agreeOnEpoch(connection, file)
         }

@@ -62,6 +62,9 @@ uint64_t simulated_disk_failures(const simulated_disk *disk);
 /* While on, a sync answers that all is well and does nothing: a disk that must be found out. */
 void simulated_disk_set_lying(simulated_disk *disk, bool is_lying);
 
+/* Makes everything durable: what syncs that lied should have done. */
+void simulated_disk_sync_all(simulated_disk *disk);
+
 /* Writes, truncations, syncs and deletions so far. */
 uint64_t simulated_disk_changes(const simulated_disk *disk);
 uint64_t simulated_disk_syncs(const simulated_disk *disk);
