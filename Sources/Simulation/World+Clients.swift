@@ -119,6 +119,8 @@ extension World {
     /// Fetches what a session that is behind missed, or some page.
     func fetch(on connection: ClientConnection) {
         let view = connection.view
+        // Two readers answer, and a binary page has no reference to tell it by: one at a time.
+        guard view.binaryPages.isEmpty else { return }
         let after = view.isBehind ? view.last : UInt64(random.below(Int(connection.device.have) + 1))
         let limit = random.below(profile.pageEntries) + 1
         let page = PageQuestion(after: after, limit: limit, known: checker.heads[connection.device.user])
