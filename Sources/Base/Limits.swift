@@ -2,6 +2,8 @@
 package enum Limits {
     /// Largest message body; the contract promises that 1 MiB fits everywhere.
     package static let messageBytesMax = 1 << 20
+    /// Largest members of a JSON message: a content of the largest size, and room for what goes with it.
+    package static let membersBytesMax = messageBytesMax + (64 << 10)
     /// Largest frame: a message of the largest size with its envelope, base64 included (4/3 of 1 MiB and members).
     package static let frameBytesMax = 1 << 21
     /// Largest WebSocket message of the echo endpoint, which conformance suites need.

@@ -38,11 +38,26 @@ static int close_with(int descriptor, int error) {
     return -error;
 }
 
-int cep_listen(const char *text, uint16_t port, int backlog) {
+// Binds without SO_REUSEPORT, which fails where a listener with it is; returns 0 or -errno.
+static int probe(const union address *address, socklen_t length) {
+    int descriptor = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    int on = 1;
+    int result = setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+                         bind(descriptor, &address->any, length) < 0
+                     ? -errno
+                     : 0;
+    close(descriptor);
+    return result;
+}
+
+int cep_listen(const char *text, uint16_t port, int backlog, int exclusive) {
     union address address;
     socklen_t length;
     int parsed = parse_address(text, port, &address, &length);
     if (parsed < 0) return parsed;
+    int taken = exclusive && port != 0 ? probe(&address, length) : 0;
+    if (taken < 0) return taken;
     int descriptor = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -errno;
     int on = 1;

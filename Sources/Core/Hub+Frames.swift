@@ -57,7 +57,7 @@ extension Hub {
             mailbox: node, token: session.handle, form: ReplyForm.json.rawValue, reference: reference(in: bytes))
         scratch.removeAll()
         envelope.appendMembers(of: bytes, to: &scratch)
-        guard scratch.count <= Limits.messageBytesMax else {
+        guard scratch.count <= Limits.membersBytesMax else {
             throw EnvelopeError(.tooLarge, "a message may have at most 1 MiB")
         }
         let body = RawSpan(_unsafeBytes: scratch.unsafeBytes)

@@ -9,10 +9,9 @@ extension Hub {
     ///   - cid: the sender's own id, empty for none.
     ///   - isAccepted: the sender wants to hear of it before the commit too.
     func send(_ head: MessageHead, cid: RawSpan, body: RawSpan, isAccepted: Bool, reply: ReplyAddress) {
-        guard head.command == 11 else {
-            currentBatch.appendPrivateMessage(head, cid: cid, body: body, reply: reply)
-            if isAccepted { writeAccepted(head, cid: cid, reply: reply) }
-            return
+        guard head.command == RecordView.groupCommand else {
+            let reply = isAccepted ? accept(head, cid: cid, reply: reply) : reply
+            return currentBatch.appendPrivateMessage(head, cid: cid, body: body, reply: reply)
         }
         if let group = groups.ready(head.destination) {
             return send(head, to: group, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
@@ -36,9 +35,17 @@ extension Hub {
         guard role != .silent else {
             return refuse(reply, EnvelopeError(.silenced, "this member may read but not send"), cid: cid)
         }
+        let reply = isAccepted ? accept(head, cid: cid, reply: reply) : reply
         currentBatch.appendGroupMessage(
             head, cid: cid, names: group.recipientNames, recipientCount: group.members.count, body: body, reply: reply)
-        if isAccepted { writeAccepted(head, cid: cid, reply: reply) }
+    }
+
+    /// Answers before the commit; the durable ack that follows doesn't repeat the `ref`, which has its one answer now.
+    private func accept(_ head: MessageHead, cid: RawSpan, reply: ReplyAddress) -> ReplyAddress {
+        writeAccepted(head, cid: cid, reply: reply)
+        var reply = reply
+        reply.reference = []
+        return reply
     }
 
     // MARK: For HTTP

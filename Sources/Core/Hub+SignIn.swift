@@ -25,11 +25,7 @@ extension Hub {
 
     func attached(_ ticket: UInt64, _ result: Result<AttachReply, StoreError>) {
         guard let session = pending.take(ticket)?.session, session.state == .attaching else { return }
-        guard case .success(let reply) = result else {
-            // Nothing was said yet: the client comes back.
-            session.outlet.abort()
-            return
-        }
+        guard case .success(let reply) = result else { return session.owner.sessionFailed(session) }
         let user = session.user
         user.head = max(user.head, reply.head)
         session.confirmed = reply.confirmed

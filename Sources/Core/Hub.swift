@@ -107,10 +107,10 @@ package final class Hub {
         switch event {
         case .committed(let notice): deliver(notice)
         case .failed(let notice): refuseAll(of: notice)
-        case .attached(let ticket, let reply): attached(ticket, reply)
+        case .attached(let ticket, let result): attached(ticket, result)
         case .page(let ticket, let page): pending.take(ticket)?.page?(page)
         case .group(let ticket, let result): pending.take(ticket)?.group?(result)
-        case .lastSeen(let ticket, let times): pending.take(ticket)?.lastSeen?(times)
+        case .lastSeen(let ticket, let result): pending.take(ticket)?.lastSeen?(result)
         }
     }
 

@@ -64,6 +64,8 @@ package final class Session {
 package protocol SessionOwner: AnyObject {
     /// The welcome was written: frames of the client may be given to the hub.
     func sessionIsReady(_ session: Session)
+    /// The store couldn't attach the inbox: the connection must end, and may come back later.
+    func sessionFailed(_ session: Session)
 }
 
 /// Sessions by handle, so that an answer from the store can't reach the next owner of a slot.

@@ -21,7 +21,7 @@ package struct Reader: ~Copyable {
     private static let pageBytesMax = 4 << 20
 
     package init(_ connection: borrowing Connection) throws(SQLiteError) {
-        let user = try connection.prepare("SELECT number, floor FROM users WHERE name = ?1")
+        let user = try connection.prepare("SELECT number, floor, head FROM users WHERE name = ?1")
         let userName = try connection.prepare("SELECT name FROM users WHERE number = ?1")
         let device = try connection.prepare("SELECT confirmed FROM devices WHERE user = ?1 AND device = ?2")
         let entries = try connection.prepare(
@@ -62,11 +62,11 @@ package struct Reader: ~Copyable {
         switch query {
         case .inbox(let name, let after, let limit):
             guard let user = try number(of: name) else { return empty(through: after) }
-            return try inbox(of: user.number, after: after, limit: limit)
+            return try inbox(of: user.number, head: user.head, after: after, limit: limit)
         case .unconfirmed(let name, let deviceName, let limit):
             guard let user = try number(of: name) else { return empty(through: 0) }
             let confirmed = try confirmed(by: deviceName, user: user.number) ?? user.floor
-            return try inbox(of: user.number, after: confirmed, limit: limit)
+            return try inbox(of: user.number, head: user.head, after: confirmed, limit: limit)
         case .history(let key, let range, let limit):
             guard let number = try number(of: key) else { return empty(through: 0) }
             return try history(of: number, range, limit: limit)
@@ -110,12 +110,16 @@ package struct Reader: ~Copyable {
     /// SQLite's integers are signed, and so is every number of ours.
     private func clamp(_ position: UInt64) -> UInt64 { min(position, UInt64(Int64.max)) }
 
-    private func inbox(of user: UInt64, after: UInt64, limit: Int) throws(SQLiteError) -> Page {
+    /// - Parameter head: read before the entries, so that a page without more speaks for all up to there, also where
+    ///   confirmed entries are gone.
+    private func inbox(of user: UInt64, head: UInt64, after: UInt64, limit: Int) throws(SQLiteError) -> Page {
         defer { entries.reset() }
         entries.bind(1, user)
         entries.bind(2, clamp(after))
         entries.bind(3, clamp(limit) + 1)
-        return try page(entries, limit: clamp(limit), from: after)
+        var page = try page(entries, limit: clamp(limit), from: after)
+        if !page.more { page.through = max(page.through, head) }
+        return page
     }
 
     private func history(of conversation: UInt64, _ range: HistoryRange, limit: Int) throws(SQLiteError) -> Page {
@@ -219,10 +223,10 @@ package struct Reader: ~Copyable {
         return name
     }
 
-    private func number(of name: Identifier) throws(SQLiteError) -> (number: UInt64, floor: UInt64)? {
+    private func number(of name: Identifier) throws(SQLiteError) -> (number: UInt64, floor: UInt64, head: UInt64)? {
         defer { user.reset() }
         user.bindCopy(1, name.description)
-        return try user.step() ? (user.unsigned(0), user.unsigned(1)) : nil
+        return try user.step() ? (user.unsigned(0), user.unsigned(1), user.unsigned(2)) : nil
     }
 
     private func confirmed(by name: Identifier, user number: UInt64) throws(SQLiteError) -> UInt64? {

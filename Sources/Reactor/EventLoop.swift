@@ -295,12 +295,15 @@ package final class EventLoop {
 
     /// Opens a listener; several loops may listen on one port, the kernel spreads connections over them.
     ///
-    /// - Parameter accepted: makes the delegate of a new channel, then gets the channel.
+    /// - Parameters:
+    ///   - isExclusive: fail if anyone listens there already; for the first of several loops.
+    ///   - accepted: makes the delegate of a new channel, which then gets the channel.
     /// - Returns: the port, which the kernel chose if 0 was asked for.
     package func listen(
-        on address: SocketAddress, backlog: Int32 = 4096, accepted: @escaping () -> any AcceptingDelegate
+        on address: SocketAddress, backlog: Int32 = 4096, isExclusive: Bool = true,
+        accepted: @escaping () -> any AcceptingDelegate
     ) throws(Errno) -> UInt16 {
-        let descriptor = try SystemCall.listen(address, backlog: backlog)
+        let descriptor = try SystemCall.listen(address, backlog: backlog, isExclusive: isExclusive)
         let port = try SystemCall.localPort(descriptor.rawValue)
         let data = EventLoop.listenerBit | UInt64(listeners.count)
         try SystemCall.epollAdd(epoll.rawValue, descriptor.rawValue, CEP_IN, data)

@@ -41,8 +41,8 @@ enum SystemCall {
         _ = try retrying { cep_epoll_remove(epoll, descriptor) }
     }
 
-    static func listen(_ address: SocketAddress, backlog: Int32) throws(Errno) -> Descriptor {
-        Descriptor(try retrying { cep_listen(address.host, address.port, backlog) })
+    static func listen(_ address: SocketAddress, backlog: Int32, isExclusive: Bool) throws(Errno) -> Descriptor {
+        Descriptor(try retrying { cep_listen(address.host, address.port, backlog, isExclusive ? 1 : 0) })
     }
 
     static func connect(_ address: SocketAddress, from source: String?) throws(Errno) -> Descriptor {

@@ -13,13 +13,12 @@ enum LayeredArguments {
     ]
     private static let prefix = "SWITCHBOARD_"
 
-    /// Only `serve`, named or implied, has layers; `token` takes its secret from the environment too.
+    /// What runs the router has all layers; `token` takes its secret from the environment too.
     static func assemble(_ arguments: [String]) throws -> [String] {
         switch arguments.first {
-        case "token": return ["token"] + secretFromEnvironment(arguments) + arguments.dropFirst()
-        case "help", "--help", "-h", "--version": return arguments
-        case "serve": return ["serve"] + (try layers(arguments)) + arguments.dropFirst()
-        default: return ["serve"] + (try layers(arguments)) + arguments
+        case "token": return ["token"] + secretFromEnvironment() + arguments.dropFirst()
+        case "help": return arguments
+        default: return try layers(arguments) + arguments
         }
     }
 
@@ -33,7 +32,7 @@ enum LayeredArguments {
         return (try path.map(fileOptions) ?? []) + environment.arguments
     }
 
-    private static func secretFromEnvironment(_ arguments: [String]) -> [String] {
+    private static func secretFromEnvironment() -> [String] {
         guard let secret = getenv(prefix + "JWT_SECRET") else { return [] }
         return ["--jwt-secret", String(cString: secret)]
     }

@@ -4,7 +4,7 @@ import Logging
 import Reactor
 import Server
 
-@main
+/// Runs the router until SIGTERM or SIGINT.
 struct RouterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "router",
@@ -19,42 +19,95 @@ struct RouterCommand: AsyncParsableCommand {
             file given by --config (as “jwt-secret: …”). The command line wins over the environment, the environment
             over the file. An unknown option or key is an error.
             """,
-        subcommands: [ServeCommand.self, TokenCommand.self],
-        defaultSubcommand: ServeCommand.self)
+        subcommands: [TokenCommand.self])
 
-    /// Puts what the file and the environment say in front of what the command line says: the last one wins.
-    static func main() async {
+    @Option(help: ArgumentHelp("HTTP and WebSocket.", valueName: "address:port")) var listen = "127.0.0.1:8080"
+    @Option(help: ArgumentHelp("The binary protocol.", valueName: "address:port")) var tcpListen = "127.0.0.1:8081"
+    @Option(help: ArgumentHelp("Directory of the embedded store.", valueName: "dir")) var data = "./data"
+    @Option(help: ArgumentHelp("A YAML file with options; read before everything else.", valueName: "file"))
+    var config: String?
+    @Option(help: ArgumentHelp("Secret of HS256 tokens, at least 16 bytes.", valueName: "secret"))
+    var jwtSecret: String?
+    @Option(help: ArgumentHelp("Key of the timeline service.", valueName: "key")) var apiKey: String?
+    @Option(help: ArgumentHelp("Secret of md5 sessions (/chat/private); off without.", valueName: "secret"))
+    var sessionSecret: String?
+    @Option(help: ArgumentHelp("Minutes before and after now whose md5 sessions are accepted.", valueName: "minutes"))
+    var sessionWindow = 2
+    @Option(help: ArgumentHelp("Event loops; 0 means one for each core.", valueName: "n")) var loops = 0
+    @Option(help: ArgumentHelp("User shards of each loop.", valueName: "n")) var shardsPerLoop = 4
+    @Option(help: ArgumentHelp("Signed-in users a shard takes before it refuses.", valueName: "n"))
+    var shardLimit = 100_000
+    @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
+    var retention = 90
+    @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
+    var logLevel: LogLevel = .notice
+    @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
+    var dev = false
+
+    func run() async throws {
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var log = Logger(label: "router")
+        log.logLevel = logLevel.level
+        let descriptors = ProcessResources.raiseDescriptorLimit()
+        var standardError = StandardError()
+        let server: RouterServer
         do {
-            let arguments = try LayeredArguments.assemble(Array(CommandLine.arguments.dropFirst()))
-            var command = try RouterCommand.parseAsRoot(arguments)
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
+            server = try await RouterServer.start(try configuration(), log: log)
         } catch {
-            exit(withError: error)
+            print("router: \(error)", to: &standardError)
+            throw ExitCode.failure
         }
+        announce(server, descriptors: descriptors)
+        let name = await TerminationSignals.wait()
+        print("router: \(name): going down; everything acknowledged is on disk", to: &standardError)
+        await server.stop()
+    }
+
+    private func configuration() throws -> Configuration {
+        var configuration = Configuration()
+        configuration.listen = try address(listen, "--listen")
+        configuration.tcpListen = try address(tcpListen, "--tcp-listen")
+        configuration.data = data
+        configuration.jwtSecret = jwtSecret
+        configuration.apiKey = apiKey
+        configuration.sessionSecret = sessionSecret
+        configuration.sessionWindowMinutes = sessionWindow
+        configuration.loops = loops
+        configuration.shardsPerLoop = shardsPerLoop
+        configuration.usersPerShardMax = shardLimit
+        configuration.retentionDays = retention
+        configuration.dev = dev
+        return configuration
+    }
+
+    private func address(_ text: String, _ option: String) throws -> SocketAddress {
+        guard let address = SocketAddress(text) else {
+            throw ValidationError(
+                "\(option) “\(text)” must be a numeric address and a port, like 127.0.0.1:8080 or [::1]:8080")
+        }
+        return address
+    }
+
+    private func announce(_ server: RouterServer, descriptors: Int) {
+        let room = max(0, descriptors - 64)
+        var lines = """
+            Switchboard is ready.
+              WebSocket and HTTP  http://\(server.http)
+              binary protocol     tcp://\(server.tcp)
+              data                \(data)
+              open files          \(descriptors): room for about \(room) connections
+            """
+        if dev {
+            lines += "\n  development mode: user ids are believed. Try: ws://\(server.http)/chat?id=alice"
+        }
+        var standardError = StandardError()
+        print(lines, to: &standardError)
     }
 }
 
-/// `router token USER`: for tests, small set-ups and a first look.
-struct TokenCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "token", abstract: "Print a token (HS256) that signs a user in.",
-        discussion: "Example: router token alice --jwt-secret 0123456789abcdef --hours 1")
+/// The names of the levels as the command line takes them.
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
 
-    @Argument(help: "The user id.") var user: String
-    @Option(name: .customLong("jwt-secret"), help: "The secret that the router was started with.")
-    var jwtSecret: String
-    @Option(help: ArgumentHelp("How long the token is good for.", valueName: "hours")) var hours: UInt64 = 24 * 30
-
-    func run() throws {
-        guard let user = Identifier(user) else {
-            throw ValidationError("USER must be 1-64 bytes without white space, control characters, ':' and '/'")
-        }
-        guard (1...876_000).contains(hours) else { throw ValidationError("--hours must be 1 to 876000 (100 years)") }
-        let tokens = JSONWebTokens(secret: jwtSecret)
-        print(tokens.mint(user, now: Clock.realtimeMilliseconds, seconds: hours * 3600))
-    }
+    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .notice }
 }

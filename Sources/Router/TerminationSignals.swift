@@ -1,34 +1,58 @@
 import Glibc
-import Reactor
+import Synchronization
 
-/// SIGTERM and SIGINT, taken as a value to wait for.
-struct TerminationSignals {
-    /// Blocks the signals for this thread and all that it starts. To be made before any other thread.
-    init() {
-        var set = TerminationSignals.set
+/// SIGTERM and SIGINT, as something to wait for.
+enum TerminationSignals {
+    private enum State {
+        case quiet
+        case came(String)
+        case awaited(CheckedContinuation<String, Never>)
+    }
+
+    private static let state = Mutex(State.quiet)
+
+    /// Leaves the signals to ``deliver()``: blocks them for this thread and all that it starts. To be called before any
+    /// other thread exists.
+    static func hold() {
+        var set = signals
         pthread_sigmask(SIG_BLOCK, &set, nil)
         // A reader of our output that went away is no reason to die.
         signal(SIGPIPE, SIG_IGN)
     }
 
-    private static var set: sigset_t {
+    /// Takes the signals as they come, for ``wait()``. *Thread:* the main one, which has nothing else to do.
+    static func deliver() -> Never {
+        while true {
+            var set = signals
+            var number: Int32 = 0
+            guard sigwait(&set, &number) == 0 else { continue }
+            let name = number == SIGINT ? "SIGINT" : "SIGTERM"
+            state.withLock { state in
+                if case .awaited(let continuation) = state { continuation.resume(returning: name) }
+                state = .came(name)
+            }
+        }
+    }
+
+    /// Waits for one of them; returns its name. *Thread:* any; once.
+    static func wait() async -> String {
+        await withCheckedContinuation { continuation in
+            state.withLock { state in
+                if case .came(let name) = state {
+                    continuation.resume(returning: name)
+                } else {
+                    state = .awaited(continuation)
+                }
+            }
+        }
+    }
+
+    private static var signals: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, SIGTERM)
         sigaddset(&set, SIGINT)
         return set
-    }
-
-    /// Waits for one of them; returns its name.
-    func wait() async -> String {
-        await withCheckedContinuation { continuation in
-            _ = LoopThread(name: "signals") {
-                var set = TerminationSignals.set
-                var signal: Int32 = 0
-                sigwait(&set, &signal)
-                continuation.resume(returning: signal == SIGINT ? "SIGINT" : "SIGTERM")
-            }
-        }
     }
 }
 

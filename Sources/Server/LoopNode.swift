@@ -120,7 +120,7 @@ final class LoopNode {
         on address: SocketAddress, _ makeDelegate: @escaping () -> any AcceptingDelegate
     ) throws(ListenError) -> UInt16 {
         do {
-            return try loop.listen(on: address, accepted: makeDelegate)
+            return try loop.listen(on: address, isExclusive: index.rawValue == 0, accepted: makeDelegate)
         } catch {
             throw ListenError(address: address, cause: error)
         }

@@ -112,5 +112,6 @@ package final class RouterServer: Sendable {
 extension EmbeddedStoreOptions {
     fileprivate init(_ configuration: Configuration) {
         self.init(directory: configuration.data)
+        fold.retentionMilliseconds = UInt64(configuration.retentionDays) * 86_400_000
     }
 }

@@ -146,7 +146,8 @@ package struct Page: Sendable {
     package var arena: RecordArena
     /// Whether there is more in the direction that was asked for.
     package var more: Bool
-    /// The last inbox place that the page speaks for: that of the last entry, or where the query began.
+    /// The last place that the page speaks for: that of the last entry; of an inbox without more, its head as it was
+    /// read, since entries that every device confirmed are gone.
     package var through: UInt64
 
     package init(arena: RecordArena, more: Bool, through: UInt64) {

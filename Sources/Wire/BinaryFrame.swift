@@ -83,10 +83,10 @@ package struct BinaryError: Error, Sendable {
     package let code: ErrorCode
     /// What the client is told in `message`: ASCII.
     package let reason: StaticString
-    /// The `cid` of a refused SEND as far as it could be read, else 0.
-    package let cid: UInt64
+    /// The `cid` of a refused SEND; nil if it is another frame, or so broken that its `cid` can't be read.
+    package let cid: UInt64?
 
-    package init(_ reason: StaticString, code: ErrorCode = .badRequest, cid: UInt64 = 0) {
+    package init(_ reason: StaticString, code: ErrorCode = .badRequest, cid: UInt64? = nil) {
         self.code = code
         self.reason = reason
         self.cid = cid

@@ -26,7 +26,8 @@ int cep_eventfd_signal(int descriptor);
 int cep_eventfd_drain(int descriptor);
 
 // Addresses are numeric: IPv4, or IPv6 in its plain form.
-int cep_listen(const char *address, uint16_t port, int backlog);
+// Listens with SO_REUSEPORT, so that several loops can share a port; exclusive fails if anyone listens there already.
+int cep_listen(const char *address, uint16_t port, int backlog, int exclusive);
 int cep_accept(int listener);
 int cep_connect(const char *address, uint16_t port, const char *source_address);
 int cep_socket_error(int descriptor);

@@ -65,11 +65,11 @@ final class BinaryConnection: AcceptingDelegate {
         var offset = 0
         while true {
             switch decoder.next(span, &offset) {
-            case .needsMore: return
+            case .needMore: return
             case .frame(let header, let payload): receive(header, span.extracting(payload))
             case .assembled(let header):
                 decoder.withAssembled { receive(header, $0) }
-                decoder.release()
+                decoder.releaseAssembled()
             case .failure(.tooLarge): return fail(EnvelopeError(.tooLarge, "the frame is longer than max_frame"))
             case .failure(.reserved): return fail(EnvelopeError(.badRequest, "reserved bytes must be 0"))
             }
@@ -129,14 +129,14 @@ final class BinaryConnection: AcceptingDelegate {
 
     // MARK: Refusing
 
-    /// A malformed frame inside of good framing is refused and the connection goes on; an unknown one ends it, since
-    /// the client speaks another version, and so does whatever comes instead of a good HELLO.
+    /// A refused SEND is answered and the connection goes on; any other bad frame ends it: the client speaks something
+    /// else than we do.
     private func refuse(_ error: BinaryError) {
         let refusal = EnvelopeError(error.code, error.reason)
-        guard case .open = state, error.code != .unsupported else { return fail(refusal) }
+        guard case .open = state, let cid = error.cid else { return fail(refusal) }
         guard let channel else { return }
         channel.prepareToWrite()
-        channel.buffer.appendBinaryError(refusal, cid: error.cid, isWebSocket: false)
+        channel.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: false)
     }
 
     private func fail(_ refusal: EnvelopeError) {
@@ -167,6 +167,10 @@ extension BinaryConnection: SessionOwner {
         waiting = []
         channel.setReading(true)
         if !unread.isEmpty { unread.withUnsafeBytes { process($0) } }
+    }
+
+    func sessionFailed(_ session: Session) {
+        fail(EnvelopeError(.internal, "the store is unavailable; try again later"))
     }
 
     func channelDrained(_ channel: Channel) {

@@ -233,9 +233,11 @@ extension WebSocketConnection {
         } catch {
             session.outlet.prepareToWrite()
             session.outlet.buffer.appendBinaryError(
-                EnvelopeError(error.code, error.reason), cid: error.cid, isWebSocket: true)
-            if error.code == .unsupported { close(WebSocketCloseCode.protocolError, error.reason) }
-            if error.code == .unauthorized { close(WebSocketCloseCode.unauthorized, error.reason) }
+                EnvelopeError(error.code, error.reason), cid: error.cid ?? 0, isWebSocket: true)
+            // A refused SEND is answered and the connection goes on; any other bad frame ends it.
+            guard error.cid == nil else { return }
+            let isSignIn = error.code == .unauthorized
+            close(isSignIn ? WebSocketCloseCode.unauthorized : WebSocketCloseCode.protocolError, error.reason)
         }
     }
 }
@@ -250,6 +252,10 @@ extension WebSocketConnection: SessionOwner {
         waiting = []
         channel.setReading(true)
         if !unread.isEmpty { process(unread, channel) }
+    }
+
+    func sessionFailed(_ session: Session) {
+        close(WebSocketCloseCode.internalError, "the store is unavailable; try again later")
     }
 
     func channelDrained(_ channel: Channel) {

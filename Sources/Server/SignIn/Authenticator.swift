@@ -21,13 +21,13 @@ struct Authenticator: Sendable {
     /// The user that a token speaks for. In development a plain user id is a token too.
     func user(token: String, now: UInt64) -> Identifier? {
         if let user = tokens?.verify(token, now: now) { return user }
-        return isDev ? Identifier(token) : nil
+        return isDev && !JSONWebTokens.looksLikeToken(token) ? Identifier(token) : nil
     }
 
-    /// Whether a token allows to be `user`. In development no token is needed.
+    /// Whether a token allows to be `user`. In development no token is needed, but one that is given must be right.
     func allows(_ user: Identifier, token: String?, now: UInt64) -> Bool {
         guard let token, !token.isEmpty else { return isDev }
-        if let tokens, let verified = tokens.verify(token, now: now) { return verified == user }
+        if JSONWebTokens.looksLikeToken(token) { return tokens?.verify(token, now: now) == user }
         return isDev
     }
 

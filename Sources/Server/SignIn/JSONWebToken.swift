@@ -40,6 +40,9 @@ package struct JSONWebTokens: Sendable {
         return signed + "." + base64(Digests.hmacSHA256(key: secret, Array(signed.utf8)))
     }
 
+    /// Whether a text has the three parts of a token, good or not.
+    static func looksLikeToken(_ text: String) -> Bool { text.count { $0 == "." } == 2 }
+
     /// The user of a token; nil unless it is signed with the secret by HS256 and good now.
     func verify(_ token: String, now: UInt64) -> Identifier? {
         guard token.utf8.count <= JSONWebTokens.tokenBytesMax else { return nil }

@@ -1,0 +1,61 @@
+# The verbs of this project: `make help` lists them. What takes more than three lines is a script in scripts/.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help packages test-packages build run test check acceptance crash fuzz sanitize simulate clean
+
+RELEASE := -c release --static-swift-stdlib
+ROUTER := $(CURDIR)/.build/release/router
+PYTEST := ROUTER=$(ROUTER) .build/venv/bin/python -m pytest
+ROUNDS ?= 50
+SECONDS_EACH ?= 60
+ARGS ?=
+
+help: ## lists the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## installs what is missing, builds, and starts a development router (data in ./data)
+	@scripts/say "Starting the router: web chat at http://127.0.0.1:8080/, binary protocol at 127.0.0.1:8081,"
+	@scripts/say "data in $(CURDIR)/data; --dev believes every user id, so it listens on loopback only. Ctrl-C stops it."
+	@exec $(ROUTER) --dev --data $(CURDIR)/data $(ARGS)
+
+build: packages ## installs what is missing and builds the router (release)
+	@scripts/say "Building the router; the first time takes some minutes"
+	@swift build $(RELEASE) --product router
+
+test: test-packages check build acceptance ## installs what is missing; unit tests, then the acceptance suite
+
+check: packages ## the Swift tests alone
+	@scripts/say "Building and running the Swift tests (debug)"
+	@swift test --parallel
+
+acceptance: test-packages ## the acceptance suite alone, against the release build (ARGS="-k timeline")
+	@test -x $(ROUTER) || { echo "no $(ROUTER): make build" >&2; exit 1; }
+	@scripts/say "Running the acceptance suite against $(ROUTER)"
+	@$(PYTEST) Tests/acceptance $(ARGS)
+
+crash: test-packages build ## kills the router ROUNDS=50 times under load and checks every promise
+	@CRASH_ROUNDS=$(ROUNDS) $(PYTEST) Tests/acceptance/test_crash.py $(ARGS)
+
+fuzz: packages ## runs each fuzz target for SECONDS_EACH=60
+	@scripts/fuzz $(SECONDS_EACH)
+
+sanitize: packages ## the Swift tests under the address and the thread sanitizer
+	@scripts/say "Address sanitizer"; swift test --sanitize=address --scratch-path .build/address $(ARGS)
+	@scripts/say "Thread sanitizer"; swift test --sanitize=thread --scratch-path .build/thread $(ARGS)
+
+simulate: packages ## runs the simulator (ARGS="--help" shows its options)
+	@scripts/say "Building the simulator"
+	@swift build -c release --product simulator
+	@.build/release/simulator $(ARGS)
+
+clean: ## removes everything that was built; keeps ./data
+	@rm -rf .build
+
+packages:
+	@scripts/packages build
+
+test-packages:
+	@scripts/packages test
+	@scripts/python-environment
