@@ -80,6 +80,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
+            name: "StoreBench",
+            dependencies: [
+                "Base", "Store", "EmbeddedStore", "CSQLite",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
             name: "Simulator",
             dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),

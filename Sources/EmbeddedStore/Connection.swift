@@ -29,8 +29,13 @@ package struct ConnectionOptions: Sendable {
 package struct Connection: ~Copyable {
     let handle: OpaquePointer
 
+    /// Settings of the library, made before the first connection. If something else in the process was earlier, it
+    /// only costs time.
+    private static let isLibraryConfigured = csqlite_disable_memory_status() == SQLITE_OK
+
     /// Opens or creates the file at `path`.
     package init(path: String, options: ConnectionOptions) throws(SQLiteError) {
+        _ = Connection.isLibraryConfigured
         var opened: OpaquePointer?
         let access = options.isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
         let flags = access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE

@@ -108,8 +108,9 @@ package struct Fold: ~Copyable {
         try statements.addConversation(record.conversationNumber, record.senderNumber, record.destinationNumber)
     }
 
-    private func writeMessages() throws(SQLiteError) {
-        for key in gathered.messages {
+    private mutating func writeMessages() throws(SQLiteError) {
+        for (index, key) in gathered.messages.enumerated() {
+            if index % GatheredChanges.warmMessages == 0 { gathered.warmMessages(from: index) }
             let record = key.record
             statements.message.bind(1, key.first)
             statements.message.bind(2, key.second)
@@ -127,18 +128,18 @@ package struct Fold: ~Copyable {
     private func writeInboxes() throws(SQLiteError) {
         var index = 0
         while index < gathered.entries.count {
-            let user = gathered.entries[index].first
+            let user = gathered.entries[index].user
             let floor = gathered.floors[user] ?? 0
             var head: UInt64 = 0
-            while index < gathered.entries.count, gathered.entries[index].first == user {
+            while index < gathered.entries.count, gathered.entries[index].user == user {
                 let entry = gathered.entries[index]
-                head = entry.second
+                head = entry.seq
                 index += 1
                 guard head > floor else { continue }
                 statements.entry.bind(1, user)
                 statements.entry.bind(2, head)
-                statements.entry.bind(3, entry.record.conversationNumber)
-                statements.entry.bind(4, entry.record.cseq)
+                statements.entry.bind(3, entry.conversation)
+                statements.entry.bind(4, entry.cseq)
                 try statements.entry.run()
             }
             statements.head.bind(1, user)
@@ -148,14 +149,13 @@ package struct Fold: ~Copyable {
     }
 
     private func writeSent(now: UInt64) throws(SQLiteError) {
-        for key in gathered.sent {
-            let record = key.record
-            statements.sent.bind(1, SentHours.hour(MessageID.time(record.id)))
-            statements.sent.bind(2, key.first)
-            statements.sent.bind(3, key.second)
-            statements.sent.bind(4, StableHash.cid(record.unsafeCid))
-            statements.sent.bind(5, record.cseq)
-            statements.sent.bind(6, record.senderSeq)
+        for row in gathered.sent {
+            statements.sent.bind(1, SentHours.hour(MessageID.time(row.entry.id)))
+            statements.sent.bind(2, row.user)
+            statements.sent.bind(3, row.entry.id)
+            statements.sent.bind(4, row.hash)
+            statements.sent.bind(5, row.entry.cseq)
+            statements.sent.bind(6, row.entry.seq)
             try statements.sent.run()
         }
         // Bounded by what came in, so that no fold stands still for a day's rows.

@@ -16,7 +16,8 @@ package struct Groups: ~Copyable {
         let version = try connection.prepare(
             "UPDATE groups SET version = version + 1 WHERE id = ?1 RETURNING version")
         let setMember = try connection.prepare("INSERT OR REPLACE INTO members VALUES(?1, ?2, ?3)")
-        let removeMember = try connection.prepare("DELETE FROM members WHERE group_id = ?1 AND user = ?2 RETURNING user")
+        let removeMember = try connection.prepare(
+            "DELETE FROM members WHERE group_id = ?1 AND user = ?2 RETURNING user")
         let reader = try Reader(connection)
         self.create = create
         self.version = version

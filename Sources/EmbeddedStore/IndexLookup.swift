@@ -19,7 +19,8 @@ struct IndexLookup: ~Copyable {
             FROM conversations WHERE owner = ?1 AND peer = ?2
             """)
         let devices = try connection.prepare("SELECT device, confirmed FROM devices WHERE user = ?1")
-        let recent = try connection.prepare("SELECT hash FROM sent WHERE hour = ?1 AND user = ?2 ORDER BY id DESC LIMIT ?3")
+        let recent = try connection.prepare(
+            "SELECT hash FROM sent WHERE hour = ?1 AND user = ?2 ORDER BY id DESC LIMIT ?3")
         let exact = try connection.prepare(
             "SELECT id, cseq, seq FROM sent WHERE hour = ?1 AND user = ?2 AND hash = ?3 ORDER BY id DESC LIMIT 1")
         self.user = user
@@ -33,7 +34,7 @@ struct IndexLookup: ~Copyable {
         defer { user.reset() }
         user.bindCopy(1, name.description)
         guard try user.step() else { return nil }
-        return UserState(name: name, number: user.unsigned(0), head: user.unsigned(1), floor: user.unsigned(2))
+        return UserState(number: user.unsigned(0), name: name, head: user.unsigned(1), floor: user.unsigned(2))
     }
 
     func conversation(_ name: ConversationName) throws(SQLiteError) -> ConversationState? {
@@ -47,7 +48,7 @@ struct IndexLookup: ~Copyable {
             conversation.bindCopy(2, group.description)
         }
         guard try conversation.step() else { return nil }
-        return ConversationState(name: name, number: conversation.unsigned(0), head: conversation.unsigned(1))
+        return ConversationState(name, number: conversation.unsigned(0), head: conversation.unsigned(1))
     }
 
     func devices(of number: UInt64) throws(SQLiteError) -> [DeviceState] {

@@ -58,6 +58,9 @@ package struct Journal: ~Copyable {
     /// fingerprints, so a quarter of a million are 50 to 300 MB.
     package static let cacheDefault = 1 << 18
 
+    /// Records whose state is read ahead together: some 2 KiB each, well below the size of a second-level cache.
+    private static let warmRecords = 128
+
     /// - Parameter index: asked for users and conversations that memory doesn't know. Everything in `file` must have
     ///   been folded into it.
     package init(
@@ -142,7 +145,10 @@ package struct Journal: ~Copyable {
 
     private mutating func number(_ arena: RecordArena, into round: inout JournalRound) throws(SQLiteError) {
         var isWorthKeeping = false
-        for entry in arena.entries {
+        for (index, entry) in arena.entries.enumerated() {
+            if index % Journal.warmRecords == 0 {
+                numbering.warm(arena, index..<min(index + Journal.warmRecords, arena.entries.count))
+            }
             let record = arena.record(at: entry.offset)
             let sender = try numbering.number(record)
             if record.status == .stored {
@@ -171,7 +177,7 @@ package struct Journal: ~Copyable {
             for (index, slot) in numbering.recipients.enumerated() {
                 guard !numbering.users[slot].attachments.isEmpty else { continue }
                 let seq = record.placement(index).seq
-                numbering.users[slot].attachments.forEach { attachment in
+                numbering.users[slot].attachments.visit { attachment in
                     let lane = Int(attachment.mailbox)
                     let isAnswer = slot == sender && lane == replyLane
                     lanes[lane].items.append(

@@ -18,6 +18,11 @@ struct Numbering: ~Copyable {
     /// Slots of the last numbered record's recipients, in the order of its placements.
     private(set) var recipients: [Int] = []
 
+    /// Scratch memory of ``warm(_:_:)``.
+    private var guesses: [(sender: UInt64, destination: UInt64, senderSlot: Int?, otherSlot: Int?)] = []
+    /// The sum of what was warmed up; it only keeps the compiler from leaving the loads out.
+    private var warmth: UInt64 = 0
+
     /// Where numbering goes on; read from the index when the store is opened.
     struct Counters {
         var user: UInt64
@@ -52,6 +57,36 @@ struct Numbering: ~Copyable {
 
     /// What is changed from here on stays in memory until `batch` is folded.
     mutating func setBatch(_ batch: UInt64) { self.batch = batch }
+
+    // MARK: Warming up
+
+    /// Reads what numbering these records is going to need, and does nothing with it.
+    ///
+    /// With many users nearly every step of numbering a message waits for memory, one load after the other. Here the
+    /// loads of many messages don't depend on each other, so that the processor has a dozen of them on their way at
+    /// once.
+    mutating func warm(_ arena: RecordArena, _ entries: Range<Int>) {
+        guesses.removeAll(keepingCapacity: true)
+        for index in entries {
+            let record = arena.record(at: arena.entries[index].offset)
+            guesses.append((record.sender.hash64, record.destination.hash64, nil, nil))
+        }
+        for index in guesses.indices {
+            guesses[index].senderSlot = users.guess(guesses[index].sender)
+            guesses[index].otherSlot = users.guess(guesses[index].destination)
+        }
+        for guess in guesses {
+            if let slot = guess.senderSlot { warmth &+= users.warmth(slot) }
+            if let slot = guess.otherSlot { warmth &+= users.warmth(slot) }
+        }
+        for guess in guesses {
+            guard let sender = guess.senderSlot, let other = guess.otherSlot else { continue }
+            warmth &+= users[sender].window.warmth
+            if let slot = conversations.guess(users[sender].number, users[other].number) {
+                warmth &+= conversations.warm(slot)
+            }
+        }
+    }
 
     // MARK: Records
 
@@ -193,7 +228,7 @@ struct Numbering: ~Copyable {
     /// The state of a user, read from the index or made if need be.
     mutating func slot(of name: Identifier) throws(SQLiteError) -> Int {
         if let slot = try slotIfKnown(of: name) { return slot }
-        var state = UserState(name: name, number: next.user, head: 0, floor: 0)
+        var state = UserState(number: next.user, name: name, head: 0, floor: 0)
         state.lastBatch = batch
         state.window.isLoaded = true
         state.devices = []
@@ -261,9 +296,9 @@ struct Numbering: ~Copyable {
                 .group(record.destination)
             }
         if let slot = try existing(name) { return slot }
-        let state = ConversationState(name: name, number: next.conversation, head: 0)
+        let state = ConversationState(name, number: next.conversation, head: 0)
         next.conversation += 1
-        let slot = conversations.insert(state)
+        let slot = conversations.insert(state, name)
         log.append(.newConversation(slot))
         return slot
     }
@@ -272,7 +307,7 @@ struct Numbering: ~Copyable {
         if let slot = conversations.find(name) { return slot }
         // A conversation of a user who is new can't be in the index: no need to ask.
         if case .privately(_, let newer) = name, newer >= before.user { return nil }
-        return try lookup.conversation(name).map { conversations.insert($0) }
+        return try lookup.conversation(name).map { conversations.insert($0, name) }
     }
 
     // MARK: After the commit

@@ -6,10 +6,11 @@ package struct EmbeddedStoreOptions: Sendable {
     package var queueBytesMax = 32 << 20
     /// Bytes that may be committed and not yet folded before callers should stop reading: four folds.
     package var unfoldedBytesMax = 256 << 20
-    /// Bytes, messages and time after which a fold begins without anybody asking.
+    /// Bytes, records and time after which a fold begins without anybody asking. Readers who need one sooner ask, so
+    /// waiting only makes folds larger, and a page that many messages change is written once.
     package var foldBytes = 64 << 20
-    package var foldRecords = 1 << 18
-    package var foldMilliseconds: UInt64 = 1_000
+    package var foldRecords = 1 << 20
+    package var foldMilliseconds: UInt64 = 5_000
     /// How long the journal waits for more before a commit while there is load; 0 for not at all.
     package var gatherMicroseconds: UInt64 = 0
     /// Users, and as many conversations, whose numbers stay in memory.

@@ -27,6 +27,18 @@ struct SentWindow {
         }
     }
 
+    /// Loads the fingerprints into the processor's cache: one of each 64 bytes.
+    @inline(__always)
+    var warmth: UInt64 {
+        var sum: UInt64 = 0
+        var index = 0
+        while index < prints.count {
+            sum &+= UInt64(prints[index])
+            index += 16
+        }
+        return sum
+    }
+
     @inline(__always)
     mutating func add(_ hash: UInt64) -> Addition {
         let print = UInt32(truncatingIfNeeded: hash)

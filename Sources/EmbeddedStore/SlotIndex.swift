@@ -29,6 +29,14 @@ struct SlotIndex {
         }
     }
 
+    /// The place that a key with this hash probably has: what lies at its home, unless that has another hash.
+    @inline(__always)
+    func guess(_ hash: UInt64) -> Int? {
+        let tag = hash >> 32
+        let entry = entries[Int(truncatingIfNeeded: tag) & mask]
+        return entry >> 32 == tag && entry != 0 ? Int(entry & 0xFFFF_FFFF) - 1 : nil
+    }
+
     /// Adds a key that isn't there.
     mutating func insert(_ hash: UInt64, place: Int) {
         if (count + 1) * 4 > entries.count * 3 { grow() }

@@ -35,7 +35,8 @@ struct JournalThread: ~Copyable {
     private mutating func take() -> (requests: [JournalRequest], bytes: Int)? {
         let window = lastMessages >= JournalThread.loadMessages ? work.options.gatherMicroseconds * 1_000 : 0
         let until = window > 0 ? SystemClock.monotonic() + window : 0
-        return work.journal.wait(until: { queue in queue.requests.isEmpty || window == 0 ? nil : until }) { queue in
+        let deadline = { (queue: SharedWork.JournalQueue) in queue.requests.isEmpty || window == 0 ? nil : until }
+        return work.journal.wait(until: deadline) { queue in
             if queue.requests.isEmpty { return queue.isClosing ? .some(nil) : nil }
             if window > 0, !queue.isClosing, SystemClock.monotonic() < until { return nil }
             let taken = (queue.requests, queue.bytes)
@@ -115,10 +116,11 @@ struct IndexThread: ~Copyable {
         let options = work.options
         let folded = fold.position
         let retryAt = waiting.isEmpty ? nil : self.retryAt
-        return work.index.wait(until: { queue in
+        let deadline = { (queue: SharedWork.IndexQueue) -> UInt64? in
             if let retryAt { return retryAt }
             return queue.batches.isEmpty ? nil : queue.since + options.foldMilliseconds * 1_000_000
-        }) { queue in
+        }
+        return work.index.wait(until: deadline) { queue in
             let isWanted = queue.wanted > folded && !(queue.batches.isEmpty && retryAt == nil)
             let isDue =
                 queue.bytes >= options.foldBytes || queue.records >= options.foldRecords

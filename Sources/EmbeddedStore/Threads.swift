@@ -80,10 +80,12 @@ struct OwnThread: Sendable {
             body()
         }
         let argument = Unmanaged.passRetained(Body(named)).toOpaque()
-        let code = pthread_create(&thread, nil, { argument in
-            if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
-            return nil
-        }, argument)
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
+                return nil
+            }, argument)
         precondition(code == 0, "the system gave no thread")
         self.thread = thread
     }

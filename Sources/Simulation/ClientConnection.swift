@@ -55,6 +55,8 @@ final class ClientConnection: SessionOwner {
 
     func sessionIsReady(_ session: Session) { isReady = true }
 
+    func sessionFailed(_ session: Session) { outlet.isClosing = true }
+
     var mayServe: Bool { isReady && outlet.isReading && !toServer.isEmpty }
 
     /// Takes bytes off the wire; gives the frames that are whole now, nil if they are none.

@@ -22,7 +22,8 @@ extension RecordArena {
         _ head: MessageHead, cid: RawSpan, body: RawSpan, reply: ReplyAddress?
     ) {
         let count = head.sender == head.destination ? 1 : 2
-        append(.message, head, cid: cid, names: UnsafeRawBufferPointer(start: nil, count: 0), count: count, body: body, reply: reply)
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        append(.message, head, cid: cid, names: none, count: count, body: body, reply: reply)
     }
 
     /// Appends a message with inbox entries for exactly `recipients`.

@@ -45,65 +45,65 @@ package enum RecordStatus: UInt8, Sendable {
 /// the same). *Ownership:* valid while its arena lives. *Safety:* built only by the arena's builders or after
 /// ``isWhole(_:)``, so its lengths can be believed.
 package struct RecordView {
-    static let headerBytes = 80
+    @usableFromInline static let headerBytes = 80
     /// The command of a message to a group, and of a read position in one.
     package static let groupCommand: UInt8 = 11
-    private let base: UnsafeMutableRawPointer
+    @usableFromInline let base: UnsafeMutableRawPointer
 
     init(base: UnsafeMutableRawPointer) { self.base = base }
 
-    @inline(__always)
-    private func load<Value: BitwiseCopyable>(_ offset: Int, as type: Value.Type) -> Value {
+    @inlinable @inline(__always)
+    func load<Value: BitwiseCopyable>(_ offset: Int, as type: Value.Type) -> Value {
         base.loadUnaligned(fromByteOffset: offset, as: type)
     }
 
-    package var size: Int { Int(load(0, as: UInt32.self)) }
-    package var kind: RecordKind? { RecordKind(rawValue: load(4, as: UInt8.self)) }
-    package var status: RecordStatus { RecordStatus(rawValue: load(5, as: UInt8.self)) ?? .refused }
+    @inlinable package var size: Int { Int(load(0, as: UInt32.self)) }
+    @inlinable package var kind: RecordKind? { RecordKind(rawValue: load(4, as: UInt8.self)) }
+    @inlinable package var status: RecordStatus { RecordStatus(rawValue: load(5, as: UInt8.self)) ?? .refused }
     /// 10 for a private message, 11 for a group message.
-    package var command: UInt8 { load(6, as: UInt8.self) }
+    @inlinable package var command: UInt8 { load(6, as: UInt8.self) }
     /// Content type in bits 4–7, LZ4 in bit 0: the flags of the binary protocol.
-    package var content: UInt8 { load(7, as: UInt8.self) }
-    package var id: UInt64 { load(8, as: UInt64.self) }
-    package var cseq: UInt64 { load(16, as: UInt64.self) }
-    package var time: UInt64 { load(24, as: UInt64.self) }
-    package var senderSeq: UInt64 { load(32, as: UInt64.self) }
+    @inlinable package var content: UInt8 { load(7, as: UInt8.self) }
+    @inlinable package var id: UInt64 { load(8, as: UInt64.self) }
+    @inlinable package var cseq: UInt64 { load(16, as: UInt64.self) }
+    @inlinable package var time: UInt64 { load(24, as: UInt64.self) }
+    @inlinable package var senderSeq: UInt64 { load(32, as: UInt64.self) }
     /// The store's own numbers, for itself; 0 before they are given and in pages.
-    package var conversationNumber: UInt64 { load(56, as: UInt64.self) }
-    package var senderNumber: UInt64 { load(64, as: UInt64.self) }
+    @inlinable package var conversationNumber: UInt64 { load(56, as: UInt64.self) }
+    @inlinable package var senderNumber: UInt64 { load(64, as: UInt64.self) }
     /// 0 if the destination is a group or a device.
-    package var destinationNumber: UInt64 { load(72, as: UInt64.self) }
+    @inlinable package var destinationNumber: UInt64 { load(72, as: UInt64.self) }
     /// Whether the record has a user or a conversation that the store met for the first time.
-    package var introducesNames: Bool { load(43, as: UInt8.self) & 1 != 0 }
-    private var senderBytes: Int { Int(load(40, as: UInt8.self)) }
-    private var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
-    private var cidBytes: Int { Int(load(42, as: UInt8.self)) }
-    private var bodyBytes: Int { Int(load(44, as: UInt32.self)) }
-    package var placementCount: Int { Int(load(48, as: UInt32.self)) }
-    private var namesBytes: Int { Int(load(52, as: UInt32.self)) }
-    private var namesOffset: Int { RecordView.headerBytes + senderBytes + destinationBytes + cidBytes }
-    private var placementsOffset: Int { (namesOffset + namesBytes + 7) & ~7 }
-    private var bodyOffset: Int { placementsOffset + placementCount * 16 }
+    @inlinable package var introducesNames: Bool { load(43, as: UInt8.self) & 1 != 0 }
+    @inlinable var senderBytes: Int { Int(load(40, as: UInt8.self)) }
+    @inlinable var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
+    @inlinable var cidBytes: Int { Int(load(42, as: UInt8.self)) }
+    @inlinable var bodyBytes: Int { Int(load(44, as: UInt32.self)) }
+    @inlinable package var placementCount: Int { Int(load(48, as: UInt32.self)) }
+    @inlinable var namesBytes: Int { Int(load(52, as: UInt32.self)) }
+    @inlinable var namesOffset: Int { RecordView.headerBytes + senderBytes + destinationBytes + cidBytes }
+    @inlinable var placementsOffset: Int { (namesOffset + namesBytes + 7) & ~7 }
+    @inlinable var bodyOffset: Int { placementsOffset + placementCount * 16 }
 
-    private func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
+    @inlinable func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: base + offset, count: count)
     }
 
-    package var unsafeSender: UnsafeRawBufferPointer { slice(RecordView.headerBytes, senderBytes) }
-    package var unsafeDestination: UnsafeRawBufferPointer {
+    @inlinable package var unsafeSender: UnsafeRawBufferPointer { slice(RecordView.headerBytes, senderBytes) }
+    @inlinable package var unsafeDestination: UnsafeRawBufferPointer {
         slice(RecordView.headerBytes + senderBytes, destinationBytes)
     }
     /// The sender's own id, unescaped; empty for none.
-    package var unsafeCid: UnsafeRawBufferPointer {
+    @inlinable package var unsafeCid: UnsafeRawBufferPointer {
         slice(RecordView.headerBytes + senderBytes + destinationBytes, cidBytes)
     }
-    package var unsafeBody: UnsafeRawBufferPointer { slice(bodyOffset, bodyBytes) }
+    @inlinable package var unsafeBody: UnsafeRawBufferPointer { slice(bodyOffset, bodyBytes) }
 
     package var sender: Identifier { Identifier(trusted: RawSpan(_unsafeBytes: unsafeSender)) }
     package var destination: Identifier { Identifier(trusted: RawSpan(_unsafeBytes: unsafeDestination)) }
 
     /// Whether the recipients are named, and not just the sender and the destination.
-    package var namesRecipients: Bool { namesBytes > 0 }
+    @inlinable package var namesRecipients: Bool { namesBytes > 0 }
 
     /// Calls `body` with each recipient in the order of the placements.
     package func forEachRecipient<Failure>(
@@ -124,7 +124,7 @@ package struct RecordView {
     }
 
     /// The store's own number of a recipient and the place in its inbox.
-    package func placement(_ index: Int) -> (user: UInt64, seq: UInt64) {
+    @inlinable package func placement(_ index: Int) -> (user: UInt64, seq: UInt64) {
         precondition(index < placementCount)
         let offset = placementsOffset + index * 16
         return (load(offset, as: UInt64.self), load(offset + 8, as: UInt64.self))
@@ -132,24 +132,26 @@ package struct RecordView {
 
     // MARK: Written by the store before it publishes the batch
 
-    package func setStatus(_ status: RecordStatus) { base.storeBytes(of: status.rawValue, toByteOffset: 5, as: UInt8.self) }
+    @inlinable package func setStatus(_ status: RecordStatus) {
+        base.storeBytes(of: status.rawValue, toByteOffset: 5, as: UInt8.self)
+    }
 
-    package func setNumbers(id: UInt64, cseq: UInt64, time: UInt64, senderSeq: UInt64) {
+    @inlinable package func setNumbers(id: UInt64, cseq: UInt64, time: UInt64, senderSeq: UInt64) {
         base.storeBytes(of: id, toByteOffset: 8, as: UInt64.self)
         base.storeBytes(of: cseq, toByteOffset: 16, as: UInt64.self)
         base.storeBytes(of: time, toByteOffset: 24, as: UInt64.self)
         base.storeBytes(of: senderSeq, toByteOffset: 32, as: UInt64.self)
     }
 
-    package func setOwners(conversation: UInt64, sender: UInt64, destination: UInt64) {
+    @inlinable package func setOwners(conversation: UInt64, sender: UInt64, destination: UInt64) {
         base.storeBytes(of: conversation, toByteOffset: 56, as: UInt64.self)
         base.storeBytes(of: sender, toByteOffset: 64, as: UInt64.self)
         base.storeBytes(of: destination, toByteOffset: 72, as: UInt64.self)
     }
 
-    package func setIntroducesNames() { base.storeBytes(of: 1, toByteOffset: 43, as: UInt8.self) }
+    @inlinable package func setIntroducesNames() { base.storeBytes(of: 1, toByteOffset: 43, as: UInt8.self) }
 
-    package func setPlacement(_ index: Int, user: UInt64, seq: UInt64) {
+    @inlinable package func setPlacement(_ index: Int, user: UInt64, seq: UInt64) {
         precondition(index < placementCount)
         let offset = placementsOffset + index * 16
         base.storeBytes(of: user, toByteOffset: offset, as: UInt64.self)

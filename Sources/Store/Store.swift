@@ -13,7 +13,8 @@ package protocol Store: Sendable {
     /// Whether callers should stop reading from senders until events come in: the queue to the disk is full.
     var isCongested: Bool { get }
 
-    /// Takes over a batch. Answered by ``StoreEvent/committed(_:)`` after the sync to disk, or ``StoreEvent/failed(_:)``.
+    /// Takes over a batch. Answered by ``StoreEvent/committed(_:)`` after the sync to disk, or by
+    /// ``StoreEvent/failed(_:)``.
     ///
     /// Order within and between batches of one caller is kept. The same (sender, `cid`) is stored once.
     func submit(_ batch: RecordArena)
