@@ -29,7 +29,8 @@ struct SeenAck {
 /// What the router says, taken apart.
 enum ServerFrame {
     case welcome(seq: UInt64, confirmed: UInt64)
-    /// By the number of the attempt; nil for a binary ack, which has a cid alone.
+    /// By the number of the attempt; nil for a binary ack and for one that follows an accepted one, which have a cid
+    /// alone.
     case ack(SeenAck, attempt: UInt64?, cid: UInt64)
     case accepted(attempt: UInt64)
     case entry(SeenEntry)
@@ -66,7 +67,7 @@ enum ServerFrame {
             let ack = SeenAck(
                 id: id, conversation: conversation, cseq: cseq, seq: seq, time: time,
                 isDuplicate: value["dup"]?.bool ?? false)
-            self = .ack(ack, attempt: ref, cid: value["cid"]?.text.flatMap { UInt64($0) } ?? 0)
+            self = .ack(ack, attempt: value["ref"]?.unsigned, cid: value["cid"]?.text.flatMap { UInt64($0) } ?? 0)
         case .text("welcome"):
             guard let seq = value["seq"]?.unsigned, let confirmed = value["confirmed"]?.unsigned else { return nil }
             self = .welcome(seq: seq, confirmed: confirmed)

@@ -68,7 +68,8 @@ extension World {
         }
         var text = #"{"cmd":\#(command),"dstid":"\#(destination)","ref":\#(ref)"#
         if message.cid != 0 { text += #","cid":"\#(message.cid)""# }
-        if random.chance(profile.acceptedShare) { text += #","level":"accepted""# }
+        // The ack that follows an accepted one has no reference, so it takes a cid to know it.
+        if message.cid != 0, random.chance(profile.acceptedShare) { text += #","level":"accepted""# }
         text += #","content":\#(JSONString.encode(message.text))"#
         if message.hasExtra { text += #","x":\#(SentMessage.extraText)"# }
         connection.toServer.append(.json(Array((text + "}").utf8)))
