@@ -1,4 +1,5 @@
 internal import Base
+internal import Core
 
 // What one session may be told.
 extension Checker {
@@ -29,6 +30,7 @@ extension Checker {
             guard case .send = connection.view.questions[attempt] else {
                 return broken("an accepted ack comes before the durable one: attempt \(attempt)")
             }
+            connection.view.accepted.insert(attempt)
         case .entry(let entry):
             expect(!connection.view.isBehind, "a session that is behind gets no pushes: \(entry.seq)")
             see(entry, by: user, inInbox: true)
@@ -112,13 +114,15 @@ extension Checker {
         }
     }
 
-    /// The attempt that an answer is for: by its number, or the oldest one with the cid.
+    /// The attempt that an answer is for: by its number, or the oldest one with the cid; for JSON, of those that were
+    /// accepted.
     private func sendQuestion(_ attempt: UInt64?, _ cid: UInt64, _ connection: ClientConnection) -> (UInt64, Int)? {
         if let attempt {
             guard case .send(let number) = connection.view.questions[attempt] else { return nil }
             return (attempt, number)
         }
         for (ref, question) in connection.view.questions.sorted(by: { $0.key < $1.key }) {
+            guard connection.form != .json || connection.view.accepted.contains(ref) else { continue }
             if case .send(let number) = question, messages[number].cid == cid { return (ref, number) }
         }
         return nil

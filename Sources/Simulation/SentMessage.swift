@@ -101,6 +101,8 @@ struct SessionView {
     var floor: UInt64 = 0
     var isBehind = false
     var questions: [UInt64: Question] = [:]
+    /// Attempts that were answered before the commit.
+    var accepted: Set<UInt64> = []
     /// Pages asked for in binary, which are answered in order and without a reference.
     var binaryPages: [PageQuestion] = []
     /// What came in since, until it is known what of it is the page.
