@@ -90,9 +90,10 @@ extension Checker {
     /// The next entry or ack of a session must be the next place, unless what lies between is confirmed and gone.
     private func advance(to seq: UInt64, _ connection: ClientConnection, _ what: String) {
         let view = connection.view
+        let gone = max(view.floor, connection.device.confirmSent)
         expect(
-            seq > view.last && seq <= max(view.last, view.floor) + 1,
-            "\(what)es of a session come in seq order without holes: \(seq) after \(view.last) for \(connection.device.userID)")
+            seq > view.last && seq <= max(view.last, gone) + 1,
+            "\(what) of a session comes in seq order without holes: \(seq) after \(view.last) for \(connection.device.userID)")
         connection.view.last = max(view.last, seq)
         connection.device.has(seq)
     }
