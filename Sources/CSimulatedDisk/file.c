@@ -70,24 +70,20 @@ static void apply(struct file *file, const struct change *change) {
     }
 }
 
+static void sync_directory(struct simulated_disk *disk) {
+    for (struct file *file = disk->files; file; file = file->next) file->is_durably_linked = file->is_linked;
+}
+
 bool file_sync(struct simulated_disk *disk, struct file *file) {
     for (size_t i = 0; i < file->change_count; i++) apply(file, &file->changes[i]);
     file_forget_changes(file);
-    if (file->is_linked && !file->is_durably_linked) {
-        for (struct file *other = disk->files; other; other = other->next) {
-            if (strcmp(other->name, file->name) == 0) other->is_durably_linked = false;
-        }
-        file->is_durably_linked = true;
-    }
+    if (file->is_linked && !file->is_durably_linked) sync_directory(disk);
     return true;
 }
 
 void file_unlink(struct simulated_disk *disk, struct file *file, bool is_durable) {
     file->is_linked = false;
-    if (!is_durable) return;
-    for (struct file *other = disk->files; other; other = other->next) {
-        if (strcmp(other->name, file->name) == 0) other->is_durably_linked = false;
-    }
+    if (is_durable) sync_directory(disk);
 }
 
 /* Each sector by itself, and the bytes around the write left alone. */

@@ -1,12 +1,13 @@
 /* A disk in memory behind an SQLite VFS, with the power cuts, full disks and I/O errors of real ones.
  *
  * What a power cut may do. Every file has what is durable and a list of changes that no sync has confirmed yet. A sync
- * of a file makes all of its changes durable, and its name too (SQLite's own VFS syncs the directory after the first
- * sync of a new file). A power cut decides about each unconfirmed change by itself, in order, from the seed: a write
- * is kept, dropped, or torn (each 512-byte sector kept or dropped by itself); a change of length is kept or dropped; a
- * file that was created or deleted without a sync of it exists or doesn't. So any combination of unconfirmed changes
- * may survive, which is the worst a disk may do short of damaging what it had confirmed. Bytes next to a torn write
- * stay as they were (SQLITE_IOCAP_POWERSAFE_OVERWRITE, which SQLite assumes of every disk).
+ * of a file makes all of its changes durable. The first sync of a new file syncs the directory too, as SQLite's own VFS
+ * does, and so does a deletion that asks for it: then all names are durable. A power cut decides about each unconfirmed
+ * change by itself, in order, from the seed: a write is kept, dropped, or torn (each 512-byte sector kept or dropped by
+ * itself); a change of length is kept or dropped; a file that was created or deleted since the directory was synced
+ * exists or doesn't. So any combination of unconfirmed changes may survive, which is the worst a disk may do short of
+ * damaging what it had confirmed. Bytes next to a torn write stay as they were (SQLITE_IOCAP_POWERSAFE_OVERWRITE, which
+ * SQLite assumes of every disk).
  *
  * A failed sync decides in the same way, at once and for good: what it dropped is still read back, as from the page
  * cache of a kernel that gave the pages up, and no later sync writes it.
