@@ -18,7 +18,8 @@ static void print_seed(int signal_number) {
         rest /= 10;
     } while (rest);
     // There is nobody left to tell if this fails.
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0 || write(STDERR_FILENO, digits + start, sizeof digits - start) < 0) {
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0
+        || write(STDERR_FILENO, digits + start, sizeof digits - start) < 0) {
         _exit(1);
     }
     signal(signal_number, SIG_DFL);

@@ -62,10 +62,12 @@ package final class Campaign: Sendable {
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, 8 << 20)
         let argument = Unmanaged.passRetained(Body(body)).toOpaque()
-        let code = pthread_create(&thread, &attributes, { argument in
-            if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
-            return nil
-        }, argument)
+        let code = pthread_create(
+            &thread, &attributes,
+            { argument in
+                if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
+                return nil
+            }, argument)
         precondition(code == 0, "the system gave no thread")
         pthread_attr_destroy(&attributes)
         return thread

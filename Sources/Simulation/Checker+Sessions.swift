@@ -73,7 +73,9 @@ extension Checker {
         if device.isKnown {
             expect(
                 confirmed <= device.confirmSent,
-                "only a device confirms for itself: \(device.userID)/\(device.name) \(confirmed), sent \(device.confirmSent)")
+                "only a device confirms for itself: \(device.userID)/\(device.name) has \(confirmed), "
+                    + "sent \(device.confirmSent)"
+            )
         } else {
             device.isKnown = true
             device.confirmSent = max(device.confirmSent, confirmed)
@@ -93,7 +95,9 @@ extension Checker {
         let gone = max(view.floor, connection.device.confirmSent)
         expect(
             seq > view.last && seq <= max(view.last, gone) + 1,
-            "\(what) of a session comes in seq order without holes: \(seq) after \(view.last) for \(connection.device.userID)")
+            "\(what) of a session comes in seq order without holes: \(seq) after \(view.last) "
+                + "for \(connection.device.userID)"
+        )
         connection.view.last = max(view.last, seq)
         connection.device.has(seq)
     }

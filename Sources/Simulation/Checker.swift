@@ -46,7 +46,8 @@ final class Checker {
             return broken("content is what somebody sent: \(userNames[user]) got \(entry.text.prefix(40))")
         }
         let message = messages[number]
-        expect(entry.text == message.text, "content is byte-identical: message \(number) came as \(entry.text.prefix(60))")
+        expect(
+            entry.text == message.text, "content is byte-identical: message \(number) came as \(entry.text.prefix(60))")
         expect(entry.hasExtra == message.hasExtra, "unknown members reach the recipients: message \(number)")
         expect(
             entry.sender == userNames[message.sender] && entry.conversation == message.conversation,
@@ -74,7 +75,9 @@ final class Checker {
             other != number
         {
             broken(
-                "a cseq is never reassigned: \(numbers.cseq) of \(message.conversation) is message \(other) and \(number)")
+                "a cseq is never reassigned: \(numbers.cseq) of \(message.conversation) is message \(other) "
+                    + "and \(number)"
+            )
         }
         conversationHeads[message.conversation] = max(conversationHeads[message.conversation] ?? 0, numbers.cseq)
     }
@@ -178,7 +181,9 @@ final class Checker {
         let isExact = possible.contains { members in
             reached.isSubset(of: members) && members.subtracting(unsure).isSubset(of: reached)
         }
-        expect(isExact, "recipients are exact: message \(message.number) reached \(reached.sorted().map { userNames[$0] })")
+        expect(
+            isExact, "recipients are exact: message \(message.number) reached \(reached.sorted().map { userNames[$0] })"
+        )
     }
 
     /// Checks that the whole history, as it was read at the end, is all that was ever seen.

@@ -46,9 +46,10 @@ struct SentMessage {
         guard text.utf8.first == UInt8(ascii: "m"), let end = text.utf8.firstIndex(of: UInt8(ascii: "|")) else {
             return nil
         }
-        return Int(text.utf8[text.utf8.index(after: text.utf8.startIndex)..<end].reduce(into: "") {
-            $0.unicodeScalars.append(Unicode.Scalar($1))
-        })
+        return Int(
+            text.utf8[text.utf8.index(after: text.utf8.startIndex)..<end].reduce(into: "") {
+                $0.unicodeScalars.append(Unicode.Scalar($1))
+            })
     }
 
     /// Text for message `number` of about `byteCount` bytes, with what is hard to write in JSON.

@@ -33,7 +33,10 @@ package final class SimulatedDisk {
     package func restart() { simulated_disk_restart(handle) }
     package func cutPower() { simulated_disk_cut_power(handle) }
 
-    package enum Fault: UInt32, CaseIterable { case writeError = 1, full, syncError }
+    package enum Fault: UInt32, CaseIterable {
+        case writeError = 1
+        case full, syncError
+    }
 
     package func fail(_ fault: Fault, first: UInt64, count: UInt64) {
         simulated_disk_fail(handle, simulated_fault(rawValue: fault.rawValue), first, count)

@@ -62,7 +62,9 @@ final class SimulatedStore: Store, @unchecked Sendable {
         congestedRequests = profile.congestedRequests
         mailboxes = Array(repeating: [], count: profile.hubs)
         if plant == .forgottenWindow {
-            try parts.fold.withConnection { (connection) throws(SQLiteError) in try connection.execute("DELETE FROM sent") }
+            try parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute("DELETE FROM sent")
+            }
         }
     }
 

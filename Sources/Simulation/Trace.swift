@@ -7,7 +7,9 @@ package struct Trace {
 
     init(isKept: Bool) { self.isKept = isKept }
 
-    mutating func note(_ kind: StaticString, _ first: UInt64 = 0, _ second: UInt64 = 0, _ words: @autoclosure () -> String) {
+    mutating func note(
+        _ kind: StaticString, _ first: UInt64 = 0, _ second: UInt64 = 0, _ words: @autoclosure () -> String
+    ) {
         let name = UInt64(kind.utf8CodeUnitCount) << 8 | UInt64(kind.utf8Start[0])
         for value in [name, first, second] {
             hash = (hash ^ value) &* 0x0000_0100_0000_01B3

@@ -20,7 +20,8 @@ extension World {
     func sendNew(on connection: ClientConnection) {
         let user = connection.device.user
         let number = checker.messages.count
-        let size = random.chance(10) ? random.below(profile.bodyBytesMax + 1) : random.below(min(profile.bodyBytesMax, 60) + 1)
+        let size =
+            random.chance(10) ? random.below(profile.bodyBytesMax + 1) : random.below(min(profile.bodyBytesMax, 60) + 1)
         var group: Int?
         var recipient: Int?
         if !groups.isEmpty, random.chance(profile.groupShare) {

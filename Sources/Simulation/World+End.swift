@@ -56,7 +56,7 @@ extension World {
         // A journal that stopped answers everything with an error until it is started again.
         if store.lastRoundFailed { return stop(cutsPower: false) }
         fold(machine, .max)
-        while store.waitingCommands > 0 { store.groupStep() }
+        while store.waitingCommands > 0 { changeGroup(machine) }
         while store.waitingReads > 0 { read(machine) }
         for hub in 0..<profile.hubs { deliver(machine, to: hub, .max) }
     }

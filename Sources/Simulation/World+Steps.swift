@@ -27,7 +27,8 @@ extension World {
         case .history: if let connection = someConnection() { history(on: connection) }
         case .typing: if let connection = someConnection() { typing(on: connection) }
         case .serve: serve(machine)
-        case .flush: if let connection = openConnections.isEmpty ? nil : random.pick(openConnections) { flush(connection) }
+        case .flush:
+            if let connection = openConnections.isEmpty ? nil : random.pick(openConnections) { flush(connection) }
         case .journal: journal(machine, random.below(machine.store.waitingRequests) + 1)
         case .fold: fold(machine, random.below(machine.store.waitingBatches) + 1)
         case .read: read(machine)
@@ -88,7 +89,8 @@ extension World {
         do {
             let header = try BinaryHeader(message: bytes.span.bytes)
             let payload = bytes.span.bytes.extracting(BinaryHeader.byteCount..<bytes.count)
-            hub.receive(try BinaryRequest(header, payload: payload), flags: header.flags, payload: payload, from: session)
+            hub.receive(
+                try BinaryRequest(header, payload: payload), flags: header.flags, payload: payload, from: session)
         } catch {
             checker.broken("a good frame is understood: \(error)")
         }
@@ -105,9 +107,11 @@ extension World {
     func flush(_ connection: ClientConnection, all: Bool = false) {
         guard let machine, connection.outlet.pendingBytes > 0 else { return }
         let bytes = connection.outlet.take(all ? .max : random.below(profile.flushBytesMax) + 1)
-        trace.note("flush", UInt64(connection.number), UInt64(bytes.count), "#\(connection.number) \(bytes.count) bytes")
+        trace.note(
+            "flush", UInt64(connection.number), UInt64(bytes.count), "#\(connection.number) \(bytes.count) bytes")
         guard let frames = connection.receive(bytes) else {
-            return checker.broken("every frame of the router can be read: \(String(decoding: bytes.prefix(300), as: UTF8.self))")
+            return checker.broken(
+                "every frame of the router can be read: \(String(decoding: bytes.prefix(300), as: UTF8.self))")
         }
         for frame in frames {
             trace.note("receive", UInt64(connection.number), 0, "#\(connection.number) \(frame)")
@@ -183,7 +187,7 @@ extension World {
 
     private func changeGroups(_ machine: Machine) {
         if !installing.isEmpty, random.chance(60) { return installGroup(machine) }
-        if machine.store.waitingCommands > 0, random.chance(70) { return machine.store.groupStep() }
+        if machine.store.waitingCommands > 0, random.chance(70) { return changeGroup(machine) }
         guard !groups.isEmpty else { return }
         let index = random.below(groups.count)
         let user = World.identifier(checker.userNames[random.below(profile.users)])
@@ -201,9 +205,15 @@ extension World {
         trace.note("group", UInt64(index), 0, "\(command)")
         machine.hubs[random.below(profile.hubs)].perform(command) { [unowned self] result in
             guard case .success(let group) = result else { return }
-            noteMembership(index, group)
             for hub in 0..<profile.hubs { installing.append((hub, group)) }
         }
+    }
+
+    /// Does the next change. From then on any hub may load the group as it is now.
+    func changeGroup(_ machine: Machine) {
+        machine.store.groupStep()
+        guard !disk.isHalted else { return }
+        for index in groups.indices { noteMembership(index, machine.store.group(groups[index])) }
     }
 
     func installGroup(_ machine: Machine) {
