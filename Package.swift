@@ -61,6 +61,16 @@ let package = Package(
             name: "Simulation", dependencies: ["Base", "Wire", "Core", "Store", "EmbeddedStore", "CSimulatedDisk"],
             swiftSettings: settings),
 
+        // The load generator: clients on the same loop and codecs, measuring, and what the kernel alone costs.
+        .target(name: "CFloor"),
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "Base", "Wire", "Reactor", "CFloor", "CSQLite", "COpenSSL",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: settings),
+
         // Programs.
         .executableTarget(
             name: "Router",
@@ -74,9 +84,8 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "Base", "Wire", "Reactor",
+                "LoadGenerator", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -97,6 +106,13 @@ let package = Package(
         .testTarget(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
         .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
+        .testTarget(
+            name: "BenchTests",
+            dependencies: [
+                "Base", "Wire", "Reactor", "LoadGenerator", "Bench",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
         .testTarget(name: "CoreTests", dependencies: ["Base", "Wire", "Store", "Core"], swiftSettings: settings),
         .testTarget(
             name: "SimulatorTests", dependencies: ["Simulation", "CSimulatedDisk", "CSQLite"], swiftSettings: settings),

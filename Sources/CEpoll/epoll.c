@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(struct cep_event) == sizeof(struct epoll_event), "cep_event mirrors epoll_event");
@@ -37,6 +38,12 @@ int cep_epoll_remove(int epoll, int descriptor) {
 
 int cep_epoll_wait(int epoll, struct cep_event *events, int capacity, int timeout_milliseconds) {
     int count = epoll_wait(epoll, (struct epoll_event *)events, capacity, timeout_milliseconds);
+    return count < 0 ? -errno : count;
+}
+
+int cep_epoll_wait_nanoseconds(int epoll, struct cep_event *events, int capacity, uint64_t timeout_nanoseconds) {
+    struct timespec timeout = {.tv_nsec = (long)(timeout_nanoseconds < 1000000000 ? timeout_nanoseconds : 999999999)};
+    int count = epoll_pwait2(epoll, (struct epoll_event *)events, capacity, &timeout, NULL);
     return count < 0 ? -errno : count;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -31,6 +32,10 @@ int cep_pin_thread(int core) {
 
 int cep_name_thread(const char *name) {
     return -pthread_setname_np(pthread_self(), name);
+}
+
+int cep_sharpen_timers(void) {
+    return prctl(PR_SET_TIMERSLACK, 1ul) < 0 ? -errno : 0;
 }
 
 uint64_t cep_monotonic_nanoseconds(void) {

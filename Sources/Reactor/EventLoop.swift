@@ -17,6 +17,9 @@ package final class EventLoop {
     package private(set) var milliseconds: UInt64
     /// Open channels.
     package private(set) var channelCount = 0
+    /// An instant of ``Clock/monotonicNanoseconds`` at which a tick shall run even if nothing happens; finer than the
+    /// timers, for whoever sends on a schedule. It stays until it is changed.
+    package var wakeAt: UInt64?
     /// Called when descriptors run out while accepting, at most once a second.
     package var acceptFailed: ((Errno) -> Void)?
 
@@ -94,8 +97,12 @@ package final class EventLoop {
         let nextSecond = (UInt64(wheel.tick) + 1) * 1_000_000_000
         var timeout = nextSecond > nanoseconds ? Int32((nextSecond - nanoseconds) / 1_000_000 + 1) : 0
         if !mailbox.prepareToSleep() { timeout = 0 }
-        let count = events.withUnsafeMutableBufferPointer {
-            cep_epoll_wait(epoll.rawValue, $0.baseAddress, Int32($0.count), timeout)
+        let count = events.withUnsafeMutableBufferPointer { events in
+            guard timeout > 0, let wakeAt, wakeAt < nextSecond else {
+                return cep_epoll_wait(epoll.rawValue, events.baseAddress, Int32(events.count), timeout)
+            }
+            let delay = wakeAt > nanoseconds ? wakeAt - nanoseconds : 0
+            return cep_epoll_wait_nanoseconds(epoll.rawValue, events.baseAddress, Int32(events.count), delay)
         }
         mailbox.wokeUp()
         return max(0, Int(count))

@@ -9,7 +9,8 @@ enum Program {
     static func main() {
         // Here, where there is but one thread, so that all others leave these signals alone too.
         TerminationSignals.hold()
-        Task {
+        // Detached: the main thread, and so the main actor, waits for signals and does nothing else.
+        Task.detached {
             do {
                 let arguments = try LayeredArguments.assemble(Array(CommandLine.arguments.dropFirst()))
                 // The root would take the options that both know for itself.
@@ -18,7 +19,7 @@ enum Program {
                     try command.run()
                 } else {
                     var command = try RouterCommand.parseAsRoot(arguments)
-                    if var router = command as? RouterCommand { try await router.run() } else { try command.run() }
+                    if let router = command as? RouterCommand { try await router.run() } else { try command.run() }
                 }
                 RouterCommand.exit()
             } catch {

@@ -20,6 +20,8 @@ int cep_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t data);
 int cep_epoll_modify(int epoll, int descriptor, uint32_t events, uint64_t data);
 int cep_epoll_remove(int epoll, int descriptor);
 int cep_epoll_wait(int epoll, struct cep_event *events, int capacity, int timeout_milliseconds);
+// The same with a timeout below a second, to the nanosecond, as far as the thread's timer slack lets it.
+int cep_epoll_wait_nanoseconds(int epoll, struct cep_event *events, int capacity, uint64_t timeout_nanoseconds);
 
 int cep_eventfd(void);
 int cep_eventfd_signal(int descriptor);
@@ -47,6 +49,8 @@ int64_t cep_raise_descriptor_limit(void);
 int cep_core_count(void);
 int cep_pin_thread(int core);
 int cep_name_thread(const char *name);
+// Lets timeouts of the calling thread end when they are due instead of up to 50 µs later.
+int cep_sharpen_timers(void);
 // Nanoseconds of the monotonic clock.
 uint64_t cep_monotonic_nanoseconds(void);
 // Milliseconds since the Unix epoch.

@@ -1,0 +1,99 @@
+import ArgumentParser
+import LoadGenerator
+import Reactor
+
+/// Whom to load: a router that runs, or one to start.
+struct TargetOptions: ParsableArguments {
+    @Option(help: "The router's address for HTTP and WebSocket.")
+    var url = "ws://127.0.0.1:8080"
+
+    @Option(help: "The router's address for the binary protocol.")
+    var tcp = "127.0.0.1:8081"
+
+    @Option(name: .customLong("protocol"), help: "What clients speak: json (over WebSocket) or binary (over TCP).")
+    var wire = WireProtocol.json
+
+    @Option(help: "Sign in with JWTs signed with this secret instead of by id alone.")
+    var jwtSecret: String?
+
+    @Option(help: "The router's process, to tell what it costs; else the one that listens on the address.")
+    var serverPid: Int?
+
+    @Option(help: "Start this router for the run, on free ports and with fresh data, and stop it afterwards.")
+    var spawn: String?
+
+    @Option(
+        parsing: .singleValue, help: "An option for the started router, as --router-args=--loops=2; may be repeated.")
+    var routerArgs: [String] = []
+
+    @Option(help: "The core that the started router is pinned to.")
+    var pinServer: Int?
+
+    mutating func validate() throws {
+        guard webAddress != nil else { throw ValidationError("--url must be like ws://127.0.0.1:8080") }
+        guard SocketAddress(tcp) != nil else { throw ValidationError("--tcp must be like 127.0.0.1:8081") }
+        if wire == .floor { throw ValidationError("the floor is measured by 'bench floor' and 'bench pair --floor'") }
+        if spawn == nil, !routerArgs.isEmpty || pinServer != nil {
+            throw ValidationError("--router-args and --pin-server are for a router that is started with --spawn")
+        }
+    }
+
+    /// The numeric address in the URL; nil if there is none.
+    var webAddress: SocketAddress? {
+        guard url.hasPrefix("ws://") else { return nil }
+        var rest = url.dropFirst("ws://".count)
+        if rest.hasSuffix("/") { rest = rest.dropLast() }
+        return SocketAddress(String(rest))
+    }
+
+    /// Calls `body` with the target and the router's process, which is started before and stopped after if asked for.
+    func withTarget(_ body: (Target, Int?) throws -> Void) throws {
+        guard let web = webAddress, let tcp = SocketAddress(tcp) else { return }
+        let credential = jwtSecret.map { Credential.secret($0) } ?? .none
+        guard let spawn else {
+            let target = Target(web: web, tcp: tcp, wire: wire, credential: credential)
+            let port = wire == .binary ? tcp.port : web.port
+            return try body(target, serverPid ?? ProcessUsage.listener(port: port))
+        }
+        var arguments = routerArgs
+        if let jwtSecret { arguments += ["--jwt-secret", jwtSecret] }
+        let server = try ChildServer.router(spawn, arguments: arguments, core: pinServer)
+        defer { server.stop() }
+        try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid)
+    }
+}
+
+/// How long, with how many threads, and what is printed.
+struct RunOptions: ParsableArguments {
+    @Option(help: "Seconds that are measured.")
+    var seconds = 10.0
+
+    @Option(help: "Seconds of load before.")
+    var warmup = 2.0
+
+    @Option(help: "Threads of the load generator.")
+    var loops = 1
+
+    @Option(help: "The core that the load generator's first thread is pinned to; the next takes the next core.")
+    var pinClient: Int?
+
+    @Flag(help: "Print JSON instead of text.")
+    var json = false
+
+    mutating func validate() throws {
+        guard (0.1...3_600).contains(seconds), (0...600).contains(warmup) else {
+            throw ValidationError("--seconds from 0.1 to 3600, --warmup from 0 to 600")
+        }
+        guard (1...64).contains(loops) else { throw ValidationError("--loops from 1 to 64") }
+        if let pinClient, pinClient < 0 { throw ValidationError("--pin-client can't be negative") }
+    }
+
+    func circumstances(serverPID: Int?) -> Circumstances {
+        Circumstances(
+            seconds: seconds, warmup: warmup, serverPID: serverPID,
+            cores: (0..<loops).map { loop in pinClient.map { $0 + loop } },
+            showsProgress: ProgressLine.isTerminal)
+    }
+
+    func show(_ report: Report) { print(json ? report.json : report.text, terminator: "") }
+}

@@ -1,0 +1,140 @@
+internal import CFloor
+internal import FoundationEssentials
+internal import Glibc
+package import Reactor
+internal import Synchronization
+
+/// Lets an interrupted run leave nothing behind: its servers and their data go too.
+package enum Interruption {
+    /// The servers that run, and where their data is.
+    fileprivate static let servers = Mutex<[Int: String]>([:])
+
+    /// Takes SIGINT and SIGTERM on a thread of its own. To be called before any other thread exists, since they
+    /// inherit that the signals are held.
+    package static func prepare() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        sigaddset(&signals, SIGTERM)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let held = signals
+        _ = LoopThread(name: "signals") {
+            var signals = held
+            var signal: Int32 = 0
+            sigwait(&signals, &signal)
+            servers.withLock { servers in
+                for (pid, directory) in servers {
+                    kill(pid_t(pid), SIGKILL)
+                    try? FileManager.default.removeItem(atPath: directory)
+                }
+            }
+            _exit(128 + signal)
+        }
+    }
+}
+
+/// A server that the load generator starts itself, on free ports and with data of its own, and stops again.
+package final class ChildServer {
+    package let pid: Int
+    package let web: SocketAddress
+    package let tcp: SocketAddress
+    private let directory: String
+    private var hasEnded = false
+
+    private init(
+        _ path: String, _ arguments: [String], core: Int?, directory: String, web: SocketAddress, tcp: SocketAddress
+    ) throws {
+        self.directory = directory
+        self.web = web
+        self.tcp = tcp
+        var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
+        words.append(nil)
+        defer { for word in words { free(word) } }
+        let child = cfl_spawn(path, &words, Int32(core ?? -1), directory + "/log")
+        guard child > 0 else { throw BenchError("\(path) can't be started") }
+        pid = Int(child)
+        Interruption.servers.withLock { $0[Int(child)] = directory }
+    }
+
+    deinit { stop() }
+
+    /// Starts a router for development with one loop, unless `arguments` say otherwise, and waits until it is ready.
+    package static func router(_ path: String, arguments: [String], core: Int?) throws -> ChildServer {
+        let directory = try makeDirectory()
+        let web = try freeAddress()
+        let tcp = try freeAddress()
+        var words = ["--dev", "--data", directory + "/data", "--listen", "\(web)", "--tcp-listen", "\(tcp)"]
+        if !arguments.contains(where: { $0.hasPrefix("--loops") }) { words += ["--loops", "1"] }
+        let server = try ChildServer(path, words + arguments, core: core, directory: directory, web: web, tcp: tcp)
+        try server.wait { (try? HTTPCall.send("GET", "/readyz", to: web))?.status == 200 }
+        return server
+    }
+
+    /// Starts the floor's forwarder: `executable` run again with the command that serves it.
+    package static func floor(_ executable: String, capacity: Int, core: Int?) throws -> ChildServer {
+        let directory = try makeDirectory()
+        let address = try freeAddress()
+        let words = ["floor-server", "--port", "\(address.port)", "--capacity", "\(capacity)"]
+        let server = try ChildServer(executable, words, core: core, directory: directory, web: address, tcp: address)
+        try server.wait { ProcessUsage.listener(port: address.port) != nil }
+        return server
+    }
+
+    /// Serves as the floor's forwarder, for good.
+    package static func serveFloor(port: UInt16, capacity: Int) throws -> Never {
+        let result = cfl_forward(port, UInt32(capacity))
+        throw BenchError("forwarder: \(String(cString: strerror(-result)))")
+    }
+
+    /// Ends the server by SIGTERM, by SIGKILL if it doesn't within ten seconds, and deletes its data.
+    package func stop() {
+        guard !hasEnded else { return }
+        hasEnded = true
+        kill(pid_t(pid), SIGTERM)
+        var status: Int32 = 0
+        var attempts = 0
+        while cfl_has_ended(pid_t(pid), &status) == 0 {
+            attempts += 1
+            if attempts == 1_000 { kill(pid_t(pid), SIGKILL) }
+            usleep(10_000)
+        }
+        forget()
+    }
+
+    private func forget() {
+        Interruption.servers.withLock { _ = $0.removeValue(forKey: pid) }
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    /// Waits until `isReady`, at most ten seconds.
+    private func wait(isReady: () -> Bool) throws {
+        var status: Int32 = 0
+        for _ in 0..<1_000 {
+            if isReady() { return }
+            if cfl_has_ended(pid_t(pid), &status) != 0 {
+                hasEnded = true
+                let log = log
+                forget()
+                throw BenchError("the server ended at once:\n\(log)")
+            }
+            usleep(10_000)
+        }
+        throw BenchError("the server isn't ready after ten seconds:\n\(log)")
+    }
+
+    /// What the server printed.
+    private var log: String { ProcFile.read(directory + "/log") ?? "" }
+
+    private static func freeAddress() throws -> SocketAddress {
+        let port = cfl_free_port()
+        guard port > 0 else { throw BenchError("no free port") }
+        return SocketAddress(host: "127.0.0.1", port: UInt16(port))
+    }
+
+    /// A directory on a disk: `/tmp` may be memory, where a commit costs nothing.
+    package static func makeDirectory() throws -> String {
+        var template = Array("/var/tmp/switchboard-bench-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw BenchError("no directory below /var/tmp") }
+        return template.withUnsafeBytes { String(decoding: $0.dropLast(), as: UTF8.self) }
+    }
+}

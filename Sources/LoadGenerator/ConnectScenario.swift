@@ -1,0 +1,56 @@
+internal import Glibc
+internal import Reactor
+
+/// Clients that connect, sign in and leave again.
+final class ConnectLoop: LoadLoop {
+    override func clientReady(_ client: LoadClient) {
+        meter.acked += 1
+        meter.ackLatency.record(from: client.startedAt, to: Stamp.now)
+        client.close()
+        super.clientReady(client)
+    }
+}
+
+/// `connect`: how many connections a second are opened and signed in, and how long one takes.
+package struct ConnectScenario: Sendable {
+    package var plan: Plan
+    package var circumstances: Circumstances
+
+    package init(_ plan: Plan, _ circumstances: Circumstances) {
+        self.plan = plan
+        self.circumstances = circumstances
+    }
+
+    /// The interval ends with the last sign-in.
+    package func run() throws -> Measurement {
+        let crew = try Crew(plan, cores: circumstances.cores) { ConnectLoop($0, loop: $1) }
+        defer { crew.stop() }
+        var measurement = Measurement()
+        let serverBefore = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
+        let start = Stamp.now
+        let line = ProgressLine(isShown: circumstances.showsProgress)
+        try crew.open(count: plan.connections, secondsMax: 300) { line.show("\($0) signed in") }
+        measurement.seconds = Double(Stamp.now - start) / 1e9
+        line.clear()
+        measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        if let before = serverBefore { measurement.server = measurement.server?.since(before) }
+        measurement.client = try ProcessUsage(pid: ProcessUsage.ownPID).since(clientBefore)
+        measurement.meter = try crew.meter()
+        measurement.whole = measurement.meter
+        return measurement
+    }
+
+    package func report(_ measurement: Measurement) -> Report {
+        var report = Report()
+        let count = measurement.meter.acked
+        report.begin("connect and sign in, \(plan.ramp) at a time")
+        report.add("connections", "connections", count)
+        report.add("rate", "connections a second", Double(count) / measurement.seconds, places: 0)
+        report.addCost(measurement, messages: count, each: "a connection")
+        report.addClient(measurement)
+        report.addLatency("sign_in", "connect to welcome", measurement.meter.ackLatency)
+        report.addTrouble(measurement)
+        return report
+    }
+}

@@ -1,0 +1,73 @@
+internal import Glibc
+internal import Reactor
+
+/// `idle`: what a connection costs that is signed in and does nothing.
+package struct IdleScenario: Sendable {
+    package var plan: Plan
+    package var circumstances: Circumstances
+    /// Connections that are opened before memory is looked at for the first time, so that what the router needs once
+    /// isn't shared out among them.
+    package var primed: Int
+    /// Seconds of quiet between the last sign-in and the second look.
+    package var settle: Double
+
+    package init(_ plan: Plan, _ circumstances: Circumstances, primed: Int, settle: Double) {
+        self.plan = plan
+        self.circumstances = circumstances
+        self.primed = primed
+        self.settle = settle
+    }
+
+    package struct Result: Sendable {
+        package var before: MemoryUsage
+        package var after: MemoryUsage
+        /// The CPU of `Circumstances.seconds` in which nothing but heartbeats happens.
+        package var measurement: Measurement
+    }
+
+    package func run() throws -> Result {
+        guard let pid = circumstances.serverPID else {
+            throw BenchError("idle needs the server's process: --server-pid")
+        }
+        guard plan.connections > primed else { throw BenchError("more connections than \(primed) are needed") }
+        let crew = try Crew(plan, cores: circumstances.cores) { LoadLoop($0, loop: $1) }
+        defer { crew.stop() }
+        try crew.open(count: primed, secondsMax: 60)
+        usleep(UInt32(settle * 1e6))
+        let before = try MemoryUsage(pid: pid)
+        let line = ProgressLine(isShown: circumstances.showsProgress)
+        try crew.open(first: primed, count: plan.connections - primed, secondsMax: 300) { line.show("\($0) signed in") }
+        line.show("settling")
+        usleep(UInt32(settle * 1e6))
+        line.clear()
+        let after = try MemoryUsage(pid: pid)
+        var measurement = try Measurement.take(crew, circumstances, message: \.other)
+        measurement.whole = try crew.meter()
+        return Result(before: before, after: after, measurement: measurement)
+    }
+
+    package func report(_ result: Result) -> Report {
+        var report = Report()
+        let count = plan.connections - primed
+        let (before, after) = (result.before, result.after)
+        report.begin("idle connections, signed in")
+        report.add("connections", "connections", plan.connections)
+        report.add("measured", "  opened between the two looks", count)
+        let resident = after.bytes(\.resident, since: before, each: count)
+        let anonymous = after.bytes(\.anonymous, since: before, each: count)
+        report.add("user_bytes", "user-space memory each", resident, places: 0, "B")
+        report.add("user_anonymous_bytes", "  of it heap and stacks", anonymous, places: 0, "B")
+        report.add("resident_kib", "router's resident memory", after.resident, "KiB")
+        report.add("resident_before_kib", "  before", before.resident, "KiB")
+        let slab = after.bytes(\.slab, since: before, each: count)
+        let buffers = after.bytes(\.tcpBuffers, since: before, each: count)
+        report.add("kernel_slab_bytes", "kernel slab each, both ends", slab, places: 0, "B")
+        report.add("kernel_buffer_bytes", "kernel TCP buffers each, both ends", buffers, places: 0, "B")
+        if let server = result.measurement.server {
+            let share = server.microseconds / result.measurement.seconds / 1e4
+            report.add("idle_percent", "router CPU while idle", share, places: 2, "% of a core")
+        }
+        report.addTrouble(result.measurement)
+        return report
+    }
+}

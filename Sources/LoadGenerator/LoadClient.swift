@@ -1,0 +1,113 @@
+internal import Base
+package import Reactor
+
+/// One connection of one user. Subclasses speak a protocol; the ``LoadLoop`` decides what is sent when.
+///
+/// *Thread:* its loop's.
+package class LoadClient: ChannelDelegate {
+    package enum State: UInt8 { case idle, connecting, opening, ready, ended }
+
+    package let index: Int
+    unowned let owner: LoadLoop
+    package private(set) final var state = State.idle
+    final var channel: Channel?
+    final var template: MessageTemplate?
+    /// Who sends to this client and waits for the arrival; on the same loop.
+    unowned(unsafe) final var source: LoadClient?
+    /// Messages without their answer.
+    package final var outstanding = 0
+    /// When the connection was begun.
+    final var startedAt: UInt64 = 0
+    private final var lastStamp: UInt64 = 0
+
+    init(index: Int, owner: LoadLoop) {
+        self.index = index
+        self.owner = owner
+    }
+
+    /// Begins to connect. Throws if the kernel refuses at once, as when descriptors or ports run out.
+    final func connect() throws {
+        startedAt = Stamp.now
+        state = .connecting
+        let source = Target.source(index: index, of: owner.plan.connections, to: owner.plan.target.address)
+        channel = try owner.loop.connect(to: owner.plan.target.address, from: source, delegate: self)
+    }
+
+    /// Sends the template with `stamp`, or the next later one: a stamp is the message's `cid` too, which is unique.
+    @inline(__always)
+    final func send(stamp: UInt64) {
+        guard state == .ready, let channel else { return }
+        let stamp = max(stamp, lastStamp &+ 1)
+        lastStamp = stamp
+        outstanding += 1
+        owner.meter.sent += 1
+        channel.prepareToWrite()
+        writeMessage(stamp, to: channel)
+    }
+
+    /// Bytes that the peer hasn't taken yet.
+    final var pendingBytes: Int { channel?.pendingBytes ?? 0 }
+
+    /// Ends the connection; the owner isn't told.
+    final func close() {
+        guard state != .ended else { return }
+        state = .ended
+        channel?.abort()
+        channel = nil
+    }
+
+    final func becameReady() {
+        guard state == .opening else { return }
+        state = .ready
+        owner.clientReady(self)
+    }
+
+    final func fetch(after seq: UInt64) {
+        guard state == .ready, let channel else { return }
+        channel.prepareToWrite()
+        writeFetch(after: seq, to: channel)
+    }
+
+    /// Entries of one page.
+    static let fetchLimit = 1_000
+
+    /// Gives the connection up because of what came in.
+    final func fail(_ reason: String) {
+        owner.noteFailure(reason)
+        channel?.abort()
+    }
+
+    // MARK: What a protocol does
+
+    /// Writes what opens the conversation: a handshake or a sign-in.
+    func writeOpening(to channel: Channel) throws {}
+    /// Handles what came in.
+    func receive(_ bytes: UnsafeMutableRawBufferPointer) {}
+    /// Asks for what comes after an inbox entry, as a client does that was told it is behind.
+    func writeFetch(after seq: UInt64, to channel: Channel) {}
+    /// Writes one message into the channel, which was prepared.
+    func writeMessage(_ stamp: UInt64, to channel: Channel) {}
+
+    // MARK: ChannelDelegate
+
+    package final func channelConnected(_ channel: Channel) {
+        state = .opening
+        channel.prepareToWrite()
+        do { try writeOpening(to: channel) } catch { fail("\(error)") }
+    }
+
+    package final func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
+        owner.meter.bytesIn += bytes.count
+        receive(bytes)
+    }
+
+    package final func channelTimer(_ channel: Channel) -> UInt64? { nil }
+
+    package final func channelClosed(_ channel: Channel) {
+        self.channel = nil
+        guard state != .ended else { return }
+        let wasReady = state == .ready
+        state = .ended
+        owner.clientLost(self, wasReady: wasReady)
+    }
+}

@@ -1,0 +1,153 @@
+internal import Base
+package import Reactor
+
+/// What all loops of a run have in common.
+package struct Plan: Sendable {
+    package enum Shape: String, CaseIterable, Sendable {
+        /// 0 ↔ 1, 2 ↔ 3, …
+        case pairs
+        /// 0 → 1 → 2 → … → 0
+        case ring
+    }
+
+    package var target: Target
+    package var connections: Int
+    package var mode = MessageMode.typing
+    package var size = 64
+    /// Unanswered messages that each sender keeps in flight; in an open loop unused.
+    package var window = 1
+    package var shape = Shape.pairs
+    /// Messages a second of all senders together; nil: closed loop.
+    package var rate: Double?
+    package var isCompressed = false
+    /// Connections that are being opened at a time, a loop.
+    package var ramp = 64
+
+    package init(target: Target, connections: Int) {
+        self.target = target
+        self.connections = connections
+    }
+
+    /// Whom the client with this index sends to.
+    package func peer(of index: Int) -> Int {
+        switch shape {
+        case .pairs: index ^ 1
+        case .ring: (index + 1) % connections
+        }
+    }
+
+    var floorMessageBytes: Int { max(size, Stamp.textBytes) }
+
+    func makeClient(_ index: Int, owner: LoadLoop) -> LoadClient {
+        switch target.wire {
+        case .json: WebSocketClient(index: index, owner: owner)
+        case .binary: BinaryClient(index: index, owner: owner)
+        case .floor: FloorClient(index: index, owner: owner)
+        }
+    }
+
+    /// The message that the client with this index sends.
+    func makeTemplate(_ index: Int) throws -> MessageTemplate {
+        let peer = target.user(peer(of: index))
+        switch target.wire {
+        case .json: return try .json(mode, to: peer, size: size)
+        case .binary: return try .binary(mode, to: peer, size: size, isCompressed: isCompressed)
+        case .floor: return try .floor(size: floorMessageBytes)
+        }
+    }
+}
+
+/// One thread's share of the clients: opens them, a few at a time, and counts. Scenarios subclass it.
+///
+/// *Thread:* its loop's, all of it.
+package class LoadLoop {
+    let loop: EventLoop
+    package let plan: Plan
+    /// Counts from the first connection to the last, so that nothing is lost from sight before or after the interval
+    /// that is measured; distributions hold only what came within it.
+    package final var meter = Meter()
+    /// The counts when the interval began.
+    package private(set) final var baseline = Meter()
+    package final var isMeasuring = false
+    /// Clients by order of opening.
+    package private(set) final var clients: [LoadClient] = []
+    package private(set) final var readyCount = 0
+    /// Why connections failed, the first few reasons.
+    package private(set) final var failures: [String] = []
+    package private(set) final var failureCount = 0
+    /// How deep in the body of a binary message the stamp stands; nil before any is sent.
+    final var stampDepth: Int?
+    private final var waiting: [Int] = []
+    private final var openingCount = 0
+
+    package init(_ plan: Plan, loop: EventLoop) {
+        self.plan = plan
+        self.loop = loop
+    }
+
+    /// Opens clients with these indices.
+    package final func open(_ indices: [Int]) {
+        waiting.append(contentsOf: indices.reversed())
+        openMore()
+    }
+
+    /// Ends all connections.
+    package final func closeAll() {
+        waiting.removeAll()
+        for client in clients { client.close() }
+    }
+
+    /// Lets the thread end.
+    package final func stopLoop() { loop.stop() }
+
+    package final func beginMeasuring() {
+        baseline = meter
+        isMeasuring = true
+    }
+
+    private func openMore() {
+        while openingCount < plan.ramp, let index = waiting.popLast() {
+            let client = plan.makeClient(index, owner: self)
+            do {
+                try client.connect()
+                clients.append(client)
+                openingCount += 1
+            } catch {
+                noteFailure("connect: \(error)")
+                failureCount += 1
+            }
+        }
+    }
+
+    final func noteFailure(_ reason: String) {
+        if failures.count < LoadLoop.failuresMax, !failures.contains(reason) { failures.append(reason) }
+    }
+
+    private static let failuresMax = 8
+
+    // MARK: What clients tell
+
+    /// A client is signed in.
+    func clientReady(_ client: LoadClient) {
+        openingCount -= 1
+        readyCount += 1
+        openMore()
+    }
+
+    /// A connection ended that nobody asked to end.
+    func clientLost(_ client: LoadClient, wasReady: Bool) {
+        if wasReady {
+            readyCount -= 1
+            meter.lost += 1
+        } else {
+            openingCount -= 1
+            failureCount += 1
+            if failures.isEmpty { noteFailure("\(plan.target.address) refused, or ended the connection before sign-in") }
+            openMore()
+        }
+    }
+
+    func acked(_ client: LoadClient, _ stamp: UInt64?, isAccepted: Bool, _ now: UInt64) { meter.other += 1 }
+    func delivered(_ client: LoadClient, _ stamp: UInt64?, _ now: UInt64) { meter.other += 1 }
+    func refused(_ client: LoadClient) { meter.refused += 1 }
+}

@@ -1,0 +1,24 @@
+/// Time that all cores of the machine spent on something, from /proc/stat, in microseconds.
+package struct MachineUsage: Sendable, Equatable {
+    package var busyMicroseconds: Double
+    /// What the hypervisor gave to others while something here wanted to run.
+    package var stolenMicroseconds: Double
+
+    package init() throws {
+        guard
+            let usage = MachineUsage(
+                stat: ProcFile.read("/proc/stat") ?? "", ticksPerSecond: ProcessUsage.ticksPerSecond)
+        else { throw BenchError("/proc/stat can't be read") }
+        self = usage
+    }
+
+    /// Parses the line of all cores; nil if it isn't there.
+    package init?(stat: String, ticksPerSecond: Double) {
+        guard let line = stat.split(separator: "\n").first(where: { $0.hasPrefix("cpu ") }) else { return nil }
+        let ticks = line.split(separator: " ").dropFirst().compactMap { Double($0) }
+        guard ticks.count >= 8 else { return nil }
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests are part of user.
+        busyMicroseconds = (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) / ticksPerSecond * 1e6
+        stolenMicroseconds = ticks[7] / ticksPerSecond * 1e6
+    }
+}

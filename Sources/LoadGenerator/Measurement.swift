@@ -1,0 +1,122 @@
+internal import Glibc
+
+/// What was counted, timed and used within one interval.
+package struct Measurement: Sendable {
+    /// Within the interval.
+    package var meter = Meter()
+    /// From the first connection to the last.
+    package var whole = Meter()
+    package var seconds = 0.0
+    /// The server's CPU; nil if its process isn't known.
+    package var server: ProcessUsage?
+    /// The load generator's own CPU.
+    package var client = ProcessUsage(threads: [])
+    /// What everything but server and load generator used, and what the hypervisor took away, in microseconds.
+    package var disturbance = 0.0
+    /// Messages that had no answer, or didn't reach everybody, some seconds after the last was sent.
+    package var missing = 0
+
+    package init() {}
+
+    /// Adds another interval of the same scenario and the same process.
+    package mutating func add(_ other: Measurement) {
+        meter.add(other.meter)
+        seconds += other.seconds
+        if let used = other.server {
+            if server == nil { server = used } else { server?.add(used) }
+        }
+        client.add(other.client)
+        whole.add(other.whole)
+        disturbance += other.disturbance
+        missing += other.missing
+    }
+
+    /// Everything that was busy and isn't accounted for; unknown, and left 0, without the server's process.
+    private mutating func noteDisturbance(from before: MachineUsage, to after: MachineUsage) {
+        guard let server else { return }
+        let busy = after.busyMicroseconds - before.busyMicroseconds
+        let stolen = after.stolenMicroseconds - before.stolenMicroseconds
+        disturbance = max(0, busy - server.microseconds - client.microseconds) + stolen
+    }
+
+    /// Lets a crew that is already at work run for `seconds` and measures what happens.
+    package static func take<Member: LoadLoop>(
+        _ crew: Crew<Member>, _ circumstances: Circumstances, message: any KeyPath<Meter, Int> & Sendable
+    ) throws -> Measurement {
+        var measurement = Measurement()
+        try crew.ask { $0.beginMeasuring() }
+        let serverBefore = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        let machineBefore = try MachineUsage()
+        let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
+        let start = Stamp.now
+        let end = start + UInt64(circumstances.seconds * 1e9)
+        let line = ProgressLine(isShown: circumstances.showsProgress)
+        var shown = 0
+        while Stamp.now < end {
+            usleep(UInt32(min(Double(end - min(end, Stamp.now)) / 1e3, 1e6)))
+            guard circumstances.showsProgress else { continue }
+            let count = try crew.measured()[keyPath: message]
+            line.show("\(Report.grouped(String(count - shown))) messages/s")
+            shown = count
+        }
+        let clientAfter = try ProcessUsage(pid: ProcessUsage.ownPID)
+        measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
+        let machineAfter = try MachineUsage()
+        measurement.meter = try crew.measured()
+        measurement.seconds = Double(Stamp.now - start) / 1e9
+        try crew.ask { $0.isMeasuring = false }
+        line.clear()
+        measurement.client = clientAfter.since(clientBefore)
+        if let before = serverBefore { measurement.server = measurement.server?.since(before) }
+        measurement.noteDisturbance(from: machineBefore, to: machineAfter)
+        return measurement
+    }
+}
+
+extension Crew {
+    /// Waits, a few seconds at most, until nothing is missing any more; returns what is.
+    func drain(missing: (Meter) -> Int) throws -> Int {
+        for _ in 0..<500 {
+            if try missing(meter()) == 0 { return 0 }
+            usleep(10_000)
+        }
+        return try missing(meter())
+    }
+}
+
+/// How a scenario is run, beside what it does.
+package struct Circumstances: Sendable {
+    package var seconds: Double
+    package var warmup: Double
+    /// The process whose CPU and memory are looked at.
+    package var serverPID: Int?
+    /// One entry for each thread of the load generator: the core it is pinned to.
+    package var cores: [Int?]
+    package var showsProgress: Bool
+
+    package init(seconds: Double, warmup: Double, serverPID: Int?, cores: [Int?], showsProgress: Bool) {
+        self.seconds = seconds
+        self.warmup = warmup
+        self.serverPID = serverPID
+        self.cores = cores
+        self.showsProgress = showsProgress
+    }
+}
+
+/// One line of standard error that is written over and over.
+package struct ProgressLine {
+    private let isShown: Bool
+    package init(isShown: Bool) { self.isShown = isShown }
+
+    /// Whether standard error is a terminal.
+    package static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    package func show(_ text: String) { write("\r\u{1B}[K\(text)") }
+    package func clear() { write("\r\u{1B}[K") }
+
+    private func write(_ text: String) {
+        guard isShown else { return }
+        var text = text
+        text.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import LoadGenerator
+import Reactor
+import Testing
+
+@testable import Bench
+
+@Suite struct OptionTests {
+    @Test func readsAPair() throws {
+        let command = try #require(
+            try Bench.parseAsRoot([
+                "pair", "--connections", "10", "--window", "16", "--mode", "typing", "--protocol", "binary", "--rate",
+                "5e3",
+                "--url", "ws://127.0.0.1:9000/", "--pin-client", "1", "--loops", "2",
+            ]) as? PairCommand)
+        #expect(command.connections == 10)
+        #expect(command.window == 16)
+        #expect(command.mode == .typing)
+        #expect(command.target.wire == .binary)
+        #expect(command.rate == 5_000)
+        #expect(command.target.webAddress?.port == 9000)
+        #expect(command.options.circumstances(serverPID: nil).cores == [1, 2])
+    }
+
+    @Test(
+        arguments: [
+            ["pair", "--connections", "3"],
+            ["pair", "--connections", "1", "--shape", "ring"],
+            ["pair", "--shape", "ring", "--loops", "2"],
+            ["pair", "--window", "0"],
+            ["pair", "--rate", "0"],
+            ["pair", "--protocol", "floor"],
+            ["pair", "--protocol", "binary", "--mode", "accepted"],
+            ["pair", "--lz4"],
+            ["pair", "--url", "http://127.0.0.1:8080"],
+            ["pair", "--url", "ws://localhost:8080"],
+            ["pair", "--tcp", "8081"],
+            ["pair", "--seconds", "0"],
+            ["pair", "--pin-server", "0"],
+            ["idle", "--connections", "100", "--primed", "100"],
+            ["fanout", "--members", "1"],
+            ["connect", "--concurrency", "0"],
+            ["floor", "--connections", "3"],
+            ["spin"],
+        ])
+    func refuses(_ arguments: [String]) {
+        #expect(throws: (any Error).self) { try Bench.parseAsRoot(arguments) }
+    }
+}
+
+@Suite struct TargetTests {
+    @Test func usersCarryTheRun() {
+        #expect(Target.nowhere.user(7) == "bench-\(Target.nowhere.run)-7")
+        #expect(Target.randomRun().count == 4)
+    }
+
+    @Test func manyConnectionsComeFromManyAddresses() {
+        let address = Target.nowhere.web
+        #expect(Target.source(index: 0, of: 10_000, to: address) == nil)
+        #expect(Target.source(index: 0, of: 15_000, to: address) == "127.0.0.2")
+        #expect(Target.source(index: 14_999, of: 15_000, to: address) == "127.0.0.3")
+    }
+
+    @Test func peersAreEachOthers() {
+        var plan = Plan(target: .nowhere, connections: 4)
+        #expect((0..<4).map(plan.peer) == [1, 0, 3, 2])
+        plan.shape = .ring
+        #expect((0..<4).map(plan.peer) == [1, 2, 3, 0])
+    }
+
+    @Test func aTokenIsSignedAsRFC7519Says() throws {
+        // Checked with the HMAC of another implementation.
+        let parts = try WebToken.make("u", secret: "s").split(separator: ".")
+        #expect(parts.count == 3)
+        #expect(parts[0] == "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9")
+        #expect(parts[1] == "eyJzdWIiOiJ1In0")
+        #expect(parts[2] == "P2gMS-f-0qmupS8eIiTT4i6a6yQkcJps12iLB_jr1h0")
+    }
+}

@@ -1,0 +1,33 @@
+import LoadGenerator
+import Testing
+
+@Suite struct ReportTests {
+    @Test func numbersAreForPeople() {
+        #expect(Report.fixed(3.14159, 2) == "3.14")
+        #expect(Report.fixed(0.006, 2) == "0.01")
+        #expect(Report.fixed(1.005e6, 0) == "1005000")
+        #expect(Report.fixed(-0.5, 1) == "-0.5")
+        #expect(Report.fixed(-0.001, 1) == "0.0")
+        #expect(Report.fixed(9.996, 2) == "10.00")
+        #expect(Report.fixed(.nan, 2) == "0")
+        #expect(Report.grouped("1234567.89") == "1,234,567.89")
+        #expect(Report.grouped("-123") == "-123")
+    }
+
+    @Test func textIsAligned() {
+        var report = Report()
+        report.begin("title")
+        report.add("a", "one", 1)
+        report.add("b", "twelve", 12.5, places: 1, "µs")
+        #expect(report.text == "title\n  one     1\n  twelve  12.5 µs\n")
+    }
+
+    @Test func jsonHasASectionAnObject() {
+        var report = Report()
+        report.begin("a \"b\"")
+        report.add("count", "count", 1_000)
+        report.add("time", "time", 2.5, places: 3)
+        report.add("note", "note", .text("x"))
+        #expect(report.json == "[\n {\"section\":\"a \\\"b\\\"\",\"count\":1000,\"time\":2.500,\"note\":\"x\"}\n]\n")
+    }
+}
