@@ -55,6 +55,12 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // The whole router in one thread, from one seed, on a disk in memory.
+        .target(name: "CSimulatedDisk", dependencies: ["CSQLite"]),
+        .target(
+            name: "Simulation", dependencies: ["Base", "Wire", "Core", "Store", "EmbeddedStore", "CSimulatedDisk"],
+            swiftSettings: settings),
+
         // The load generator: clients on the same loop and codecs, measuring, and what the kernel alone costs.
         .target(name: "CFloor"),
         .target(
@@ -90,7 +96,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
-            name: "Simulator", dependencies: ["Base", "Wire", "Core", "Store", "EmbeddedStore"],
+            name: "Simulator",
+            dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
 
         // Tests.
@@ -107,6 +114,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "CoreTests", dependencies: ["Base", "Wire", "Store", "Core"], swiftSettings: settings),
+        .testTarget(
+            name: "SimulatorTests", dependencies: ["Simulation", "CSimulatedDisk", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "ServerTests", dependencies: ["Base", "Wire", "Server"], swiftSettings: settings),
     ]
 )

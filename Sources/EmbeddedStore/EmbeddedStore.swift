@@ -18,7 +18,8 @@ package final class EmbeddedStore: Store {
     package init(_ options: EmbeddedStoreOptions, mailboxes: [any StoreMailbox]) throws(StoreOpenError) {
         let directory = try DataDirectory(options.directory)
         do {
-            let recovery = try Recovery.run(directory, options, mailboxes: mailboxes.count)
+            let files = StoreFiles(journal: directory.journal, index: directory.index)
+            let recovery = try Recovery.run(files, options, mailboxes: mailboxes.count)
             epoch = recovery.epoch
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
             self.work = work

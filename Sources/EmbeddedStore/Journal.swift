@@ -121,10 +121,16 @@ package struct Journal: ~Copyable {
     // MARK: Numbering
 
     private mutating func number(_ requests: [JournalRequest], into round: inout JournalRound) throws(SQLiteError) {
-        let firstSeen = RecordArena(capacity: 256)
+        var firstSeen = RecordArena(capacity: 256)
         for request in requests {
             switch request {
-            case .batch(let arena): try number(arena, into: &round)
+            case .batch(let arena):
+                // Folded in the order in which they were numbered.
+                if !firstSeen.isEmpty {
+                    append(firstSeen, into: &round)
+                    firstSeen = RecordArena(capacity: 256)
+                }
+                try number(arena, into: &round)
             case .attach(let attach): try number(attach, firstSeen: firstSeen)
             case .detach(let user, let mailbox):
                 if let slot = numbering.slotInMemory(of: user) {
@@ -132,9 +138,7 @@ package struct Journal: ~Copyable {
                 }
             }
         }
-        guard !firstSeen.isEmpty else { return }
-        for entry in firstSeen.entries { _ = try numbering.number(firstSeen.record(at: entry.offset)) }
-        append(firstSeen, into: &round)
+        if !firstSeen.isEmpty { append(firstSeen, into: &round) }
     }
 
     private mutating func append(_ arena: RecordArena, into round: inout JournalRound) {
@@ -202,8 +206,9 @@ package struct Journal: ~Copyable {
         let state = numbering.users[slot]
         let confirmed = try numbering.confirmed(by: attach.device, user: slot)
         if confirmed == nil {
-            // Written down at once: from here on the user's other devices can't confirm its entries away.
+            // Numbered at once: what follows in this round can't confirm its entries away any more.
             firstSeen.appendConfirm(user: attach.user, device: attach.device, seq: state.floor, reply: nil)
+            if let entry = firstSeen.entries.last { _ = try numbering.number(firstSeen.record(at: entry.offset)) }
         }
         let reply = AttachReply(head: state.head, confirmed: confirmed ?? state.floor)
         lanes[Int(attach.mailbox.rawValue)].events.append(.attached(ticket: attach.ticket, reply: .success(reply)))

@@ -98,10 +98,13 @@ package struct JournalFile: ~Copyable {
         pagesSinceCheckpoint = 0
     }
 
+    /// Empties the WAL: everything is in the database itself, and durable.
+    func checkpoint() throws(SQLiteError) { try connection.checkpoint(truncating: true) }
+
     /// Trims and empties the WAL, at the end.
     mutating func finish(foldedThrough: UInt64) throws(SQLiteError) {
         if let failure = commit([], foldedThrough: foldedThrough) { throw failure.error }
-        try connection.checkpoint(truncating: true)
+        try checkpoint()
     }
 
     /// Reads batches after `position`, in order, until `bytesMax` are exceeded.

@@ -111,7 +111,9 @@ struct Numbering: ~Copyable {
             record.setStatus(.stored)
         case .read: try numberRead(record, reader: sender)
         }
-        if next.user != known.user || next.conversation != known.conversation { record.setIntroducesNames() }
+        // An attachment in the same round may have made the sender known, and has no record of its own.
+        let isNew = users[sender].number >= before.user
+        if isNew || next.user != known.user || next.conversation != known.conversation { record.setIntroducesNames() }
         return sender
     }
 

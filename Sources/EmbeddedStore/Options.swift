@@ -16,6 +16,8 @@ package struct EmbeddedStoreOptions: Sendable {
     /// Users, and as many conversations, whose numbers stay in memory.
     package var cachedUsersMax = Journal.cacheDefault
     package var fold = FoldOptions()
+    /// How far the journal's WAL grows before its pages are moved.
+    package var journalCheckpointBytes = 8 << 20
     /// Memory for pages of the index, for the thread that writes it.
     package var indexCacheBytes = 256 << 20
     /// The clock: milliseconds since the Unix epoch.

@@ -1,41 +1,65 @@
 internal import Base
 internal import Store
 
+/// Where the databases are.
+package struct StoreFiles: Sendable {
+    package var journal: String
+    package var index: String
+    /// Name of a registered VFS; nil for the system's.
+    package var vfs: String?
+
+    package init(journal: String, index: String, vfs: String? = nil) {
+        self.journal = journal
+        self.index = index
+        self.vfs = vfs
+    }
+}
+
 /// Opens both databases and folds what the index doesn't have yet, so that the journal starts with an empty memory.
-struct Recovery: ~Copyable {
-    let epoch: String
-    let position: UInt64
+package struct Recovery: ~Copyable {
+    package let epoch: String
+    package let position: UInt64
     private let fold: Fold
     private let groups: Groups
     private let journal: Journal
     private let lookup: Connection
 
     /// What ``split()`` gives: each part goes to a thread of its own.
-    struct Parts: ~Copyable {
-        let fold: Fold
-        let groups: Groups
-        let journal: Journal
-        let lookup: Connection
+    package struct Parts: ~Copyable {
+        package var fold: Fold
+        package let groups: Groups
+        package var journal: Journal
+        /// To be kept open for the journal's questions.
+        package let lookup: Connection
     }
 
-    consuming func split() -> Parts {
+    package consuming func split() -> Parts {
         Parts(fold: fold, groups: groups, journal: journal, lookup: lookup)
     }
 
-    static func run(
-        _ directory: borrowing DataDirectory, _ options: EmbeddedStoreOptions, mailboxes: Int
+    /// Opens or creates the files and brings the index up to date.
+    package static func run(
+        _ files: StoreFiles, _ options: EmbeddedStoreOptions, mailboxes: Int
     ) throws(SQLiteError) -> Recovery {
         let index = try Connection(
-            path: directory.index, options: ConnectionOptions(cacheBytes: options.indexCacheBytes))
+            path: files.index, options: ConnectionOptions(vfs: files.vfs, cacheBytes: options.indexCacheBytes))
+        // After a failed sync, a WAL may hold pages that are read back from memory and are not on the disk, nor will any
+        // later sync write them; what is appended behind them would be lost with the power. So both WALs are moved into
+        // their databases, which writes and syncs everything again, before anything is acknowledged.
+        try index.checkpoint(truncating: true)
         var fold = try Fold(index, options: options.fold)
         let groups = try fold.withConnection { (connection) throws(SQLiteError) in try Groups(connection) }
-        let journalOptions = ConnectionOptions(isExclusive: true, pageBytes: JournalFile.pageBytes)
-        let file = try JournalFile(Connection(path: directory.journal, options: journalOptions))
+        let journalOptions = ConnectionOptions(
+            vfs: files.vfs, isExclusive: true, pageBytes: JournalFile.pageBytes)
+        let file = try JournalFile(
+            Connection(path: files.journal, options: journalOptions), checkpointBytes: options.journalCheckpointBytes)
+        try file.checkpoint()
         let epoch = try fold.withConnection { (connection) throws(SQLiteError) in
             try agreeOnEpoch(connection, file)
         }
         try catchUp(&fold, file, options)
-        let lookup = try Connection(path: directory.index, options: ConnectionOptions(isReadOnly: true))
+        let lookup = try Connection(
+            path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
         let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
         return Recovery(
             epoch: epoch, position: fold.position, fold: fold, groups: groups, journal: journal, lookup: lookup)

@@ -1,0 +1,213 @@
+internal import Base
+internal import Wire
+
+/// A message as a client sees it in a push, a page or a history.
+struct SeenEntry {
+    /// 0 in a history.
+    var seq: UInt64
+    var id: UInt64
+    var conversation: String
+    var cseq: UInt64
+    var time: UInt64
+    var sender: String
+    /// The message's text, whatever form it came in; see ``SentMessage/text``.
+    var text: String
+    /// Whether the member that the router doesn't know came along, as it was sent.
+    var hasExtra: Bool
+}
+
+/// The numbers of an ack.
+struct SeenAck {
+    var id: UInt64
+    var conversation: String?
+    var cseq: UInt64
+    var seq: UInt64
+    var time: UInt64
+    var isDuplicate: Bool
+}
+
+/// What the router says, taken apart.
+enum ServerFrame {
+    case welcome(seq: UInt64, confirmed: UInt64)
+    /// By the number of the attempt; nil for a binary ack and for one that follows an accepted one, which have a cid
+    /// alone.
+    case ack(SeenAck, attempt: UInt64?, cid: UInt64)
+    case accepted(attempt: UInt64)
+    case entry(SeenEntry)
+    case fetched([SeenEntry], more: Bool, ref: UInt64)
+    /// The end of a page that came as single entries.
+    case binaryFetched(last: UInt64, more: Bool)
+    case history(conversation: String, [SeenEntry], more: Bool, ref: UInt64)
+    case behind(seq: UInt64)
+    case ok(ref: UInt64)
+    case error(ErrorReply)
+    case typing(from: String, conversation: String)
+
+    struct ErrorReply {
+        var code: String
+        var message: String
+        var cid: UInt64
+        var ref: UInt64?
+    }
+
+    /// Nil if the frame is none that the router may send.
+    init?(json bytes: UnsafeRawBufferPointer) {
+        guard let value = JSONValue(bytes), let command = value["cmd"] else { return nil }
+        let ref = value["ref"]?.unsigned ?? 0
+        switch command {
+        case .number: self.init(entry: value)
+        case .text("ack"):
+            if value["level"]?.text == "accepted" {
+                self = .accepted(attempt: ref)
+                return
+            }
+            guard let id = value["id"]?.unsigned, let cseq = value["cseq"]?.unsigned, let seq = value["seq"]?.unsigned,
+                let time = value["time"]?.unsigned, let conversation = value["conv"]?.text
+            else { return nil }
+            let ack = SeenAck(
+                id: id, conversation: conversation, cseq: cseq, seq: seq, time: time,
+                isDuplicate: value["dup"]?.bool ?? false)
+            self = .ack(ack, attempt: value["ref"]?.unsigned, cid: value["cid"]?.text.flatMap { UInt64($0) } ?? 0)
+        case .text("welcome"):
+            guard let seq = value["seq"]?.unsigned, let confirmed = value["confirmed"]?.unsigned else { return nil }
+            self = .welcome(seq: seq, confirmed: confirmed)
+        case .text("fetched"):
+            guard let page = ServerFrame.page(value["entries"]), let more = value["more"]?.bool else { return nil }
+            self = .fetched(page, more: more, ref: ref)
+        case .text("history"):
+            guard let page = ServerFrame.page(value["messages"]), let more = value["more"]?.bool,
+                let conversation = value["conv"]?.text
+            else { return nil }
+            self = .history(conversation: conversation, page, more: more, ref: ref)
+        case .text("behind"):
+            guard let seq = value["seq"]?.unsigned else { return nil }
+            self = .behind(seq: seq)
+        case .text("ok"): self = .ok(ref: ref)
+        case .text("typing"):
+            guard let user = value["userid"]?.text, let conversation = value["conv"]?.text else { return nil }
+            self = .typing(from: user, conversation: conversation)
+        case .text("error"):
+            guard let code = value["code"]?.text, let message = value["message"]?.text else { return nil }
+            let cid = value["cid"]?.text.flatMap { UInt64($0) } ?? 0
+            self = .error(ErrorReply(code: code, message: message, cid: cid, ref: value["ref"]?.unsigned))
+        default: return nil
+        }
+    }
+
+    private init?(entry value: JSONValue) {
+        guard let entry = SeenEntry(value) else { return nil }
+        self = .entry(entry)
+    }
+
+    private static func page(_ value: JSONValue?) -> [SeenEntry]? {
+        guard let values = value?.array else { return nil }
+        let entries = values.compactMap { SeenEntry($0) }
+        return entries.count == values.count ? entries : nil
+    }
+
+    /// A frame of the binary protocol with its header.
+    init?(binary frame: UnsafeRawBufferPointer) {
+        let bytes = RawSpan(_unsafeBytes: frame)
+        guard let header = try? BinaryHeader(message: bytes) else { return nil }
+        let payload = bytes.extracting(BinaryHeader.byteCount..<bytes.byteCount)
+        guard let reply = try? BinaryReply(header, payload: payload) else { return nil }
+        switch reply {
+        case .welcome(let welcome): self = .welcome(seq: welcome.seq, confirmed: welcome.confirmed)
+        case .ack(let ack):
+            let seen = SeenAck(
+                id: ack.id, conversation: nil, cseq: ack.cseq, seq: ack.seq, time: ack.time,
+                isDuplicate: ack.isDuplicate)
+            self = .ack(seen, attempt: nil, cid: ack.cid)
+        case .deliver(let delivery, let body):
+            guard let form = header.flags.contentType,
+                let entry = SeenEntry(delivery, form, header.flags.isCompressed, payload.extracting(body))
+            else { return nil }
+            self = .entry(entry)
+        case .fetched(let fetched): self = .binaryFetched(last: fetched.lastSeq, more: fetched.hasMore)
+        case .error(let error, let message):
+            let text = payload.extracting(message).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+            self = .error(ErrorReply(code: error.code.rawValue, message: text, cid: error.cid, ref: nil))
+        case .event:
+            let event = payload.withUnsafeBytes { ServerFrame(json: $0) }
+            guard let event else { return nil }
+            self = event
+        case .pong: return nil
+        }
+    }
+}
+
+extension SeenEntry {
+    init?(_ value: JSONValue) {
+        guard let command = value["cmd"]?.unsigned, let id = value["id"]?.unsigned,
+            let conversation = value["conv"]?.text, let cseq = value["cseq"]?.unsigned,
+            let time = value["time"]?.unsigned, let sender = value["userid"]?.text,
+            let destination = value["dstid"]?.text, let content = value["content"]?.text
+        else { return nil }
+        self.init(
+            seq: value["seq"]?.unsigned ?? 0, id: id, conversation: conversation, cseq: cseq, time: time,
+            sender: sender, text: content, hasExtra: value["x"] == SentMessage.extraValue)
+        guard conversation == Naming.conversation(command, sender, destination) else { return nil }
+        if value["encoding"]?.text == "base64" {
+            guard let bytes = Naming.decodeBase64(content) else { return nil }
+            text = String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
+    init?(_ delivery: BinaryDelivery, _ form: ContentType, _ isCompressed: Bool, _ body: RawSpan) {
+        var raw = OutputBuffer()
+        if isCompressed {
+            guard (try? LZ4Body.decompress(body, to: &raw)) != nil else { return nil }
+        } else {
+            raw.append(body)
+        }
+        let sender = delivery.sender.description
+        let command = UInt64(delivery.kind.rawValue)
+        let text: String
+        var hasExtra = false
+        switch form {
+        case .opaque, .text: text = String(decoding: raw.unsafeBytes, as: UTF8.self)
+        case .members:
+            guard let members = JSONValue(raw.unsafeBytes), let content = members["content"]?.text else { return nil }
+            hasExtra = members["x"] == SentMessage.extraValue
+            text = content
+        }
+        self.init(
+            seq: delivery.seq, id: delivery.id,
+            conversation: Naming.conversation(command, sender, delivery.destination.description),
+            cseq: delivery.cseq, time: delivery.time, sender: sender, text: text,
+            hasExtra: hasExtra)
+    }
+}
+
+/// The contract's rules for names, written down once more.
+enum Naming {
+    static func conversation(_ command: UInt64, _ sender: String, _ destination: String) -> String {
+        if command == 11 { return destination }
+        return sender.utf8.lexicographicallyPrecedes(destination.utf8)
+            ? "\(sender):\(destination)" : "\(destination):\(sender)"
+    }
+
+    static func decodeBase64(_ text: String) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var bits: UInt32 = 0
+        var count = 0
+        for character in text.utf8 where character != UInt8(ascii: "=") {
+            let value: UInt8
+            switch character {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = character - 65
+            case UInt8(ascii: "a")...UInt8(ascii: "z"): value = character - 71
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = character + 4
+            case UInt8(ascii: "+"): value = 62
+            case UInt8(ascii: "/"): value = 63
+            default: return nil
+            }
+            bits = bits << 6 | UInt32(value)
+            count += 6
+            if count >= 8 {
+                count -= 8
+                bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,35 @@
+internal import Base
+internal import Store
+
+/// The bus between the hubs: keeps the order of each pair of them, and loses what the world tells it to.
+final class SimulatedBus {
+    private(set) var queues: [[BusFrame]]
+    private let nodes: Int
+
+    init(nodes: Int) {
+        self.nodes = nodes
+        queues = Array(repeating: [], count: nodes * nodes)
+    }
+
+    /// The bus as one hub sees it.
+    struct Port: Bus {
+        let bus: SimulatedBus
+        let from: Int
+
+        func send(_ frame: BusFrame, to node: MailboxIndex) {
+            bus.queues[from * bus.nodes + Int(node.rawValue)].append(frame)
+        }
+
+        func broadcast(_ frame: BusFrame) {
+            for node in 0..<bus.nodes { bus.queues[from * bus.nodes + node].append(frame) }
+        }
+    }
+
+    var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
+
+    /// Takes the first frame of a pair off; the hub that it is for.
+    func take(pair: Int) -> (node: Int, frame: BusFrame)? {
+        guard !queues[pair].isEmpty else { return nil }
+        return (pair % nodes, queues[pair].removeFirst())
+    }
+}

@@ -1,0 +1,191 @@
+internal import Base
+internal import EmbeddedStore
+internal import Store
+
+/// The embedded store with its threads taken away: the same journal, fold and reader, each of which does its next piece
+/// of work when the world says so.
+///
+/// *Thread:* one; `Sendable` only because the seam asks for it.
+final class SimulatedStore: Store, @unchecked Sendable {
+    let epoch: String
+    private var parts: Recovery.Parts
+    private let reading: Connection
+    private let reader: Reader
+    private let congestedRequests: Int
+
+    private var requests: [JournalRequest] = []
+    private var unfolded: [CommittedBatch] = []
+    private var committed: UInt64
+    private var reads: [Read] = []
+    private var commands: [(command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64)] = []
+    /// Events on their way to each mailbox.
+    private(set) var mailboxes: [[StoreEvent]]
+    /// Whether the last round failed.
+    private(set) var lastRoundFailed = false
+
+    private enum Question {
+        case page(ReadQuery)
+        case group(Identifier)
+        case lastSeen([Identifier])
+    }
+
+    private struct Read {
+        var question: Question
+        var mailbox: MailboxIndex
+        var ticket: UInt64
+        /// The batch that must be in the index before this is answered.
+        var after: UInt64
+
+        func failed(_ error: StoreError) -> StoreEvent {
+            switch question {
+            case .page: .page(ticket: ticket, page: .failure(error))
+            case .group: .group(ticket: ticket, result: .failure(error))
+            case .lastSeen: .lastSeen(ticket: ticket, times: .failure(error))
+            }
+        }
+    }
+
+    /// Opens the files as the router does.
+    init(_ disk: SimulatedDisk, _ profile: Profile, now: UInt64, plant: Plant?) throws {
+        var options = EmbeddedStoreOptions(directory: "")
+        options.cachedUsersMax = profile.cachedUsersMax
+        options.journalCheckpointBytes = profile.checkpointBytes
+        options.fold.checkpointBytes = profile.checkpointBytes
+        options.indexCacheBytes = 1 << 20
+        options.now = { now }
+        let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
+        epoch = recovery.epoch
+        committed = recovery.position
+        parts = recovery.split()
+        reading = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs, isReadOnly: true))
+        reader = try Reader(reading)
+        congestedRequests = profile.congestedRequests
+        mailboxes = Array(repeating: [], count: profile.hubs)
+        if plant == .forgottenWindow {
+            try parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute("DELETE FROM sent")
+            }
+        }
+    }
+
+    // MARK: Store
+
+    var isCongested: Bool { requests.count > congestedRequests }
+
+    func submit(_ batch: RecordArena) { requests.append(.batch(batch)) }
+
+    func attach(_ user: Identifier, device: Identifier, token: UInt32, mailbox: MailboxIndex, ticket: UInt64) {
+        requests.append(
+            .attach(AttachRequest(user: user, device: device, token: token, mailbox: mailbox, ticket: ticket)))
+    }
+
+    func detach(_ user: Identifier, mailbox: MailboxIndex) { requests.append(.detach(user, mailbox: mailbox)) }
+
+    func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {
+        reads.append(Read(question: .page(query), mailbox: mailbox, ticket: ticket, after: committed))
+    }
+
+    func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
+        if case .load(let id) = command {
+            reads.append(Read(question: .group(id), mailbox: mailbox, ticket: ticket, after: committed))
+        } else {
+            commands.append((command, mailbox, ticket))
+        }
+    }
+
+    func lastSeen(_ users: [Identifier], mailbox: MailboxIndex, ticket: UInt64) {
+        reads.append(Read(question: .lastSeen(users), mailbox: mailbox, ticket: ticket, after: committed))
+    }
+
+    // MARK: What waits
+
+    var waitingRequests: Int { requests.count }
+    var waitingReads: Int { reads.count }
+    var waitingBatches: Int { unfolded.count }
+    var waitingCommands: Int { commands.count }
+    var isIdle: Bool {
+        requests.isEmpty && reads.isEmpty && unfolded.isEmpty && commands.isEmpty && mailboxes.allSatisfy(\.isEmpty)
+    }
+
+    /// Takes up to `count` events off a mailbox.
+    func takeEvents(_ mailbox: Int, _ count: Int) -> [StoreEvent] {
+        let taken = Array(mailboxes[mailbox].prefix(count))
+        mailboxes[mailbox].removeFirst(taken.count)
+        return taken
+    }
+
+    // MARK: Steps
+
+    /// One round of the journal with the first `count` requests.
+    ///
+    /// - Parameter plant: the canary at work: what it makes of the round's events.
+    func journalStep(_ count: Int, now: UInt64, plant: ([[StoreEvent]]) -> [[StoreEvent]]) {
+        let taken = Array(requests.prefix(count))
+        requests.removeFirst(taken.count)
+        let round = parts.journal.process(taken, now: now, foldedThrough: parts.fold.position)
+        lastRoundFailed = round.isFailed
+        unfolded += round.committed
+        committed = round.committed.last?.number ?? committed
+        for (mailbox, events) in plant(round.events).enumerated() { mailboxes[mailbox] += events }
+        parts.journal.tidy()
+    }
+
+    /// Folds the first `count` batches that wait; false if that failed.
+    @discardableResult
+    func foldStep(_ count: Int, now: UInt64, skipsFirst: Bool = false) -> Bool {
+        let taken = Array(unfolded.prefix(count))
+        guard !taken.isEmpty else { return true }
+        do {
+            try parts.fold.fold(skipsFirst && taken.count > 1 ? Array(taken.dropFirst()) : taken, now: now)
+        } catch {
+            return false
+        }
+        unfolded.removeFirst(taken.count)
+        try? parts.fold.checkpointIfDue()
+        return true
+    }
+
+    /// Answers one of the reads that wait; as for two reader threads, the first or the second.
+    func readStep(_ index: Int, now: UInt64, isHasty: Bool) {
+        let request = reads.remove(at: min(index, reads.count - 1))
+        let mailbox = Int(request.mailbox.rawValue)
+        if !isHasty, parts.fold.position < request.after, !foldStep(unfolded.count, now: now) {
+            mailboxes[mailbox].append(request.failed(.unavailable("the index can't be written")))
+            return
+        }
+        mailboxes[mailbox].append(answer(request))
+    }
+
+    private func answer(_ request: Read) -> StoreEvent {
+        do {
+            switch request.question {
+            case .page(let query): return .page(ticket: request.ticket, page: .success(try reader.read(query)))
+            case .group(let id):
+                guard let group = try reader.group(id) else { return request.failed(.notFound) }
+                return .group(ticket: request.ticket, result: .success(group))
+            case .lastSeen(let users):
+                return .lastSeen(ticket: request.ticket, times: .success(try reader.lastSeen(users)))
+            }
+        } catch {
+            return request.failed(.unavailable("\(error)"))
+        }
+    }
+
+    /// Does the next change of a group.
+    func groupStep() {
+        guard !commands.isEmpty else { return }
+        let (command, mailbox, ticket) = commands.removeFirst()
+        let result = parts.fold.perform(command, parts.groups)
+        mailboxes[Int(mailbox.rawValue)].append(.group(ticket: ticket, result: result))
+    }
+
+    /// A group as it lies on the disk.
+    func group(_ id: Identifier) -> Group? { (try? reader.group(id)) ?? nil }
+
+    /// Ends in order, as the router does when it is told to stop.
+    func close(now: UInt64) {
+        foldStep(unfolded.count, now: now)
+        try? parts.journal.finish(foldedThrough: parts.fold.position)
+        try? parts.fold.finish()
+    }
+}
