@@ -51,14 +51,14 @@ extension Hub {
             return refuse(reply, refusal, cid: RawSpan(_unsafeBytes: record.unsafeCid))
         }
         let seq = record.senderSeq
-        let isOwnEntry = record.status == .stored && seq > 0
         // Entries before this one are still on their way: the ack takes its entry's place among them.
-        if isOwnEntry, session.state == .catchingUp {
-            session.deferredAcks.append((seq, encodedAck(record, reply, for: session)))
+        if session.state == .catchingUp, seq > session.sentThrough {
+            let place = session.deferredAcks.firstIndex { $0.seq > seq } ?? session.deferredAcks.count
+            session.deferredAcks.insert((seq, encodedAck(record, reply, for: session)), at: place)
             return
         }
         writeAck(record, reply, to: session)
-        if isOwnEntry, session.state == .live { session.sentThrough = max(session.sentThrough, seq) }
+        if session.state == .live { session.sentThrough = max(session.sentThrough, seq) }
     }
 
     private func push(_ record: RecordView, at offset: UInt32, in arena: RecordArena, seq: UInt64, to session: Session) {
@@ -121,11 +121,15 @@ extension Hub {
     }
 
     private func writeDeferredAck(for seq: UInt64, to session: Session) -> Bool {
-        guard let first = session.deferredAcks.first, first.seq == seq else { return false }
-        session.deferredAcks.removeFirst()
-        session.outlet.prepareToWrite()
-        first.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
-        return true
+        var isWritten = false
+        // A message and its resend may both wait to be acknowledged.
+        while let first = session.deferredAcks.first, first.seq == seq {
+            session.deferredAcks.removeFirst()
+            session.outlet.prepareToWrite()
+            first.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
+            isWritten = true
+        }
+        return isWritten
     }
 
     func becomeLive(_ session: Session) {
