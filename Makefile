@@ -48,7 +48,7 @@ sanitize: packages ## the Swift tests under the address and the thread sanitizer
 simulate: packages ## runs the simulator (ARGS="--help" shows its options)
 	@scripts/say "Building the simulator"
 	@swift build -c release --product simulator
-	@.build/release/simulator $(ARGS)
+	@.build/release/simulator run $(ARGS)
 
 clean: ## removes everything that was built; keeps ./data
 	@rm -rf .build

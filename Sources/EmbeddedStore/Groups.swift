@@ -35,7 +35,8 @@ package struct Groups: ~Copyable {
             try connection.transaction { () throws(SQLiteError) in result = try change(command) }
             return result
         } catch {
-            return .failure(.unavailable(error.description))
+            // After a failed sync the change may be there all the same once the store is opened again.
+            return .failure(error.isFatal ? .unknownOutcome(error.description) : .unavailable(error.description))
         }
     }
 

@@ -85,7 +85,8 @@ extension APIError {
         switch error {
         case .notFound: self.init(.notFound, "there is no such group")
         case .conflict(let what): self.init(.conflict, what)
-        case .unavailable, .unknownOutcome: self.init(.internal, "the store is unavailable")
+        case .unavailable: self.init(.internal, "the store is unavailable; nothing was changed")
+        case .unknownOutcome: self.init(.internal, "the store failed; whether this was done shows after its restart")
         }
     }
 }
