@@ -59,6 +59,8 @@ package final class Hub {
 
     /// Ends a tick: gives the store what came together, and holds senders back when its queue is full.
     package func handOver() {
+        // Not only when events come in: the store may be free again by what it did for others, or by a fold.
+        resumeSenders()
         for session in confirming { appendConfirm(session) }
         confirming.removeAll(keepingCapacity: true)
         messageRecord = nil
