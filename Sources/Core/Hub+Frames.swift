@@ -88,13 +88,13 @@ extension Hub {
     /// Notes a confirm; with a reference it is answered once it is durable.
     func confirm(_ seq: UInt64, _ session: Session, reference: [UInt8]) {
         let effective = min(seq, session.user.head)
-        for other in session.user.sessions where other.device == session.device {
-            other.confirmed = max(other.confirmed, effective)
+        session.user.sessions.forEach { other in
+            if other.device == session.device { other.confirmed = max(other.confirmed, effective) }
         }
         guard !reference.isEmpty else { return noteConfirm(session, seq: seq) }
         let reply = ReplyAddress(
             mailbox: node, token: session.handle, form: ReplyForm.json.rawValue, reference: reference)
-        currentBatch.appendConfirm(user: session.user.id, device: session.device, seq: seq, reply: reply)
+        currentBatch.appendConfirm(user: session.user.id, device: session.device.identifier, seq: seq, reply: reply)
     }
 
     private func receiveFetch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {

@@ -171,14 +171,19 @@ extension OutputBuffer {
     /// Appends a conversation id as a JSON string.
     mutating func appendConversation(command: UInt8, sender: Identifier, destination: Identifier) {
         append(UInt8(ascii: "\""))
-        switch ConversationKey(command: command, sender: sender, destination: destination) {
-        case .group(let group): group.withBytes { appendJSONEscaped($0) }
-        case .privately(let first, let second):
-            first.withBytes { appendJSONEscaped($0) }
+        if command != RecordView.groupCommand {
+            let isSenderFirst = sender < destination
+            appendJSONEscaped(isSenderFirst ? sender : destination)
             append(UInt8(ascii: ":"))
-            second.withBytes { appendJSONEscaped($0) }
+            appendJSONEscaped(isSenderFirst ? destination : sender)
+        } else {
+            appendJSONEscaped(destination)
         }
         append(UInt8(ascii: "\""))
+    }
+
+    private mutating func appendJSONEscaped(_ identifier: Identifier) {
+        identifier.withBytes { appendJSONEscaped($0) }
     }
 
     /// Appends the members of a JSON object to those of another that is being written: `,"a":1`.
@@ -187,15 +192,4 @@ extension OutputBuffer {
         append(UInt8(ascii: ","))
         append(object.extracting(1..<object.byteCount - 1))
     }
-}
-
-/// How many digits a number has in decimal.
-func decimalDigits(_ value: UInt64) -> Int {
-    var digits = 1
-    var rest = value
-    while rest >= 10 {
-        rest /= 10
-        digits += 1
-    }
-    return digits
 }
