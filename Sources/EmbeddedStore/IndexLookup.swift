@@ -59,7 +59,7 @@ struct IndexLookup: ~Copyable {
             guard let name = Identifier(devices.text(0)) else {
                 throw SQLiteError(corrupt: "switchboard.db: a device of user \(number) has no valid name")
             }
-            found.append(DeviceState(name: name, confirmed: devices.unsigned(1)))
+            found.append(DeviceState(name: PackedIdentifier(name), confirmed: devices.unsigned(1)))
         }
         return found
     }

@@ -9,6 +9,7 @@ struct Numbering: ~Copyable {
     private(set) var users = UserTable()
     private var conversations = ConversationTable()
     private var recent = RecentlySent()
+    private var deviceNames = IdentifierPacker()
     private let lookup: IndexLookup
     private var next: Counters
     private var log: [Change] = []
@@ -35,7 +36,7 @@ struct Numbering: ~Copyable {
         case newConversation(Int)
         case userHead(Int)
         case conversationHead(Int)
-        case sent(Int, SentKey, SentWindow.Addition)
+        case sent(Int, SentWindow.Addition)
         case device(Int, index: Int, confirmed: UInt64, floor: UInt64)
         case newDevice(Int)
         case attachments(Int, Attachments)
@@ -146,7 +147,7 @@ struct Numbering: ~Copyable {
         let key = SentKey(user: users[sender].number, hash: hash)
         recent.add(key, SentEntry(id: next.lastID, cseq: cseq, seq: senderSeq), batch: batch)
         touch(sender)
-        log.append(.sent(sender, key, users[sender].window.add(hash)))
+        log.append(.sent(sender, users[sender].window.add(hash)))
     }
 
     /// Fills ``recipients``; returns the destination's slot if it is a user.
@@ -256,7 +257,7 @@ struct Numbering: ~Copyable {
         let devices = users[user].devices ?? []
         if let index = devices.firstIndex(where: { $0.name == name }) { return index }
         let floor = users[user].floor
-        users[user].devices?.append(DeviceState(name: name, confirmed: floor))
+        users[user].devices?.append(DeviceState(name: deviceNames.pack(name), confirmed: floor))
         log.append(.newDevice(user))
         return devices.count
     }
@@ -318,9 +319,9 @@ struct Numbering: ~Copyable {
             case .newConversation(let slot): conversations.remove(slot)
             case .userHead(let slot): users[slot].head -= 1
             case .conversationHead(let slot): conversations[slot].head -= 1
-            case .sent(let slot, let key, let addition):
+            case .sent(let slot, let addition):
                 users[slot].window.take(back: addition)
-                recent.remove(key)
+                recent.removeLast()
             case .device(let slot, let index, let confirmed, let floor):
                 users[slot].devices?[index].confirmed = confirmed
                 users[slot].floor = floor

@@ -19,7 +19,7 @@ struct UserState {
 }
 
 struct DeviceState {
-    var name: Identifier
+    let name: PackedIdentifier
     var confirmed: UInt64
 }
 
