@@ -195,8 +195,7 @@ struct Numbering: ~Copyable {
         let position = max(state.confirmed, min(record.cseq, users[user].head))
         log.append(.device(user, index: device, confirmed: state.confirmed, floor: users[user].floor))
         users[user].devices?[device].confirmed = position
-        let floor = users[user].devices?.reduce(UInt64.max) { min($0, $1.confirmed) } ?? 0
-        users[user].floor = max(users[user].floor, floor)
+        users[user].floor = max(users[user].floor, users[user].devices?.confirmedByAll ?? 0)
         touch(user)
         record.setNumbers(id: 0, cseq: position, time: record.time, senderSeq: users[user].floor)
         record.setOwners(conversation: 0, sender: users[user].number, destination: 0)
@@ -230,7 +229,7 @@ struct Numbering: ~Copyable {
         var state = UserState(number: next.user, name: name, head: 0, floor: 0)
         state.lastBatch = batch
         state.window.isLoaded = true
-        state.devices = []
+        state.devices = DeviceList()
         next.user += 1
         let slot = users.insert(state, hash: name.hash64)
         log.append(.newUser(slot))
@@ -254,18 +253,19 @@ struct Numbering: ~Copyable {
 
     /// A device's place in its user's list. One that is new starts at the user's floor.
     private mutating func deviceIndex(_ name: Identifier, user: Int) throws(SQLiteError) -> Int {
-        let devices = users[user].devices ?? []
-        if let index = devices.firstIndex(where: { $0.name == name }) { return index }
-        let floor = users[user].floor
-        users[user].devices?.append(DeviceState(name: deviceNames.pack(name), confirmed: floor))
+        var devices = users[user].devices ?? DeviceList()
+        if let index = devices.index(of: name) { return index }
+        let index = devices.append(DeviceState(name: deviceNames.pack(name), confirmed: users[user].floor))
+        users[user].devices = devices
         log.append(.newDevice(user))
-        return devices.count
+        return index
     }
 
     /// Up to where a device has confirmed; nil if it was never seen.
     mutating func confirmed(by device: Identifier, user: Int) throws(SQLiteError) -> UInt64? {
         try loadDevices(user)
-        return users[user].devices?.first { $0.name == device }?.confirmed
+        guard let devices = users[user].devices else { return nil }
+        return devices.index(of: device).map { devices[$0].confirmed }
     }
 
     mutating func setAttachment(_ user: Int, token: UInt32, mailbox: UInt16) {

@@ -29,7 +29,8 @@ struct Recovery: ~Copyable {
             path: directory.index, options: ConnectionOptions(cacheBytes: options.indexCacheBytes))
         var fold = try Fold(index, options: options.fold)
         let groups = try fold.withConnection { (connection) throws(SQLiteError) in try Groups(connection) }
-        let journalOptions = ConnectionOptions(isExclusive: true, pageBytes: JournalFile.pageBytes)
+        let journalOptions = ConnectionOptions(
+            isExclusive: true, pageBytes: JournalFile.pageBytes, cacheBytes: JournalFile.cacheBytes)
         let file = try JournalFile(Connection(path: directory.journal, options: journalOptions))
         let epoch = try fold.withConnection { (connection) throws(SQLiteError) in
             try agreeOnEpoch(connection, file)
