@@ -143,14 +143,10 @@ extension Hub {
         let isGroup = try envelope.bool(.group, in: bytes) ?? false
         scratch.removeAll()
         envelope.appendMembers(of: bytes, to: &scratch)
-        message.removeAll()
         messageRecord = nil
-        message.append(#"{"cmd":"typing","userid":"#)
-        message.appendJSONString(session.user.id)
-        message.append(#","conv":"#)
-        message.appendConversation(command: isGroup ? 11 : 10, sender: session.user.id, destination: destination)
-        message.appendInnerMembers(RawSpan(_unsafeBytes: scratch.unsafeBytes))
-        message.append(UInt8(ascii: "}"))
+        message.setTyping(
+            from: session.user.id, to: destination, isGroup: isGroup,
+            members: RawSpan(_unsafeBytes: scratch.unsafeBytes))
         typing(to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
     }
 }
