@@ -50,7 +50,7 @@ package struct Recovery: ~Copyable {
         var fold = try Fold(index, options: options.fold)
         let groups = try fold.withConnection { (connection) throws(SQLiteError) in try Groups(connection) }
         let journalOptions = ConnectionOptions(
-            vfs: files.vfs, isExclusive: true, pageBytes: JournalFile.pageBytes)
+            vfs: files.vfs, isExclusive: true, pageBytes: JournalFile.pageBytes, cacheBytes: JournalFile.cacheBytes)
         let file = try JournalFile(
             Connection(path: files.journal, options: journalOptions), checkpointBytes: options.journalCheckpointBytes)
         try file.checkpoint()
