@@ -110,7 +110,7 @@ extension Hub {
             let record = page.arena.record(at: entry.offset)
             let seq = record.senderSeq
             guard seq > session.sentThrough else { continue }
-            if !writeDeferredAck(for: seq, to: session) { writeEntry(record, key: nil, seq: seq, to: session) }
+            if !writeDeferredAcks(through: seq, to: session) { writeEntry(record, key: nil, seq: seq, to: session) }
             session.sentThrough = seq
         }
         session.sentThrough = max(session.sentThrough, page.through)
@@ -121,16 +121,17 @@ extension Hub {
         }
     }
 
-    private func writeDeferredAck(for seq: UInt64, to session: Session) -> Bool {
-        var isWritten = false
-        // A message and its resend may both wait to be acknowledged.
-        while let first = session.deferredAcks.first, first.seq == seq {
+    /// Writes the acks whose turn has come before or with an entry; true if one of them takes its place.
+    private func writeDeferredAcks(through seq: UInt64, to session: Session) -> Bool {
+        var takesPlace = false
+        // A message and its resend may both wait, and so may the resend of a message whose entry is confirmed and gone.
+        while let first = session.deferredAcks.first, first.seq <= seq {
             session.deferredAcks.removeFirst()
             session.outlet.prepareToWrite()
             first.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
-            isWritten = true
+            if first.seq == seq { takesPlace = true }
         }
-        return isWritten
+        return takesPlace
     }
 
     func becomeLive(_ session: Session) {
