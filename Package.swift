@@ -107,6 +107,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "CoreTests", dependencies: ["Base", "Wire", "Store", "Core"], swiftSettings: settings),
-        .testTarget(name: "ServerTests", dependencies: ["Base", "Wire", "Server"], swiftSettings: settings),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Base", "Wire", "Store", "Core", "Reactor", "Server",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(name: "RepositoryTests", swiftSettings: settings),
     ]
 )

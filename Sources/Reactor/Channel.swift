@@ -37,6 +37,8 @@ package final class Channel: Outlet {
     package internal(set) var lastReceived: UInt32
     /// The loop's second in which something last went out.
     package internal(set) var lastSent: UInt32
+    /// The loop's second in which it was to end, or in which its last byte was sent after that.
+    var closingSince: UInt32 = 0
 
     init(loop: EventLoop, descriptor: consuming Descriptor, state: State, delegate: any ChannelDelegate) {
         self.loop = loop
@@ -52,8 +54,7 @@ package final class Channel: Outlet {
 
     override package func closeAfterFlush() {
         guard state == .open else { return }
-        state = .closing
-        prepareToWrite()
+        loop.beginClosing(self)
     }
 
     override package func abort() { loop.close(self) }
