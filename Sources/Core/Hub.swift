@@ -59,6 +59,8 @@ package final class Hub {
 
     /// Ends a tick: gives the store what came together, and holds senders back when its queue is full.
     package func handOver() {
+        // The queue may have drained without an answer for this loop.
+        resumeSenders()
         for session in confirming { appendConfirm(session) }
         confirming.removeAll(keepingCapacity: true)
         messageRecord = nil
