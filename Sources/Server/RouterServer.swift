@@ -98,6 +98,10 @@ package final class RouterServer: Sendable {
         let threads = threads.withLock { $0 }
         for thread in threads { thread.join() }
         store.close()
+        for node in context.nodes {
+            node.unbind()
+            node.mailbox.discardAll()
+        }
     }
 
     private func wait(until deadline: UInt64, _ isDone: @escaping @Sendable (LoopNode) -> Bool) async {
