@@ -83,6 +83,7 @@ package struct OutputBuffer: ~Copyable {
         end = 0
     }
 
+    /// Appends one byte.
     @inlinable @inline(__always)
     package mutating func append(_ byte: UInt8) {
         reserve(1)
@@ -150,13 +151,15 @@ package struct OutputBuffer: ~Copyable {
         repeat {
             position -= 1
             let (quotient, digit) = remaining.quotientAndRemainder(dividingBy: 10)
-            base.unsafelyUnwrapped.storeBytes(of: UInt8(truncatingIfNeeded: digit) &+ 48, toByteOffset: position, as: UInt8.self)
+            base.unsafelyUnwrapped.storeBytes(
+                of: UInt8(truncatingIfNeeded: digit) &+ 48, toByteOffset: position, as: UInt8.self)
             remaining = quotient
         } while remaining > 0
     }
 
     /// Overwrites bytes written before, counted from the first waiting byte. Traps outside of them.
-    @inlinable package mutating func overwrite<Integer: FixedWidthInteger>(at offset: Int, littleEndian value: Integer) {
+    @inlinable
+    package mutating func overwrite<Integer: FixedWidthInteger>(at offset: Int, littleEndian value: Integer) {
         precondition(offset >= 0 && offset + MemoryLayout<Integer>.size <= count)
         base.unsafelyUnwrapped.storeBytes(of: value.littleEndian, toByteOffset: start + offset, as: Integer.self)
     }

@@ -61,7 +61,9 @@ extension Hub {
         if isOwnEntry, session.state == .live { session.sentThrough = max(session.sentThrough, seq) }
     }
 
-    private func push(_ record: RecordView, at offset: UInt32, in arena: RecordArena, seq: UInt64, to session: Session) {
+    private func push(
+        _ record: RecordView, at offset: UInt32, in arena: RecordArena, seq: UInt64, to session: Session
+    ) {
         guard session.state == .live, seq > session.sentThrough else { return }
         guard session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else {
             session.state = .behind

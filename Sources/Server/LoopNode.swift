@@ -151,7 +151,8 @@ struct ListenError: Error, CustomStringConvertible {
     let cause: Errno
 
     var description: String {
-        "can't listen on \(address): \(cause). Is another process using the port? Choose one with --listen or --tcp-listen"
+        "can't listen on \(address): \(cause). Is another process using the port? Choose one with --listen or "
+            + "--tcp-listen"
     }
 }
 
