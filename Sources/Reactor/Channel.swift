@@ -52,6 +52,11 @@ package final class Channel: Outlet {
 
     override package func becameDirty() { loop.noteDirty(self) }
 
+    override package func flushNow() {
+        // A blocked one is flushed when the kernel says that there is room.
+        if !waitsForRoom { loop.flush(self) }
+    }
+
     override package func closeAfterFlush() {
         guard state == .open else { return }
         loop.beginClosing(self)

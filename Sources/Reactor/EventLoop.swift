@@ -186,7 +186,7 @@ package final class EventLoop {
         }
     }
 
-    private func flush(_ channel: Channel) {
+    func flush(_ channel: Channel) {
         channel.isDirty = false
         guard channel.state == .open || channel.state == .closing else { return }
         if !channel.buffer.isEmpty {

@@ -316,6 +316,22 @@ struct HubSessionTests {
         #expect(seqs == Array(1...world.store.head(name("alice"))))
     }
 
+    @Test("Much at once doesn't make a session slow whose socket takes it")
+    func quickSocket() throws {
+        let world = World()
+        let writer = world.online("writer"), alice = world.online("alice")
+        alice.outlet.takesAll = true
+        let text = String(repeating: "x", count: 2_000)
+        for _ in 0..<250 { writer.send(#"{"cmd":10,"dstid":"alice","content":"\#(text)"}"#) }
+        world.settle()
+        #expect(alice.frames().map { $0["seq"]?.number } == Array(1...250))
+        // Nor does it keep one waiting that catches up: nobody would say that its socket has drained.
+        let other = world.connect("alice", device: "other", after: 0)
+        other.outlet.takesAll = true
+        world.settle()
+        #expect(other.frames().dropFirst().map { $0["seq"]?.number } == Array(1...250))
+    }
+
     @Test("A fetch that leaves a hole doesn't make a slow session live")
     func fetchBeyondTheHole() throws {
         let world = World()

@@ -113,16 +113,28 @@ final class TestOutlet: Outlet {
     private(set) var isReading = true
     private(set) var isAborted = false
 
+    /// A socket that takes whatever it is offered.
+    var takesAll = false
+    private(set) var offered: [UInt8] = []
+
+    override func flushNow() {
+        guard takesAll else { return }
+        offered += Array(buffer.unsafeBytes)
+        buffer.removeAll()
+        isDirty = false
+    }
+
     override func setReading(_ reading: Bool) { isReading = reading }
     override func abort() { isAborted = true }
 
     /// All that waits.
     func take() -> [UInt8] {
         defer {
+            offered = []
             buffer.removeAll()
             isDirty = false
         }
-        return Array(buffer.unsafeBytes)
+        return offered + Array(buffer.unsafeBytes)
     }
 }
 
