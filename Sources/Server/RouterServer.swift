@@ -31,6 +31,7 @@ package final class RouterServer: Sendable {
             return try await RouterServer(context, store)
         } catch {
             store.close()
+            release(nodes)
             throw error
         }
     }
@@ -98,7 +99,12 @@ package final class RouterServer: Sendable {
         let threads = threads.withLock { $0 }
         for thread in threads { thread.join() }
         store.close()
-        for node in context.nodes {
+        RouterServer.release(context.nodes)
+    }
+
+    /// Parts what knows each other, once nothing runs any more.
+    private static func release(_ nodes: [NodeHandle]) {
+        for node in nodes {
             node.unbind()
             node.mailbox.discardAll()
         }

@@ -93,6 +93,8 @@ struct EventLoopTests {
         firstPeer.write([1])
         secondPeer.write([2])
         loop.runOnce()
+        // It knows the loop, which knows it.
+        first.onReceive = nil
         #expect(peers.kept.count == 1)
         #expect(second.received.isEmpty)
         #expect(second.closed == 1)
