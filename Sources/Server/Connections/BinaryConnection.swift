@@ -186,15 +186,16 @@ extension BinaryConnection: SessionOwner {
             }
             return 1
         }
-        guard now &- channel.lastReceived < UInt32(Limits.heartbeatTimeoutSeconds) else {
+        switch Liveness(channel, now: now) {
+        case .alive(let seconds): return seconds
+        case .ping:
+            channel.prepareToWrite()
+            BinaryHeader(.ping, length: 0).append(to: &channel.buffer)
+            return Limits.heartbeatSeconds
+        case .gone:
             fail(EnvelopeError(.unauthorized, "no answer to pings"))
             return nil
         }
-        let quiet = UInt64(now &- max(channel.lastReceived, channel.lastSent))
-        guard quiet >= Limits.heartbeatSeconds else { return Limits.heartbeatSeconds - quiet }
-        channel.prepareToWrite()
-        BinaryHeader(.ping, length: 0).append(to: &channel.buffer)
-        return Limits.heartbeatSeconds
     }
 
     func channelClosed(_ channel: Channel) {

@@ -268,15 +268,16 @@ extension WebSocketConnection: SessionOwner {
             }
             return 1
         }
-        guard now &- channel.lastReceived < UInt32(Limits.heartbeatTimeoutSeconds) else {
+        switch Liveness(channel, now: now) {
+        case .alive(let seconds): return seconds
+        case .ping:
+            channel.prepareToWrite()
+            channel.buffer.appendFrameHeader(.ping, payloadBytes: 0)
+            return Limits.heartbeatSeconds
+        case .gone:
             close(WebSocketCloseCode.heartbeatTimeout, "no answer to pings")
             return nil
         }
-        let quiet = UInt64(now &- max(channel.lastReceived, channel.lastSent))
-        guard quiet >= Limits.heartbeatSeconds else { return Limits.heartbeatSeconds - quiet }
-        channel.prepareToWrite()
-        channel.buffer.appendFrameHeader(.ping, payloadBytes: 0)
-        return Limits.heartbeatSeconds
     }
 
     func channelClosed(_ channel: Channel) {
