@@ -13,7 +13,7 @@ struct Bench: ParsableCommand {
             What the figures mean stands in docs/benchmarks.md.
             """,
         subcommands: [
-            PairCommand.self, FanoutCommand.self, ConnectCommand.self, IdleCommand.self, StormCommand.self,
+            PairCommand.self, FanoutCommand.self, ConnectCommand.self, IdleCommand.self, StormCommand.self, VerifyCommand.self,
             FloorCommand.self, FloorServerCommand.self,
         ])
 }

@@ -158,6 +158,11 @@ package class LoadLoop {
         }
     }
 
+    /// Takes a client off the counts whose connection ended, for scenarios in which that is no failure.
+    final func discount(wasReady: Bool) {
+        if wasReady { readyCount -= 1 } else { openingCount -= 1 }
+    }
+
     func acked(_ client: LoadClient, _ stamp: UInt64?, isAccepted: Bool, _ now: UInt64) { meter.other += 1 }
     func delivered(_ client: LoadClient, _ stamp: UInt64?, _ now: UInt64) { meter.other += 1 }
     func refused(_ client: LoadClient) { meter.refused += 1 }

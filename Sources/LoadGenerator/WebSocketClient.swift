@@ -17,6 +17,7 @@ class WebSocketClient: LoadClient {
         if case .secret(let secret) = target.credential {
             path += "&token=" + (try WebToken.make(user, secret: secret))
         }
+        if let device { path += "&device=\(device)" }
         if let resumeAfter { path += "&after=\(resumeAfter)" }
         key = WebSocketHandshake.key(random: (.random(in: .min ... .max), .random(in: .min ... .max)))
         WebSocketHandshake.writeRequest(
@@ -25,6 +26,9 @@ class WebSocketClient: LoadClient {
 
     /// The inbox entry behind which the session shall begin; nil for what is new only.
     var resumeAfter: UInt64? { nil }
+
+    /// The device that signs in; nil for the default one.
+    var device: String? { nil }
 
     override final func reset() {
         decoder = WebSocketDecoder(role: .client)

@@ -74,7 +74,7 @@ final class StormLoop: LoadLoop {
 
     override func clientLost(_ client: LoadClient, wasReady: Bool) {
         guard isAway, wasReady else { return super.clientLost(client, wasReady: wasReady) }
-        readyCount -= 1
+        discount(wasReady: true)
     }
 
     /// Lets this loop's writers send their part of `messages`, of which number n goes to reader n modulo `readers`.
