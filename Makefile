@@ -30,10 +30,10 @@ check: packages ## the Swift tests alone
 	@scripts/say "Building and running the Swift tests (debug)"
 	@swift test --parallel
 
-acceptance: test-packages ## the acceptance suite alone, against the release build (ARGS="-k timeline")
+acceptance: test-packages ## the acceptance suite and the tests of tuning/ alone, against the release build (ARGS="-k timeline")
 	@test -x $(ROUTER) || { echo "no $(ROUTER): make build" >&2; exit 1; }
 	@scripts/say "Running the acceptance suite against $(ROUTER)"
-	@$(PYTEST) Tests/acceptance $(ARGS)
+	@$(PYTEST) Tests/acceptance Tests/tuning $(ARGS)
 
 crash: test-packages build ## kills the router ROUNDS=50 times under load and checks every promise
 	@CRASH_ROUNDS=$(ROUNDS) $(PYTEST) Tests/acceptance/test_crash.py $(ARGS)

@@ -1,18 +1,33 @@
 /// Bytes on their way out: an append-only buffer that encoders write into and a socket drains from the front.
 ///
-/// An empty buffer owns no memory. Not Sendable by intent: it belongs to whoever owns the connection.
+/// An empty buffer owns no memory, and is 20 bytes, since every connection has one. It holds less than 4 GiB.
+/// Not Sendable by intent: it belongs to whoever owns the connection.
 @usableFromInline
 package struct OutputBuffer: ~Copyable {
     @usableFromInline var base: UnsafeMutableRawPointer?
-    @usableFromInline var capacity: Int
-    @usableFromInline var start: Int
-    @usableFromInline var end: Int
+    @usableFromInline var storedCapacity: UInt32
+    @usableFromInline var storedStart: UInt32
+    @usableFromInline var storedEnd: UInt32
 
     @inlinable package init() {
         base = nil
-        capacity = 0
-        start = 0
-        end = 0
+        storedCapacity = 0
+        storedStart = 0
+        storedEnd = 0
+    }
+
+    // Never above the capacity, which `grow` checks.
+    @inlinable @inline(__always) var start: Int {
+        get { Int(storedStart) }
+        set { storedStart = UInt32(truncatingIfNeeded: newValue) }
+    }
+    @inlinable @inline(__always) var end: Int {
+        get { Int(storedEnd) }
+        set { storedEnd = UInt32(truncatingIfNeeded: newValue) }
+    }
+    @inlinable @inline(__always) var capacity: Int {
+        get { Int(storedCapacity) }
+        set { storedCapacity = UInt32(newValue) }
     }
 
     deinit { base?.deallocate() }
@@ -136,23 +151,28 @@ package struct OutputBuffer: ~Copyable {
     /// Appends `value` as decimal digits.
     @inlinable package mutating func append(decimal value: UInt64) {
         reserve(20)
+        let base = base.unsafelyUnwrapped
         var remaining = value
-        var digits = 1
-        var threshold: UInt64 = 10
-        while remaining >= threshold, digits < 20 {
-            digits += 1
-            let (next, overflow) = threshold.multipliedReportingOverflow(by: 10)
-            if overflow { break }
-            threshold = next
-        }
-        var position = end + digits
-        end = position
-        repeat {
-            position -= 1
-            let (quotient, digit) = remaining.quotientAndRemainder(dividingBy: 10)
-            base.unsafelyUnwrapped.storeBytes(of: UInt8(truncatingIfNeeded: digit) &+ 48, toByteOffset: position, as: UInt8.self)
+        let first = end
+        end += decimalDigits(value)
+        var position = end
+        while remaining >= 10 {
+            let (quotient, pair) = remaining.quotientAndRemainder(dividingBy: 100)
+            position -= 2
+            base.storeBytes(of: OutputBuffer.asciiPair(pair), toByteOffset: position, as: UInt16.self)
             remaining = quotient
-        } while remaining > 0
+        }
+        // One digit is left, or none if their number is even.
+        if position > first {
+            base.storeBytes(of: UInt8(truncatingIfNeeded: remaining) &+ 48, toByteOffset: position - 1, as: UInt8.self)
+        }
+    }
+
+    /// The two digits of 0…99 as they lie in memory.
+    @inlinable @inline(__always)
+    static func asciiPair(_ value: UInt64) -> UInt16 {
+        let (tens, ones) = value.quotientAndRemainder(dividingBy: 10)
+        return UInt16(truncatingIfNeeded: 0x3030 &+ tens &+ ones << 8).littleEndian
     }
 
     /// Overwrites bytes written before, counted from the first waiting byte. Traps outside of them.
@@ -161,3 +181,19 @@ package struct OutputBuffer: ~Copyable {
         base.unsafelyUnwrapped.storeBytes(of: value.littleEndian, toByteOffset: start + offset, as: Integer.self)
     }
 }
+
+/// How many digits a number has in decimal.
+@inlinable
+package func decimalDigits(_ value: UInt64) -> Int {
+    // 1233/4096 is log10(2) from below: the estimate is right, or one too small.
+    let bits = UInt64.bitWidth - (value | 1).leadingZeroBitCount
+    let estimate = (bits * 1233) >> 12
+    return value >= powersOfTen[estimate] ? estimate + 1 : max(estimate, 1)
+}
+
+@usableFromInline
+let powersOfTen: [20 of UInt64] = [
+    1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000,
+    100_000_000_000, 1_000_000_000_000, 10_000_000_000_000, 100_000_000_000_000, 1_000_000_000_000_000,
+    10_000_000_000_000_000, 100_000_000_000_000_000, 1_000_000_000_000_000_000, 10_000_000_000_000_000_000,
+]

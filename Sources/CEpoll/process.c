@@ -2,6 +2,7 @@
 #include "CEpoll.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -56,3 +57,12 @@ uint64_t cep_process_cpu_microseconds(void) {
     return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000u
         + (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
+
+int cep_keep_freed_memory(size_t bytes) {
+    // Setting one of them also ends their adjustment while the process runs.
+    mallopt(M_TRIM_THRESHOLD, (int)bytes);
+    mallopt(M_MMAP_THRESHOLD, (int)bytes / 4);
+    return 0;
+}
+
+int cep_return_freed_memory(void) { return malloc_trim(0); }

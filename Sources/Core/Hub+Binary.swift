@@ -67,7 +67,7 @@ extension Hub {
         let welcome = BinaryWelcome(
             seq: session.user.head, confirmed: session.confirmed, time: milliseconds,
             frameBytesMax: UInt32(Limits.frameBytesMax), heartbeatSeconds: UInt16(Limits.heartbeatSeconds),
-            features: BinaryFeatures.readsLZ4, user: session.user.id, device: session.device)
+            features: BinaryFeatures.readsLZ4, user: session.user.id, device: session.device.identifier)
         begin(welcome.frameByteCount, session)
         welcome.append(to: &session.outlet.buffer)
     }

@@ -11,7 +11,8 @@ extension Hub {
             guard item.attachment != CommitNotice.Item.noAttachment, let user = users.user(token: item.attachment)
             else { continue }
             user.head = max(user.head, item.seq)
-            for session in user.sessions where session !== sender {
+            user.sessions.forEach { session in
+                guard session !== sender else { return }
                 push(record, at: item.record, in: notice.arena, seq: item.seq, to: session)
             }
         }

@@ -88,13 +88,13 @@ extension Hub {
     /// Notes a confirm; with a reference it is answered once it is durable.
     func confirm(_ seq: UInt64, _ session: Session, reference: [UInt8]) {
         let effective = min(seq, session.user.head)
-        for other in session.user.sessions where other.device == session.device {
-            other.confirmed = max(other.confirmed, effective)
+        session.user.sessions.forEach { other in
+            if other.device == session.device { other.confirmed = max(other.confirmed, effective) }
         }
         guard !reference.isEmpty else { return noteConfirm(session, seq: seq) }
         let reply = ReplyAddress(
             mailbox: node, token: session.handle, form: ReplyForm.json.rawValue, reference: reference)
-        currentBatch.appendConfirm(user: session.user.id, device: session.device, seq: seq, reply: reply)
+        currentBatch.appendConfirm(user: session.user.id, device: session.device.identifier, seq: seq, reply: reply)
     }
 
     private func receiveFetch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
@@ -143,14 +143,10 @@ extension Hub {
         let isGroup = try envelope.bool(.group, in: bytes) ?? false
         scratch.removeAll()
         envelope.appendMembers(of: bytes, to: &scratch)
-        message.removeAll()
         messageRecord = nil
-        message.append(#"{"cmd":"typing","userid":"#)
-        message.appendJSONString(session.user.id)
-        message.append(#","conv":"#)
-        message.appendConversation(command: isGroup ? 11 : 10, sender: session.user.id, destination: destination)
-        message.appendInnerMembers(RawSpan(_unsafeBytes: scratch.unsafeBytes))
-        message.append(UInt8(ascii: "}"))
+        message.setTyping(
+            from: session.user.id, to: destination, isGroup: isGroup,
+            members: RawSpan(_unsafeBytes: scratch.unsafeBytes))
         typing(to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
     }
 }

@@ -7,9 +7,10 @@ extension Hub {
     /// Passes on the typing event that lies in ``message``.
     func typing(to destination: Identifier, isGroup: Bool, _ session: Session, reference: [UInt8]) {
         if !isGroup {
-            let home = topology.node(of: destination)
+            let hash = destination.hash64
+            let home = topology.node(hash: hash)
             if home == node {
-                users.find(destination)?.sessions.forEach { emitEvent(message.unsafeBytes, to: $0) }
+                users.find(destination, hash: hash)?.sessions.forEach { emitEvent(message.unsafeBytes, to: $0) }
             } else {
                 bus.send(frame(to: .user(destination), from: session), to: home)
             }

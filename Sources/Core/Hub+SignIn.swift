@@ -13,26 +13,27 @@ extension Hub {
         outlet: Outlet, owner: any SessionOwner
     ) -> Session? {
         guard let user = users.findOrAdd(userID) else { return nil }
-        let session = Session(outlet: outlet, owner: owner, user: user, device: device, form: form, readsLZ4: readsLZ4)
-        session.resumeAfter = after
+        let session = Session(
+            outlet: outlet, user: user, device: devices.pack(device), resumingAfter: after, form: form,
+            readsLZ4: readsLZ4)
         sessions.add(session)
         if user.sessions.isEmpty { presence.set(userID, isOnline: true, now: milliseconds) }
-        user.sessions.append(session)
-        let ticket = pending.add(.init(session: session))
+        user.sessions.add(session)
+        let ticket = pending.add(.init(session: session, owner: owner))
         store.attach(userID, device: device, token: user.token, mailbox: node, ticket: ticket)
         return session
     }
 
     func attached(_ ticket: UInt64, _ result: Result<AttachReply, StoreError>) {
-        guard let session = pending.take(ticket)?.session, session.state == .attaching else { return }
-        guard case .success(let reply) = result else { return session.owner.sessionFailed(session) }
+        guard let asked = pending.take(ticket), let session = asked.session, session.state == .attaching else { return }
+        guard case .success(let reply) = result else { asked.owner?.sessionFailed(session); return }
         let user = session.user
         user.head = max(user.head, reply.head)
         session.confirmed = reply.confirmed
         writeWelcome(to: session)
-        session.sentThrough = min(session.resumeAfter ?? user.head, user.head)
+        session.sentThrough = min(session.sentThrough, user.head)
         session.state = session.sentThrough < user.head ? .catchingUp : .live
-        session.owner.sessionIsReady(session)
+        asked.owner?.sessionIsReady(session)
         if session.state == .catchingUp { catchUp(session) }
     }
 
@@ -43,9 +44,9 @@ extension Hub {
         session.state = .closed
         session.deferredAcks = []
         sessions.remove(session)
-        if let index = user.sessions.firstIndex(where: { $0 === session }) { user.sessions.remove(at: index) }
+        user.sessions.remove(session)
         if session.pendingConfirm > 0 {
-            currentBatch.appendConfirm(user: user.id, device: session.device, seq: session.pendingConfirm, reply: nil)
+            currentBatch.appendConfirm(user: user.id, device: session.device.identifier, seq: session.pendingConfirm, reply: nil)
             session.pendingConfirm = 0
         }
         guard user.sessions.isEmpty else { return }
@@ -62,7 +63,7 @@ extension Hub {
             scratch.append(#"{"cmd":"welcome","userid":"#)
             scratch.appendJSONString(user.id)
             scratch.append(#","device":"#)
-            scratch.appendJSONString(session.device)
+            scratch.appendJSONString(session.device.identifier)
             scratch.append(#","seq":"#)
             scratch.append(decimal: user.head)
             scratch.append(#","confirmed":"#)

@@ -10,47 +10,20 @@ extension Hub {
     func encodeMessage(_ record: RecordView, key: (arena: ObjectIdentifier, offset: UInt32)?) {
         if let key, let encoded = messageRecord, encoded == key { return }
         messageRecord = key
-        message.removeAll()
-        message.append(record.command == 11 ? #"{"cmd":11,"userid":"# : #"{"cmd":10,"userid":"#)
-        message.appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
-        message.append(#","dstid":"#)
-        message.appendJSONString(RawSpan(_unsafeBytes: record.unsafeDestination))
-        if !record.unsafeCid.isEmpty {
-            message.append(#","cid":"#)
-            message.appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
-        }
-        if let form = BodyForm(rawValue: record.content) {
-            let body = MessageBody(form, RawSpan(_unsafeBytes: record.unsafeBody))
-            // A body that was admitted decompresses; one that doesn't shows as a message without content.
-            try? body.appendJSONMembers(to: &message, scratch: &inflated)
-        }
-        message.append(#","id":"#)
-        message.append(decimal: record.id)
-        message.append(#","conv":"#)
-        message.appendConversation(command: record.command, sender: record.sender, destination: record.destination)
-        message.append(#","cseq":"#)
-        message.append(decimal: record.cseq)
-        message.append(#","time":"#)
-        message.append(decimal: record.time)
+        message.setMessage(record, inflated: &inflated)
     }
 
     /// Writes the frame in ``message`` with a recipient's own `seq`.
     func emitMessage(seq: UInt64, to session: Session) {
-        let outlet = session.outlet
-        outlet.prepareToWrite()
-        let tail = 8 + decimalDigits(seq)
-        outlet.buffer.appendFrameHeader(.text, payloadBytes: message.count + tail)
-        outlet.buffer.append(message.unsafeBytes)
-        outlet.buffer.append(#","seq":"#)
-        outlet.buffer.append(decimal: seq)
-        outlet.buffer.append(UInt8(ascii: "}"))
+        session.outlet.prepareToWrite()
+        session.outlet.buffer.appendMessageFrame(message.unsafeBytes, seq: seq)
     }
 
     // MARK: Answers
 
     func writeAck(_ record: RecordView, _ reply: ReplyAddress, to session: Session) {
         if reply.form == ReplyForm.binary.rawValue { return emitAck(record, to: session) }
-        encodeAck(record, reply)
+        scratch.setAck(record, reference: reply.reference.span.bytes)
         emitJSON(to: session)
     }
 
@@ -61,28 +34,6 @@ extension Hub {
         let frame = Array(session.outlet.buffer.unsafeBytes.dropFirst(start))
         session.outlet.buffer.truncate(to: start)
         return frame
-    }
-
-    private func encodeAck(_ record: RecordView, _ reply: ReplyAddress) {
-        scratch.removeAll()
-        scratch.append(#"{"cmd":"ack""#)
-        if !record.unsafeCid.isEmpty {
-            scratch.append(#","cid":"#)
-            scratch.appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
-        }
-        scratch.append(#","id":"#)
-        scratch.append(decimal: record.id)
-        scratch.append(#","conv":"#)
-        scratch.appendConversation(command: record.command, sender: record.sender, destination: record.destination)
-        scratch.append(#","cseq":"#)
-        scratch.append(decimal: record.cseq)
-        scratch.append(#","seq":"#)
-        scratch.append(decimal: record.senderSeq)
-        scratch.append(#","time":"#)
-        scratch.append(decimal: record.time)
-        if record.status == .duplicate { scratch.append(#","dup":true"#) }
-        scratch.appendReference(reply.reference.span.bytes)
-        scratch.append(UInt8(ascii: "}"))
     }
 
     /// The early ack of a sender that asked for it: admitted, numbers follow with the durable one.
@@ -160,6 +111,79 @@ extension Hub {
     }
 }
 
+// Whole frames. They are written within one access to the buffer: each costs a check while the program runs.
+extension OutputBuffer {
+    /// Becomes the JSON of a message up to its `seq`: `{"cmd":10,…,"time":1`.
+    mutating func setMessage(_ record: RecordView, inflated: inout OutputBuffer) {
+        removeAll()
+        append(record.command == 11 ? #"{"cmd":11,"userid":"# : #"{"cmd":10,"userid":"#)
+        appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
+        append(#","dstid":"#)
+        appendJSONString(RawSpan(_unsafeBytes: record.unsafeDestination))
+        if !record.unsafeCid.isEmpty {
+            append(#","cid":"#)
+            appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
+        }
+        if let form = BodyForm(rawValue: record.content) {
+            let body = MessageBody(form, RawSpan(_unsafeBytes: record.unsafeBody))
+            // A body that was admitted decompresses; one that doesn't shows as a message without content.
+            try? body.appendJSONMembers(to: &self, scratch: &inflated)
+        }
+        append(#","id":"#)
+        append(decimal: record.id)
+        append(#","conv":"#)
+        appendConversation(command: record.command, sender: record.sender, destination: record.destination)
+        append(#","cseq":"#)
+        append(decimal: record.cseq)
+        append(#","time":"#)
+        append(decimal: record.time)
+    }
+
+    /// Appends a text frame of a message's JSON, closed with a recipient's own `seq`.
+    mutating func appendMessageFrame(_ message: UnsafeRawBufferPointer, seq: UInt64) {
+        let tail = 8 + decimalDigits(seq)
+        appendFrameHeader(.text, payloadBytes: message.count + tail)
+        append(message)
+        append(#","seq":"#)
+        append(decimal: seq)
+        append(UInt8(ascii: "}"))
+    }
+
+    /// Becomes the ack of a message.
+    mutating func setAck(_ record: RecordView, reference: RawSpan) {
+        removeAll()
+        append(#"{"cmd":"ack""#)
+        if !record.unsafeCid.isEmpty {
+            append(#","cid":"#)
+            appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
+        }
+        append(#","id":"#)
+        append(decimal: record.id)
+        append(#","conv":"#)
+        appendConversation(command: record.command, sender: record.sender, destination: record.destination)
+        append(#","cseq":"#)
+        append(decimal: record.cseq)
+        append(#","seq":"#)
+        append(decimal: record.senderSeq)
+        append(#","time":"#)
+        append(decimal: record.time)
+        if record.status == .duplicate { append(#","dup":true"#) }
+        appendReference(reference)
+        append(UInt8(ascii: "}"))
+    }
+
+    /// Becomes a typing event with the members that the client gave.
+    mutating func setTyping(from sender: Identifier, to destination: Identifier, isGroup: Bool, members: RawSpan) {
+        removeAll()
+        append(#"{"cmd":"typing","userid":"#)
+        appendJSONString(sender)
+        append(#","conv":"#)
+        appendConversation(command: isGroup ? 11 : 10, sender: sender, destination: destination)
+        appendInnerMembers(members)
+        append(UInt8(ascii: "}"))
+    }
+}
+
 extension OutputBuffer {
     /// Appends `,"ref":…` as the client wrote it; nothing if it gave none.
     mutating func appendReference(_ reference: RawSpan) {
@@ -171,14 +195,19 @@ extension OutputBuffer {
     /// Appends a conversation id as a JSON string.
     mutating func appendConversation(command: UInt8, sender: Identifier, destination: Identifier) {
         append(UInt8(ascii: "\""))
-        switch ConversationKey(command: command, sender: sender, destination: destination) {
-        case .group(let group): group.withBytes { appendJSONEscaped($0) }
-        case .privately(let first, let second):
-            first.withBytes { appendJSONEscaped($0) }
+        if command != RecordView.groupCommand {
+            let isSenderFirst = sender < destination
+            appendJSONEscaped(isSenderFirst ? sender : destination)
             append(UInt8(ascii: ":"))
-            second.withBytes { appendJSONEscaped($0) }
+            appendJSONEscaped(isSenderFirst ? destination : sender)
+        } else {
+            appendJSONEscaped(destination)
         }
         append(UInt8(ascii: "\""))
+    }
+
+    private mutating func appendJSONEscaped(_ identifier: Identifier) {
+        identifier.withBytes { appendJSONEscaped($0) }
     }
 
     /// Appends the members of a JSON object to those of another that is being written: `,"a":1`.
@@ -187,15 +216,4 @@ extension OutputBuffer {
         append(UInt8(ascii: ","))
         append(object.extracting(1..<object.byteCount - 1))
     }
-}
-
-/// How many digits a number has in decimal.
-func decimalDigits(_ value: UInt64) -> Int {
-    var digits = 1
-    var rest = value
-    while rest >= 10 {
-        rest /= 10
-        digits += 1
-    }
-    return digits
 }

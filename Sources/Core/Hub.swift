@@ -17,8 +17,9 @@ package final class Hub {
     /// Milliseconds since the Unix epoch; whoever drives the hub sets it before each round of calls.
     package var milliseconds: UInt64 = 0
 
-    var users: UserTable
+    let users: UserTable
     var sessions = SessionTable()
+    var devices = IdentifierPacker()
     var groups = GroupCache()
     var pending = PendingAnswers()
     var envelope = Envelope()
@@ -93,7 +94,7 @@ package final class Hub {
     private func appendConfirm(_ session: Session) {
         guard session.pendingConfirm > 0 else { return }
         currentBatch.appendConfirm(
-            user: session.user.id, device: session.device, seq: session.pendingConfirm, reply: nil)
+            user: session.user.id, device: session.device.identifier, seq: session.pendingConfirm, reply: nil)
         session.pendingConfirm = 0
     }
 
@@ -138,6 +139,7 @@ enum ReplyForm: UInt8 {
 struct PendingAnswers {
     struct Pending {
         var session: Session?
+        var owner: (any SessionOwner)?
         var page: ((Result<Page, StoreError>) -> Void)?
         var group: ((Result<Group, StoreError>) -> Void)?
         var lastSeen: ((Result<[Identifier: UInt64], StoreError>) -> Void)?

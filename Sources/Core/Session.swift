@@ -24,43 +24,41 @@ package final class Session {
     }
 
     package let outlet: Outlet
-    package let device: Identifier
+    let user: User
+    let device: PackedIdentifier
+    /// Slot and generation in the hub's session table.
+    var handle: UInt64 = 0
     package let form: Form
     /// Whether compressed bodies may be delivered as they came.
     let readsLZ4: Bool
-    let user: User
-    unowned let owner: any SessionOwner
-    /// Slot and generation in the hub's session table.
-    var handle: UInt64 = 0
     var state = State.attaching
-    /// The last inbox entry that this session was given or that it caused.
-    var sentThrough: UInt64 = 0
-    /// What the client asked to resume behind; nil: from now on.
-    var resumeAfter: UInt64?
+    /// Whether a page for catching up is being read.
+    var awaitsPage = false
+    /// The last inbox entry that this session was given or that it caused. While it is being attached: the one that
+    /// the client resumes behind.
+    var sentThrough: UInt64
     /// Up to where this device has confirmed, as far as this loop knows.
     var confirmed: UInt64 = 0
     /// A confirm of this tick that isn't handed over yet; 0 for none.
     var pendingConfirm: UInt64 = 0
-    /// Whether a page for catching up is being read.
-    var awaitsPage = false
     /// Acks for entries that lie behind what was sent so far, oldest first: they take their entry's place.
     var deferredAcks: [(seq: UInt64, frame: [UInt8])] = []
 
     init(
-        outlet: Outlet, owner: any SessionOwner, user: User, device: Identifier, form: Form, readsLZ4: Bool
+        outlet: Outlet, user: User, device: PackedIdentifier, resumingAfter: UInt64?, form: Form, readsLZ4: Bool
     ) {
         self.outlet = outlet
-        self.owner = owner
         self.user = user
         self.device = device
         self.form = form
         self.readsLZ4 = readsLZ4
+        sentThrough = resumingAfter ?? .max
     }
 
     package var userID: Identifier { user.id }
 }
 
-/// The connection that a session belongs to. *Thread:* the loop's.
+/// The connection that a session belongs to; it hears of the sign-in's end. *Thread:* the loop's.
 package protocol SessionOwner: AnyObject {
     /// The welcome was written: frames of the client may be given to the hub.
     func sessionIsReady(_ session: Session)

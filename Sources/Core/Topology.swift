@@ -17,12 +17,13 @@ package struct Topology: Sendable {
     }
 
     /// Shard of a user, counted over all loops.
-    package func shard(of user: Identifier) -> Int {
-        Int(user.hash64 % UInt64(nodes * shardsPerNode))
-    }
+    package func shard(of user: Identifier) -> Int { shard(hash: user.hash64) }
+
+    /// The same for whoever has the id's hash already.
+    func shard(hash: UInt64) -> Int { Int(hash % UInt64(nodes * shardsPerNode)) }
 
     /// The loop that owns a user's shard.
-    package func node(of user: Identifier) -> MailboxIndex {
-        MailboxIndex(shard(of: user) % nodes)
-    }
+    package func node(of user: Identifier) -> MailboxIndex { node(hash: user.hash64) }
+
+    func node(hash: UInt64) -> MailboxIndex { MailboxIndex(shard(hash: hash) % nodes) }
 }

@@ -3,24 +3,58 @@ internal import Base
 /// A user with at least one session, on the loop that owns the user's shard.
 final class User {
     let id: Identifier
-    let hash: UInt64
-    let shard: Int
     /// What the store knows the attachment by: slot and a generation, so that an event for a user who left isn't
     /// taken for the next one in the slot.
     var token: UInt32 = 0
     /// Last place in the inbox that this loop has heard of.
     var head: UInt64 = 0
-    var sessions: [Session] = []
+    var sessions = SessionList.none
 
-    init(id: Identifier, shard: Int) {
-        self.id = id
-        hash = id.hash64
-        self.shard = shard
+    init(id: Identifier) { self.id = id }
+}
+
+/// A user's sessions: nearly always one, so that one needs no memory of its own.
+enum SessionList {
+    case none
+    case one(Session)
+    case several([Session])
+
+    var isEmpty: Bool {
+        if case .none = self { return true }
+        return false
+    }
+
+    @inline(__always)
+    func forEach(_ body: (Session) -> Void) {
+        switch self {
+        case .none: break
+        case .one(let session): body(session)
+        case .several(let sessions): for session in sessions { body(session) }
+        }
+    }
+
+    mutating func add(_ session: Session) {
+        switch self {
+        case .none: self = .one(session)
+        case .one(let first): self = .several([first, session])
+        case .several(let sessions): self = .several(sessions + [session])
+        }
+    }
+
+    mutating func remove(_ session: Session) {
+        var rest: [Session] = []
+        forEach { if $0 !== session { rest.append($0) } }
+        switch rest.count {
+        case 0: self = .none
+        case 1: self = .one(rest[0])
+        default: self = .several(rest)
+        }
     }
 }
 
 /// The users of a hub by slot, and the maps that find them by id.
-struct UserTable {
+/// *Thread:* the loop's.
+final class UserTable {
     private static let slotBits: UInt32 = 22
     private static let slotMask: UInt32 = (1 << slotBits) - 1
 
@@ -46,21 +80,25 @@ struct UserTable {
         return user
     }
 
-    func find(_ id: Identifier) -> User? {
-        let hash = id.hash64
-        let map = maps[topology.shard(of: id) / topology.nodes]
-        let slot = map.find(hash: hash) { slots[Int($0)]?.id == id }
+    func find(_ id: Identifier) -> User? { find(id, hash: id.hash64) }
+
+    func find(_ id: Identifier, hash: UInt64) -> User? {
+        let slot = maps[map(of: hash)].find(hash: hash) { slots[Int($0)]?.id == id }
         return slot.flatMap { slots[Int($0)] }
     }
 
+    /// Index of the map of the user's shard.
+    private func map(of hash: UInt64) -> Int { topology.shard(hash: hash) / topology.nodes }
+
     /// The user, who is added if the shard has room; nil if it is full.
-    mutating func findOrAdd(_ id: Identifier) -> User? {
-        if let user = find(id) { return user }
-        let shard = topology.shard(of: id) / topology.nodes
+    func findOrAdd(_ id: Identifier) -> User? {
+        let hash = id.hash64
+        if let user = find(id, hash: hash) { return user }
+        let shard = map(of: hash)
         guard maps[shard].count < topology.usersPerShardMax, free.count > 0 || slots.count < UserTable.slotMask else {
             return nil
         }
-        let user = User(id: id, shard: shard)
+        let user = User(id: id)
         let slot: UInt32
         if let reused = free.popLast() {
             slot = reused
@@ -72,14 +110,14 @@ struct UserTable {
             generations.append(0)
         }
         user.token = slot | generations[Int(slot)] << UserTable.slotBits
-        let slots = self.slots
-        maps[shard].insert(hash: user.hash, slot: slot) { slots[Int($0)]?.hash ?? 0 }
+        maps[shard].insert(hash: hash, slot: slot) { slots[Int($0)]?.id.hash64 ?? 0 }
         return user
     }
 
-    mutating func remove(_ user: User) {
+    func remove(_ user: User) {
         let slot = user.token & UserTable.slotMask
-        maps[user.shard].remove(hash: user.hash, slot: slot)
+        let hash = user.id.hash64
+        maps[map(of: hash)].remove(hash: hash, slot: slot)
         slots[Int(slot)] = nil
         free.append(slot)
     }

@@ -51,15 +51,15 @@ struct IndexLookup: ~Copyable {
         return ConversationState(name, number: conversation.unsigned(0), head: conversation.unsigned(1))
     }
 
-    func devices(of number: UInt64) throws(SQLiteError) -> [DeviceState] {
+    func devices(of number: UInt64) throws(SQLiteError) -> DeviceList {
         defer { devices.reset() }
         devices.bind(1, number)
-        var found: [DeviceState] = []
+        var found = DeviceList()
         while try devices.step() {
             guard let name = Identifier(devices.text(0)) else {
                 throw SQLiteError(corrupt: "switchboard.db: a device of user \(number) has no valid name")
             }
-            found.append(DeviceState(name: name, confirmed: devices.unsigned(1)))
+            _ = found.append(DeviceState(name: PackedIdentifier(name), confirmed: devices.unsigned(1)))
         }
         return found
     }

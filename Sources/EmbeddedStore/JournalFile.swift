@@ -25,6 +25,8 @@ package struct JournalFile: ~Copyable {
     /// The journal's page: large, so that a batch is few WAL frames (two system calls each), and small enough that
     /// the last page, which small batches write again and again, doesn't dominate.
     package static let pageBytes = 8192
+    /// What is appended isn't read again, so there is little to remember.
+    package static let cacheBytes = 1 << 20
 
     /// Takes over a connection to the file and brings its schema up to date.
     ///

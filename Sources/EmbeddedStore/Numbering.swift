@@ -9,6 +9,7 @@ struct Numbering: ~Copyable {
     private(set) var users = UserTable()
     private var conversations = ConversationTable()
     private var recent = RecentlySent()
+    private var deviceNames = IdentifierPacker()
     private let lookup: IndexLookup
     private var next: Counters
     private var log: [Change] = []
@@ -35,7 +36,7 @@ struct Numbering: ~Copyable {
         case newConversation(Int)
         case userHead(Int)
         case conversationHead(Int)
-        case sent(Int, SentKey, SentWindow.Addition)
+        case sent(Int, SentWindow.Addition)
         case device(Int, index: Int, confirmed: UInt64, floor: UInt64)
         case newDevice(Int)
         case attachments(Int, Attachments)
@@ -148,7 +149,7 @@ struct Numbering: ~Copyable {
         let key = SentKey(user: users[sender].number, hash: hash)
         recent.add(key, SentEntry(id: next.lastID, cseq: cseq, seq: senderSeq), batch: batch)
         touch(sender)
-        log.append(.sent(sender, key, users[sender].window.add(hash)))
+        log.append(.sent(sender, users[sender].window.add(hash)))
     }
 
     /// Fills ``recipients``; returns the destination's slot if it is a user.
@@ -196,8 +197,7 @@ struct Numbering: ~Copyable {
         let position = max(state.confirmed, min(record.cseq, users[user].head))
         log.append(.device(user, index: device, confirmed: state.confirmed, floor: users[user].floor))
         users[user].devices?[device].confirmed = position
-        let floor = users[user].devices?.reduce(UInt64.max) { min($0, $1.confirmed) } ?? 0
-        users[user].floor = max(users[user].floor, floor)
+        users[user].floor = max(users[user].floor, users[user].devices?.confirmedByAll ?? 0)
         touch(user)
         record.setNumbers(id: 0, cseq: position, time: record.time, senderSeq: users[user].floor)
         record.setOwners(conversation: 0, sender: users[user].number, destination: 0)
@@ -231,7 +231,7 @@ struct Numbering: ~Copyable {
         var state = UserState(number: next.user, name: name, head: 0, floor: 0)
         state.lastBatch = batch
         state.window.isLoaded = true
-        state.devices = []
+        state.devices = DeviceList()
         next.user += 1
         let slot = users.insert(state, hash: name.hash64)
         log.append(.newUser(slot))
@@ -255,18 +255,19 @@ struct Numbering: ~Copyable {
 
     /// A device's place in its user's list. One that is new starts at the user's floor.
     private mutating func deviceIndex(_ name: Identifier, user: Int) throws(SQLiteError) -> Int {
-        let devices = users[user].devices ?? []
-        if let index = devices.firstIndex(where: { $0.name == name }) { return index }
-        let floor = users[user].floor
-        users[user].devices?.append(DeviceState(name: name, confirmed: floor))
+        var devices = users[user].devices ?? DeviceList()
+        if let index = devices.index(of: name) { return index }
+        let index = devices.append(DeviceState(name: deviceNames.pack(name), confirmed: users[user].floor))
+        users[user].devices = devices
         log.append(.newDevice(user))
-        return devices.count
+        return index
     }
 
     /// Up to where a device has confirmed; nil if it was never seen.
     mutating func confirmed(by device: Identifier, user: Int) throws(SQLiteError) -> UInt64? {
         try loadDevices(user)
-        return users[user].devices?.first { $0.name == device }?.confirmed
+        guard let devices = users[user].devices else { return nil }
+        return devices.index(of: device).map { devices[$0].confirmed }
     }
 
     mutating func setAttachment(_ user: Int, token: UInt32, mailbox: UInt16) {
@@ -320,9 +321,9 @@ struct Numbering: ~Copyable {
             case .newConversation(let slot): conversations.remove(slot)
             case .userHead(let slot): users[slot].head -= 1
             case .conversationHead(let slot): conversations[slot].head -= 1
-            case .sent(let slot, let key, let addition):
+            case .sent(let slot, let addition):
                 users[slot].window.take(back: addition)
-                recent.remove(key)
+                recent.removeLast()
             case .device(let slot, let index, let confirmed, let floor):
                 users[slot].devices?[index].confirmed = confirmed
                 users[slot].floor = floor

@@ -41,19 +41,17 @@ package struct Recovery: ~Copyable {
     package static func run(
         _ files: StoreFiles, _ options: EmbeddedStoreOptions, mailboxes: Int
     ) throws(SQLiteError) -> Recovery {
+        // Before anything is believed or acknowledged, what can be read must be what is on the disk.
+        try WriteAheadLog.rewrite(database: files.journal, vfs: files.vfs)
+        try WriteAheadLog.rewrite(database: files.index, vfs: files.vfs)
         let index = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, cacheBytes: options.indexCacheBytes))
-        // After a failed sync, a WAL may hold pages that are read back from memory and are not on the disk, nor will any
-        // later sync write them; what is appended behind them would be lost with the power. So both WALs are moved into
-        // their databases, which writes and syncs everything again, before anything is acknowledged.
-        try index.checkpoint(truncating: true)
         var fold = try Fold(index, options: options.fold)
         let groups = try fold.withConnection { (connection) throws(SQLiteError) in try Groups(connection) }
         let journalOptions = ConnectionOptions(
-            vfs: files.vfs, isExclusive: true, pageBytes: JournalFile.pageBytes)
+            vfs: files.vfs, isExclusive: true, pageBytes: JournalFile.pageBytes, cacheBytes: JournalFile.cacheBytes)
         let file = try JournalFile(
             Connection(path: files.journal, options: journalOptions), checkpointBytes: options.journalCheckpointBytes)
-        try file.checkpoint()
         let epoch = try fold.withConnection { (connection) throws(SQLiteError) in
             try agreeOnEpoch(connection, file)
         }

@@ -73,43 +73,61 @@ struct SentEntry {
 }
 
 /// A sender's message id, as it is looked for.
-struct SentKey: Hashable {
+struct SentKey: Equatable {
     var user: UInt64
     var hash: UInt64
 
-    func hash(into hasher: inout Hasher) { hasher.combine(hash ^ (user &* 0x9E37_79B9_7F4A_7C15)) }
+    /// The `cid`'s hash alone could be chosen by clients; what they repeat differs by user at least.
+    var mixed: UInt64 { foldedMultiply(hash ^ 0x9E37_79B9_7F4A_7C15, user &* 0xD6E8_FEB8_6659_FD93 | 1) }
 }
 
 /// The messages with a `cid` that aren't in the index yet, in generations that go as a whole when they are.
 struct RecentlySent {
     private struct Generation {
         var through: UInt64
-        var entries: [SentKey: SentEntry] = [:]
+        var keys: ContiguousArray<SentKey> = []
+        var entries: ContiguousArray<SentEntry> = []
+        var index = SlotIndex()
+
+        /// The last one with this key: a `cid` may come again when its time is over.
+        func find(_ key: SentKey, _ mixed: UInt64) -> SentEntry? {
+            var last: Int?
+            _ = index.find(mixed) { place in
+                if keys[place] == key { last = max(last ?? 0, place) }
+                return false
+            }
+            return last.map { entries[$0] }
+        }
     }
 
     private var generations: [Generation] = []
-    /// A generation takes this many batches' messages before a new one begins.
+    /// A generation takes this many messages before a new one begins.
     private static let messagesPerGeneration = 1 << 16
 
     mutating func add(_ key: SentKey, _ entry: SentEntry, batch: UInt64) {
-        if generations.last.map({ $0.entries.count >= RecentlySent.messagesPerGeneration }) ?? true {
+        if generations.last.map({ $0.keys.count >= RecentlySent.messagesPerGeneration }) ?? true {
             generations.append(Generation(through: batch))
         }
         let last = generations.count - 1
         generations[last].through = batch
-        generations[last].entries[key] = entry
+        generations[last].index.insert(key.mixed, place: generations[last].keys.count)
+        generations[last].keys.append(key)
+        generations[last].entries.append(entry)
     }
 
-    mutating func remove(_ key: SentKey) {
-        guard !generations.isEmpty else { return }
-        for index in generations.indices.reversed() where generations[index].entries.removeValue(forKey: key) != nil {
-            return
-        }
+    /// Takes back what was added last.
+    mutating func removeLast() {
+        guard let last = generations.lastIndex(where: { !$0.keys.isEmpty }),
+            let key = generations[last].keys.popLast()
+        else { return }
+        generations[last].entries.removeLast()
+        generations[last].index.remove(key.mixed, place: generations[last].keys.count)
     }
 
     func find(_ key: SentKey) -> SentEntry? {
-        for generation in generations.reversed() {
-            if let entry = generation.entries[key] { return entry }
+        let mixed = key.mixed
+        for index in generations.indices.reversed() {
+            if let entry = generations[index].find(key, mixed) { return entry }
         }
         return nil
     }

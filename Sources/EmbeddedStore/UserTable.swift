@@ -13,14 +13,56 @@ struct UserState {
     var lastBatch: UInt64 = 0
     var attachments = Attachments()
     /// nil until they are read from the index.
-    var devices: [DeviceState]?
+    var devices: DeviceList?
     var window = SentWindow()
     var isUsed = true
 }
 
 struct DeviceState {
-    var name: Identifier
+    let name: PackedIdentifier
     var confirmed: UInt64
+}
+
+/// A user's devices. Most users have one, so the first lies in place.
+struct DeviceList {
+    private var first: DeviceState?
+    private var others: [DeviceState] = []
+
+    /// The last place that every device has confirmed.
+    var confirmedByAll: UInt64 {
+        others.reduce(first?.confirmed ?? 0) { min($0, $1.confirmed) }
+    }
+
+    /// The place of the device with this name in the list.
+    func index(of name: Identifier) -> Int? {
+        guard let first else { return nil }
+        if first.name == name { return 0 }
+        return others.firstIndex { $0.name == name }.map { $0 + 1 }
+    }
+
+    /// Traps if there is no device at `index`.
+    subscript(index: Int) -> DeviceState {
+        get {
+            guard index == 0, let first else { return others[index - 1] }
+            return first
+        }
+        set { if index == 0 { first = newValue } else { others[index - 1] = newValue } }
+    }
+
+    /// Adds a device that isn't there; returns its place.
+    mutating func append(_ device: DeviceState) -> Int {
+        guard first != nil else {
+            first = device
+            return 0
+        }
+        others.append(device)
+        return others.count
+    }
+
+    /// Takes back the last ``append(_:)``.
+    mutating func removeLast() {
+        if others.popLast() == nil { first = nil }
+    }
 }
 
 /// Which mailboxes hear of a user's new entries: nearly always none or one, so the first lies in place.

@@ -24,19 +24,20 @@ extension ChannelDelegate {
 package final class Channel: Outlet {
     enum State { case connecting, open, closing, closed }
 
-    unowned let loop: EventLoop
-    var descriptor: Int32
-    /// Slot and generation: what the kernel gives back with each event, so that a late event of an old connection
-    /// isn't taken for one of the next that has the same descriptor.
-    var token: UInt64 = 0
+    // The small ones first: they fill the gap behind the buffer.
     var state: State
     var waitsForRoom = false
     var isReading = true
-    package var delegate: any ChannelDelegate
+    var descriptor: Int32
     /// The loop's second in which something last came in.
     package internal(set) var lastReceived: UInt32
     /// The loop's second in which something last went out.
     package internal(set) var lastSent: UInt32
+    unowned let loop: EventLoop
+    /// Slot and generation: what the kernel gives back with each event, so that a late event of an old connection
+    /// isn't taken for one of the next that has the same descriptor.
+    var token: UInt64 = 0
+    package var delegate: any ChannelDelegate
 
     init(loop: EventLoop, descriptor: consuming Descriptor, state: State, delegate: any ChannelDelegate) {
         self.loop = loop

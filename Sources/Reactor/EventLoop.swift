@@ -32,6 +32,7 @@ package final class EventLoop {
     private var dirty: [Channel] = []
     private var flushing: [Channel] = []
     private var closed: [UInt32] = []
+    private var blocks = BlockPool()
     private var wheel: TimerWheel
     private var due: [UInt64] = []
     private var mails: [Mailbox.Mail] = []
@@ -170,7 +171,10 @@ package final class EventLoop {
 
     // MARK: Writing
 
-    func noteDirty(_ channel: Channel) { dirty.append(channel) }
+    func noteDirty(_ channel: Channel) {
+        blocks.lend(to: &channel.buffer)
+        dirty.append(channel)
+    }
 
     private func flushDirty() {
         while !dirty.isEmpty {
@@ -199,7 +203,7 @@ package final class EventLoop {
             if !mustWait { channel.delegate.channelDrained(channel) }
         }
         guard !mustWait else { return }
-        channel.buffer.release()
+        blocks.takeBack(from: &channel.buffer)
         if channel.state == .closing { finishClosing(channel) }
     }
 

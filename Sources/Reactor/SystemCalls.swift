@@ -101,6 +101,10 @@ package enum ProcessResources {
     package static var cpuMicroseconds: UInt64 { cep_process_cpu_microseconds() }
     /// Cores that this process may use.
     package static var coreCount: Int { max(1, Int(cep_core_count())) }
+    /// Lets the allocator keep this much of freed memory for what comes next; before other threads begin.
+    package static func keepFreedMemory(bytes: Int) { _ = cep_keep_freed_memory(bytes) }
+    /// Gives the pages of freed memory back to the kernel. Takes milliseconds in which allocations may wait.
+    package static func returnFreedMemory() { _ = cep_return_freed_memory() }
     /// Binds the calling thread to one core.
     package static func pinThread(core: Int) { _ = cep_pin_thread(Int32(core)) }
     /// Lets the calling thread's waits end when they are due, not up to 50 µs later as the kernel has it by default.

@@ -9,6 +9,7 @@ enum Program {
     static func main() {
         // Here, where there is but one thread, so that all others leave these signals alone too.
         TerminationSignals.hold()
+        ProcessResources.keepFreedMemory(bytes: 8 << 20)
         // Detached: the main thread, and so the main actor, waits for signals and does nothing else.
         Task.detached {
             do {

@@ -13,6 +13,7 @@ package final class RouterServer: Sendable {
     private let context: RouterContext
     private let store: EmbeddedStore
     private let threads: Mutex<[LoopThread]>
+    private let tidying: Task<Void, Never>
 
     /// How long clients get to take their last frames when the router goes down.
     private static let drainSeconds = 5
@@ -57,6 +58,7 @@ package final class RouterServer: Sendable {
         self.http = http
         self.tcp = tcp
         self.threads = Mutex(threads)
+        tidying = Task.detached { await MemoryTidying.run(context.nodes) }
     }
 
     private static func startLoop(
@@ -89,6 +91,8 @@ package final class RouterServer: Sendable {
     /// 1001, the store is folded and closed.
     package func stop() async {
         context.beginDraining()
+        tidying.cancel()
+        await tidying.value
         for node in context.nodes { await node.run { $0.beginDraining() } }
         let deadline = Clock.monotonicNanoseconds + UInt64(RouterServer.drainSeconds) * 1_000_000_000
         await wait(until: deadline) { $0.isSettled }

@@ -9,6 +9,14 @@ struct OutputBufferTests {
         #expect(String(decoding: buffer.unsafeBytes, as: UTF8.self) == String(value))
     }
 
+    @Test func countsDigitsAroundEveryPowerOfTen() {
+        var power: UInt64 = 1
+        for _ in 0..<20 {
+            for value in [power - 1, power, power + 1] { #expect(decimalDigits(value) == String(value).count) }
+            power = power.multipliedReportingOverflow(by: 10).partialValue
+        }
+    }
+
     @Test func drainsInOrderWhileItGrows() {
         var buffer = OutputBuffer()
         var expected: [UInt8] = []

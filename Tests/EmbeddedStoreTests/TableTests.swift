@@ -28,6 +28,41 @@ struct TableTests {
         }
     }
 
+    @Test func recentlySentFindsTheLastAndTakesBack() {
+        var recent = RecentlySent()
+        func entry(_ id: UInt64) -> SentEntry { SentEntry(id: id, cseq: id + 1, seq: id + 2) }
+        let keys = (0..<70_000).map { SentKey(user: UInt64($0 % 100), hash: UInt64($0 / 100)) }
+        for (index, key) in keys.enumerated() { recent.add(key, entry(UInt64(index)), batch: UInt64(1 + index / 1_000)) }
+        for (index, key) in keys.enumerated() { #expect(recent.find(key)?.id == UInt64(index)) }
+        recent.add(keys[3], entry(1_000_000), batch: 71)
+        #expect(recent.find(keys[3])?.id == 1_000_000)
+        recent.removeLast()
+        #expect(recent.find(keys[3])?.id == 3)
+        recent.removeLast()
+        #expect(recent.find(keys[69_999]) == nil && recent.find(keys[69_998]) != nil)
+        recent.folded(through: 100)
+        #expect(recent.find(keys[3]) == nil)
+    }
+
+    @Test func deviceListFindsTheFirstAndTheOthers() throws {
+        var list = DeviceList()
+        let names = try (0..<3).map { try #require(Identifier("device-\($0)")) }
+        #expect(list.confirmedByAll == 0)
+        for (index, name) in names.enumerated() {
+            #expect(list.index(of: name) == nil)
+            #expect(list.append(DeviceState(name: PackedIdentifier(name), confirmed: 7 - UInt64(index))) == index)
+        }
+        #expect(list.confirmedByAll == 5)
+        #expect(names.map { list.index(of: $0) } == [0, 1, 2])
+        list[2].confirmed = 9
+        #expect(list.confirmedByAll == 6 && list[2].confirmed == 9 && list[0].confirmed == 7)
+        list.removeLast()
+        #expect(list.index(of: names[2]) == nil && list.index(of: names[1]) == 1)
+        list.removeLast()
+        list.removeLast()
+        #expect(list.index(of: names[0]) == nil)
+    }
+
     @Test(arguments: [0, 1, 2_000, 5_000]) func radixSortIsStable(count: Int) {
         var random = SeededRandom(seed: 9)
         var pairs = (0..<count).map { (key: random.next() % (1 << 23), place: $0) }

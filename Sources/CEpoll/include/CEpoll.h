@@ -49,6 +49,11 @@ int64_t cep_raise_descriptor_limit(void);
 int cep_core_count(void);
 int cep_pin_thread(int core);
 int cep_name_thread(const char *name);
+// Lets the allocator keep more of what is freed than it does by default, which asks the kernel for the same pages
+// over and over.
+int cep_keep_freed_memory(size_t bytes);
+// Gives the pages of freed memory back to the kernel.
+int cep_return_freed_memory(void);
 // Lets timeouts of the calling thread end when they are due instead of up to 50 µs later.
 int cep_sharpen_timers(void);
 // Nanoseconds of the monotonic clock.

@@ -10,7 +10,7 @@ final class BinaryConnection: AcceptingDelegate {
         /// The store is being asked; what the client already sends waits.
         case signingIn
         case open(Session)
-        case leaving(user: Identifier, device: Identifier, after: UInt64?, readsLZ4: Bool)
+        indirect case leaving(user: Identifier, device: Identifier, after: UInt64?, readsLZ4: Bool)
         case ended
     }
 

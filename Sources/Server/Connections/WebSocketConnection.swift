@@ -7,15 +7,16 @@ internal import Wire
 /// A WebSocket connection of a client: JSON in text messages, the binary protocol in binary ones.
 /// *Thread:* its loop's.
 final class WebSocketConnection: ChannelDelegate {
+    /// What is large in it lies elsewhere: in `open`, as most connections are for hours, it is one reference.
     private enum State {
         case fresh
         /// Upgraded; who it is comes in the first message.
-        case awaitingSignIn(device: Identifier?, after: UInt64?)
+        indirect case awaitingSignIn(device: Identifier?, after: UInt64?, since: UInt32)
         /// The store is being asked; what the client already sends waits.
         case signingIn
         case open(Session)
         /// The message that is being taken said who it is: the connection goes to that user's loop.
-        case leaving(Departure)
+        indirect case leaving(Departure)
         case ended
     }
 
@@ -32,14 +33,10 @@ final class WebSocketConnection: ChannelDelegate {
     private var channel: Channel?
     private var session: Session?
     private var waiting: [UInt8] = []
-    private var begun: UInt32
 
     private static let waitingBytesMax = 64 << 10
 
-    init(node: LoopNode) {
-        self.node = node
-        begun = node.loop.second
-    }
+    init(node: LoopNode) { self.node = node }
 
     // MARK: Beginning
 
@@ -97,7 +94,7 @@ final class WebSocketConnection: ChannelDelegate {
         _ rest: UnsafeRawBufferPointer
     ) {
         self.channel = channel
-        state = .awaitingSignIn(device: device, after: after)
+        state = .awaitingSignIn(device: device, after: after, since: node.loop.second)
         channel.prepareToWrite()
         response.write(to: &channel.buffer, keepAlive: true)
         // The HTTP connection's timer goes on as this one's.
@@ -147,7 +144,7 @@ final class WebSocketConnection: ChannelDelegate {
         switch (state, kind) {
         case (.open(let session), .text): node.hub.receive(json: payload, from: session)
         case (.open(let session), .binary): receiveBinary(payload, session)
-        case (.awaitingSignIn(let device, let after), .text): receiveConnect(payload, device, after)
+        case (.awaitingSignIn(let device, let after, _), .text): receiveConnect(payload, device, after)
         case (.awaitingSignIn, .binary): receiveHello(payload)
         case (.fresh, _), (.signingIn, _), (.leaving, _), (.ended, _): break
         }
@@ -264,8 +261,8 @@ extension WebSocketConnection: SessionOwner {
 
     func channelTimer(_ channel: Channel) -> UInt64? {
         let now = node.loop.second
-        if case .awaitingSignIn = state {
-            guard now &- begun < UInt32(Limits.signInSeconds) else {
+        if case .awaitingSignIn(_, _, let since) = state {
+            guard now &- since < UInt32(Limits.signInSeconds) else {
                 close(WebSocketCloseCode.signInTimeout, "no sign-in within 10 s")
                 return nil
             }
