@@ -22,6 +22,8 @@ package struct Plan: Sendable {
     package var isCompressed = false
     /// Connections that are being opened at a time, a loop.
     package var ramp = 64
+    /// Another server than a router, and how it is spoken to.
+    package var product: Product?
 
     package init(target: Target, connections: Int) {
         self.target = target
@@ -39,7 +41,8 @@ package struct Plan: Sendable {
     var floorMessageBytes: Int { max(size, Stamp.textBytes) }
 
     func makeClient(_ index: Int, owner: LoadLoop) -> LoadClient {
-        switch target.wire {
+        if let product { return product.makeClient(index, owner: owner) }
+        return switch target.wire {
         case .json: WebSocketClient(index: index, owner: owner)
         case .binary: BinaryClient(index: index, owner: owner)
         case .floor: FloorClient(index: index, owner: owner)
