@@ -42,8 +42,8 @@ fuzz: packages ## runs each fuzz target for SECONDS_EACH=60
 	@scripts/fuzz $(SECONDS_EACH)
 
 sanitize: packages ## the Swift tests under the address and the thread sanitizer
-	@scripts/say "Address sanitizer"; swift test --sanitize=address --scratch-path .build/address $(ARGS)
-	@scripts/say "Thread sanitizer"; swift test --sanitize=thread --scratch-path .build/thread $(ARGS)
+	@scripts/say "Address sanitizer"; swift test --disable-xctest --sanitize=address --scratch-path .build/address $(ARGS)
+	@scripts/say "Thread sanitizer"; swift test --disable-xctest --sanitize=thread --scratch-path .build/thread $(ARGS)
 
 simulate: packages ## runs the simulator (ARGS="--help" shows its options)
 	@scripts/say "Building the simulator"

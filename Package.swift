@@ -116,6 +116,13 @@ let package = Package(
         .testTarget(name: "CoreTests", dependencies: ["Base", "Wire", "Store", "Core"], swiftSettings: settings),
         .testTarget(
             name: "SimulatorTests", dependencies: ["Simulation", "CSimulatedDisk", "CSQLite"], swiftSettings: settings),
-        .testTarget(name: "ServerTests", dependencies: ["Base", "Wire", "Server"], swiftSettings: settings),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Base", "Wire", "Store", "Core", "Reactor", "Server",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(name: "RepositoryTests", swiftSettings: settings),
     ]
 )

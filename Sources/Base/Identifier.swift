@@ -1,4 +1,5 @@
-/// A user id, group id, channel name or device id: 1–64 bytes of UTF-8 without control characters, white space, `:` or `/`.
+/// A user id, group id, channel name or device id: 1–64 bytes of UTF-8 without control characters, white space, `:` or
+/// `/`.
 ///
 /// The bytes lie inside the value (72 bytes), so passing and hashing one allocates nothing and counts no references.
 /// Order is bytewise, as the conversation id of two users needs it.

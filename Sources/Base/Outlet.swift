@@ -21,6 +21,10 @@ open class Outlet {
     /// Called once for each tick in which something is written.
     open func becameDirty() {}
 
+    /// Offers the socket what is written without waiting for the end of the tick, so that ``pendingBytes`` tells what
+    /// the peer doesn't take. The connection may end by it.
+    open func flushNow() {}
+
     /// Sends what is written and then ends the connection.
     open func closeAfterFlush() {}
 

@@ -98,6 +98,7 @@ package struct OutputBuffer: ~Copyable {
         end = 0
     }
 
+    /// Appends one byte.
     @inlinable @inline(__always)
     package mutating func append(_ byte: UInt8) {
         reserve(1)
@@ -176,7 +177,8 @@ package struct OutputBuffer: ~Copyable {
     }
 
     /// Overwrites bytes written before, counted from the first waiting byte. Traps outside of them.
-    @inlinable package mutating func overwrite<Integer: FixedWidthInteger>(at offset: Int, littleEndian value: Integer) {
+    @inlinable
+    package mutating func overwrite<Integer: FixedWidthInteger>(at offset: Int, littleEndian value: Integer) {
         precondition(offset >= 0 && offset + MemoryLayout<Integer>.size <= count)
         base.unsafelyUnwrapped.storeBytes(of: value.littleEndian, toByteOffset: start + offset, as: Integer.self)
     }

@@ -18,6 +18,9 @@ struct ClientMap {
     /// Entries that aren't empty, removed ones included: what makes probing long.
     private var occupied = 0
 
+    /// Bytes of the table.
+    var byteCount: Int { entries.count * MemoryLayout<Entry>.stride }
+
     init() { entries = Array(repeating: Entry(fingerprint: 0, slot: ClientMap.emptySlot), count: 16) }
 
     /// The slot of the user whose hash this is and whom `isMatch` recognises.

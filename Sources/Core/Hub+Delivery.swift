@@ -62,14 +62,24 @@ extension Hub {
         if session.state == .live { session.sentThrough = max(session.sentThrough, seq) }
     }
 
-    private func push(_ record: RecordView, at offset: UInt32, in arena: RecordArena, seq: UInt64, to session: Session) {
+    private func push(
+        _ record: RecordView, at offset: UInt32, in arena: RecordArena, seq: UInt64, to session: Session
+    ) {
         guard session.state == .live, seq > session.sentThrough else { return }
-        guard session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else {
+        guard hasRoom(session) else {
+            guard session.state == .live else { return }
             session.state = .behind
             return writeBehind(to: session)
         }
         writeEntry(record, key: (ObjectIdentifier(arena), offset), seq: seq, to: session)
         session.sentThrough = seq
+    }
+
+    /// Whether the peer takes what is written. What came together in this tick doesn't count against it: that is
+    /// offered to the socket first, which may end the session.
+    private func hasRoom(_ session: Session) -> Bool {
+        if session.outlet.pendingBytes > Limits.sessionOutputBytesMax { session.outlet.flushNow() }
+        return session.state != .closed && session.outlet.pendingBytes <= Limits.sessionOutputBytesMax
     }
 
     /// Writes an inbox entry in the session's form.
@@ -88,9 +98,9 @@ extension Hub {
 
     /// Reads the next page of what a session missed, unless its socket has enough to do.
     func catchUp(_ session: Session) {
-        guard session.state == .catchingUp, !session.awaitsPage,
-            session.outlet.pendingBytes <= Limits.sessionOutputBytesMax
-        else { return }
+        guard session.state == .catchingUp, !session.awaitsPage, hasRoom(session), session.state == .catchingUp else {
+            return
+        }
         session.awaitsPage = true
         let query = ReadQuery.inbox(
             user: session.user.id, after: session.sentThrough, limit: Limits.pageEntriesDefault)
@@ -110,7 +120,7 @@ extension Hub {
             let record = page.arena.record(at: entry.offset)
             let seq = record.senderSeq
             guard seq > session.sentThrough else { continue }
-            if !writeDeferredAck(for: seq, to: session) { writeEntry(record, key: nil, seq: seq, to: session) }
+            if !writeDeferredAcks(through: seq, to: session) { writeEntry(record, key: nil, seq: seq, to: session) }
             session.sentThrough = seq
         }
         session.sentThrough = max(session.sentThrough, page.through)
@@ -121,16 +131,17 @@ extension Hub {
         }
     }
 
-    private func writeDeferredAck(for seq: UInt64, to session: Session) -> Bool {
-        var isWritten = false
-        // A message and its resend may both wait to be acknowledged.
-        while let first = session.deferredAcks.first, first.seq == seq {
+    /// Writes the acks whose turn has come before or with an entry; true if one of them takes its place.
+    private func writeDeferredAcks(through seq: UInt64, to session: Session) -> Bool {
+        var takesPlace = false
+        // A message and its resend may both wait, and so may the resend of a message whose entry is confirmed and gone.
+        while let first = session.deferredAcks.first, first.seq <= seq {
             session.deferredAcks.removeFirst()
             session.outlet.prepareToWrite()
             first.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
-            isWritten = true
+            if first.seq == seq { takesPlace = true }
         }
-        return isWritten
+        return takesPlace
     }
 
     func becomeLive(_ session: Session) {

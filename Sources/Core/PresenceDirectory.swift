@@ -6,6 +6,7 @@ internal import Synchronization
 /// Each stripe holds an immutable snapshot; a reader takes it and looks at it without holding anything up. Only the
 /// loop that owns a user writes about it. *Thread:* any.
 package final class PresenceDirectory: Sendable {
+    /// Whether a user is online, and since when that is so.
     package struct Presence: Sendable {
         package var isOnline: Bool
         /// Milliseconds; when the user came or went.

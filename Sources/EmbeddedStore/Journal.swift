@@ -8,6 +8,7 @@ package enum JournalRequest: Sendable {
     case detach(Identifier, mailbox: MailboxIndex)
 }
 
+/// Who wants to hear of an inbox, as it was asked of the store.
 package struct AttachRequest: Sendable {
     package var user: Identifier
     package var device: Identifier

@@ -43,10 +43,12 @@ package struct JournalFile: ~Copyable {
         self.checkpointBytes = checkpointBytes
     }
 
+    /// The epoch as it was stored; nil in a new journal.
     package func epoch() throws(SQLiteError) -> String? {
         try connection.text("SELECT value FROM meta WHERE key = 'epoch'")
     }
 
+    /// Stores the epoch.
     package func setEpoch(_ epoch: String) throws(SQLiteError) {
         try connection.execute("INSERT OR REPLACE INTO meta VALUES('epoch', '\(epoch)')")
     }

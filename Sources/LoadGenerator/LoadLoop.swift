@@ -156,7 +156,9 @@ package class LoadLoop {
         } else {
             openingCount -= 1
             failureCount += 1
-            if failures.isEmpty { noteFailure("\(plan.target.address) refused, or ended the connection before sign-in") }
+            if failures.isEmpty {
+                noteFailure("\(plan.target.address) refused, or ended the connection before sign-in")
+            }
             openMore()
         }
     }

@@ -38,6 +38,8 @@ package final class Channel: Outlet {
     /// isn't taken for one of the next that has the same descriptor.
     var token: UInt64 = 0
     package var delegate: any ChannelDelegate
+    /// The loop's second in which it was to end, or in which its last byte was sent after that.
+    var closingSince: UInt32 = 0
 
     init(loop: EventLoop, descriptor: consuming Descriptor, state: State, delegate: any ChannelDelegate) {
         self.loop = loop
@@ -51,10 +53,14 @@ package final class Channel: Outlet {
 
     override package func becameDirty() { loop.noteDirty(self) }
 
+    override package func flushNow() {
+        // A blocked one is flushed when the kernel says that there is room.
+        if !waitsForRoom { loop.flush(self) }
+    }
+
     override package func closeAfterFlush() {
         guard state == .open else { return }
-        state = .closing
-        prepareToWrite()
+        loop.beginClosing(self)
     }
 
     override package func abort() { loop.close(self) }

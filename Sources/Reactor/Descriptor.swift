@@ -28,7 +28,9 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses `127.0.0.1:8080` or `[::1]:8080`; nil if it is neither.
     package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
         var host = text[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         guard cep_is_loopback(String(host)) >= 0 else { return nil }

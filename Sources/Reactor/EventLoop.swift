@@ -78,7 +78,7 @@ package final class EventLoop {
     /// Lets ``run()`` return after this tick. *Thread:* the loop's; from elsewhere, post it.
     package func stop() { isRunning = false }
 
-    private func runOnce() {
+    func runOnce() {
         let count = waitForEvents()
         milliseconds = Clock.realtimeMilliseconds
         for index in 0..<count { handle(events[index]) }
@@ -113,10 +113,13 @@ package final class EventLoop {
         let data = event.data
         if data == EventLoop.mailboxData { return mailbox.drainWakeUp() }
         if data & EventLoop.listenerBit != 0 { return accept(listeners[Int(data & 0xFFFF)]) }
-        guard let channel = channel(of: data) else { return }
+        // Closed in this tick: its descriptor may be another's by now.
+        guard let channel = channel(of: data), channel.state != .closed else { return }
         if channel.state == .connecting { return finishConnecting(channel) }
         if event.events & CEP_OUT != 0 { channel.prepareToWrite() }
-        if event.events & (CEP_IN | CEP_HUP | CEP_ERR) != 0 { receive(channel) }
+        if event.events & (CEP_IN | CEP_HUP | CEP_ERR) != 0 {
+            receive(channel, isGone: event.events & (CEP_HUP | CEP_ERR) != 0)
+        }
     }
 
     private func channel(of token: UInt64) -> Channel? {
@@ -125,8 +128,12 @@ package final class EventLoop {
         return slots[slot].channel
     }
 
-    private func receive(_ channel: Channel) {
-        guard channel.isReading || channel.state == .closing else { return }
+    private func receive(_ channel: Channel, isGone: Bool) {
+        guard channel.isReading || channel.state == .closing else {
+            // The kernel tells of a peer that is gone until it is heard, whether we want to read or not.
+            if isGone { close(channel) }
+            return
+        }
         do {
             guard let count = try SystemCall.receive(channel.descriptor, readBuffer) else { return }
             guard count > 0 else { return close(channel) }
@@ -159,8 +166,7 @@ package final class EventLoop {
             second = UInt32(truncatingIfNeeded: wheel.tick)
             for token in due {
                 guard let channel = channel(of: token), channel.state != .closed else { continue }
-                // The peer had its time to end its side too.
-                if channel.state == .closing { close(channel); continue }
+                if channel.state == .closing { linger(channel); continue }
                 if let seconds = channel.delegate.channelTimer(channel) { wheel.schedule(token, in: seconds) }
             }
             for listener in listeners where listener.isPaused { resume(listener) }
@@ -184,7 +190,7 @@ package final class EventLoop {
         }
     }
 
-    private func flush(_ channel: Channel) {
+    func flush(_ channel: Channel) {
         channel.isDirty = false
         guard channel.state == .open || channel.state == .closing else { return }
         let wasMuch = channel.buffer.count > Limits.sessionOutputBytesMax
@@ -214,11 +220,26 @@ package final class EventLoop {
     /// Ends our side; the descriptor goes when the peer ends its own, or when the timer gives up on it.
     private func finishClosing(_ channel: Channel) {
         _ = cep_shutdown_write(channel.descriptor)
-        wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
+        channel.closingSince = second
         if !channel.isReading {
             channel.isReading = true
             updateInterest(channel)
         }
+    }
+
+    /// Sends what is still written, and gives the peer time to take it.
+    func beginClosing(_ channel: Channel) {
+        channel.state = .closing
+        channel.closingSince = second
+        wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
+        channel.prepareToWrite()
+    }
+
+    /// A timer of a closing channel: ends it once nothing has moved for the time that a peer gets.
+    private func linger(_ channel: Channel) {
+        let quiet = UInt64(second &- max(channel.closingSince, channel.lastSent))
+        guard quiet < EventLoop.lingerSeconds else { return close(channel) }
+        wheel.schedule(channel.token, in: EventLoop.lingerSeconds - quiet)
     }
 
     func updateInterest(_ channel: Channel) {
@@ -267,7 +288,7 @@ package final class EventLoop {
     private func freeClosed() {
         for slot in closed {
             slots[Int(slot)].channel = nil
-            slots[Int(slot)].generation = (slots[Int(slot)].generation &+ 1) & 0x7FFF_FFFE
+            slots[Int(slot)].generation = (slots[Int(slot)].generation &+ 1) & 0x7FFF_FFFF
             freeSlots.append(slot)
         }
         closed.removeAll(keepingCapacity: true)

@@ -52,6 +52,12 @@ package final class Mailbox: Sendable {
         state.withLock { swap(&$0.mails, &mails) }
     }
 
+    /// Drops what will never run, since the loop has ended: the mails may own what owns this mailbox.
+    package func discardAll() {
+        var mails: [Mail] = []
+        takeAll(into: &mails)
+    }
+
     /// Says that the loop is going to sleep; false if there is mail, and it must not. *Thread:* the loop's.
     func prepareToSleep() -> Bool {
         state.withLock { state in

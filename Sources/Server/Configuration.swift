@@ -35,14 +35,18 @@ package struct Configuration: Sendable {
                     + "address like 127.0.0.1:8080, or leave --dev out and set --jwt-secret")
         }
         guard (0...256).contains(loops) else { throw ConfigurationError("--loops must be 0 (one a core) to 256") }
-        guard (1...1024).contains(shardsPerLoop) else { throw ConfigurationError("--shards-per-loop must be 1 to 1024") }
+        guard (1...1024).contains(shardsPerLoop) else {
+            throw ConfigurationError("--shards-per-loop must be 1 to 1024")
+        }
         guard (1...100_000).contains(usersPerShardMax) else {
             throw ConfigurationError("--shard-limit must be 1 to 100000: larger maps slow their loop down")
         }
         guard (0...60).contains(sessionWindowMinutes) else {
             throw ConfigurationError("--session-window must be 0 to 60 minutes")
         }
-        guard (1...36_500).contains(retentionDays) else { throw ConfigurationError("--retention must be at least 1 day") }
+        guard (1...36_500).contains(retentionDays) else {
+            throw ConfigurationError("--retention must be at least 1 day")
+        }
         if let jwtSecret, jwtSecret.utf8.count < 16 {
             throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")
         }

@@ -41,6 +41,9 @@ final class NodeHandle: Sendable {
     /// *Thread:* the loop's, before it runs.
     func bind(_ value: LoopNode) { node.withLock { $0 = LoopBound(value) } }
 
+    /// Lets go of the node, which knows this handle too. *Thread:* any, when the loop has ended.
+    func unbind() { node.withLock { $0 = nil } }
+
     private var bound: LoopNode {
         guard let bound = node.withLock({ $0 }) else { preconditionFailure("mail before the loop began") }
         return bound.onLoop
@@ -86,6 +89,7 @@ final class LoopNode {
     let bus: LoopBus
     let api: APIRouter
     private var presenceTurn = 0
+    private var presenceSwept: UInt32 = 0
 
     init(index: Int, context: RouterContext, loop: EventLoop, store: any Store) {
         self.index = MailboxIndex(index)
@@ -100,11 +104,20 @@ final class LoopNode {
             hub.milliseconds = loop.milliseconds
             hub.handOver()
             bus.handOver()
+            sweepPresence()
         }
         let log = context.log
         loop.acceptFailed = { error in
             log.error("can't accept connections: \(error); trying again every second. Raise the limit of open files")
         }
+    }
+
+    /// Forgets users who left long ago, a part of them each second; one loop does it for all.
+    private func sweepPresence() {
+        guard index.rawValue == 0, loop.second != presenceSwept else { return }
+        presenceSwept = loop.second
+        context.presence.sweep(turn: presenceTurn, now: loop.milliseconds)
+        presenceTurn &+= 1
     }
 
     /// Opens this loop's listeners.
@@ -138,7 +151,8 @@ struct ListenError: Error, CustomStringConvertible {
     let cause: Errno
 
     var description: String {
-        "can't listen on \(address): \(cause). Is another process using the port? Choose one with --listen or --tcp-listen"
+        "can't listen on \(address): \(cause). Is another process using the port? Choose one with --listen or "
+            + "--tcp-listen"
     }
 }
 

@@ -32,6 +32,7 @@ package final class RouterServer: Sendable {
             return try await RouterServer(context, store)
         } catch {
             store.close()
+            release(nodes)
             throw error
         }
     }
@@ -102,6 +103,15 @@ package final class RouterServer: Sendable {
         let threads = threads.withLock { $0 }
         for thread in threads { thread.join() }
         store.close()
+        RouterServer.release(context.nodes)
+    }
+
+    /// Parts what knows each other, once nothing runs any more.
+    private static func release(_ nodes: [NodeHandle]) {
+        for node in nodes {
+            node.unbind()
+            node.mailbox.discardAll()
+        }
     }
 
     private func wait(until deadline: UInt64, _ isDone: @escaping @Sendable (LoopNode) -> Bool) async {

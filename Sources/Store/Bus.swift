@@ -13,6 +13,7 @@ package protocol Bus {
 
 /// An event for sessions on some node, as JSON members that its sessions' encoders wrap.
 package struct BusFrame: Sendable {
+    /// Whose sessions get the event.
     package enum Audience: Sendable {
         /// Every session of a user.
         case user(Identifier)

@@ -58,6 +58,7 @@ package enum StoreEvent: Sendable {
 
 /// What of a committed batch concerns one mailbox, in the order of the inbox numbers.
 package struct CommitNotice: Sendable {
+    /// One record, as an answer, as an entry of an attached inbox, or as both.
     package struct Item: Sendable {
         /// The record's offset in the arena.
         package var record: UInt32

@@ -54,6 +54,7 @@ package struct BinaryHello: Hashable, Sendable {
     }
 }
 
+/// The first frame after sign-in.
 package struct BinaryWelcome: Hashable, Sendable {
     /// The last `seq` of the user's inbox.
     package var seq: UInt64
@@ -123,6 +124,7 @@ package struct BinarySend: Hashable, Sendable {
     }
 }
 
+/// The numbers of a stored message, for its sender.
 package struct BinaryAck: Hashable, Sendable {
     package var cid: UInt64
     package var id: UInt64
@@ -213,6 +215,7 @@ package struct BinaryConfirm: Hashable, Sendable {
     }
 }
 
+/// A client asks for inbox entries.
 package struct BinaryFetch: Hashable, Sendable {
     package var after: UInt64
     /// Entries; not checked against the largest page.
@@ -232,6 +235,7 @@ package struct BinaryFetch: Hashable, Sendable {
     }
 }
 
+/// The end of a page of inbox entries.
 package struct BinaryFetched: Hashable, Sendable {
     /// The `seq` of the last entry that was delivered before this frame.
     package var lastSeq: UInt64

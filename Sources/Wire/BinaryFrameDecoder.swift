@@ -13,6 +13,7 @@
 ///         }
 ///     }
 package struct BinaryFrameDecoder: ~Copyable {
+    /// What the bytes fed turned out to be.
     package enum Event: Equatable, Sendable {
         /// All bytes were taken and more are needed.
         case needMore
@@ -23,6 +24,7 @@ package struct BinaryFrameDecoder: ~Copyable {
         case failure(Failure)
     }
 
+    /// Why the stream can't be read any further.
     package enum Failure: UInt8, Error, Sendable {
         /// The frame's length is above the maximum.
         case tooLarge

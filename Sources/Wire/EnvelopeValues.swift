@@ -24,6 +24,7 @@ extension Envelope {
         return value
     }
 
+    /// The value of a member that must be true or false; nil if it is missing.
     package func bool(_ field: EnvelopeField, in bytes: RawSpan) throws(EnvelopeError) -> Bool? {
         guard let range = token(field) else { return nil }
         switch bytes.unsafeLoadUnaligned(fromByteOffset: range.lowerBound, as: UInt8.self) {

@@ -2,6 +2,7 @@
 ///
 /// No field that could break out of its line ever gets in.
 package struct HTTPHeaders: Sendable, Equatable {
+    /// One header line.
     package struct Field: Sendable, Equatable {
         package let name: String
         package let value: String

@@ -1,5 +1,6 @@
 /// The target of a request, taken apart and decoded (RFC 9112, section 3.2; RFC 3986, section 2.1).
 package struct HTTPTarget: Sendable, Equatable {
+    /// One `name=value` of the query, decoded.
     package struct QueryItem: Sendable, Equatable {
         package let name: String
         package let value: String

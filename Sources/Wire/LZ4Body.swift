@@ -3,6 +3,7 @@ import CLZ4
 
 /// A compressed message body: `u32 raw length`, little-endian, and one LZ4 block.
 package enum LZ4Body {
+    /// Why a body isn't compressed or decompressed.
     package enum Failure: Error, Sendable {
         /// Shorter than the length field.
         case cutOff

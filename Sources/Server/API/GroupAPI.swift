@@ -37,7 +37,9 @@ struct GroupAPI: Sendable {
     private func create(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try user(request)
         let body = try request.body(CreateBody.self)
-        guard (1...256).contains(body.name.utf8.count) else { throw APIError(.badRequest, "name must have 1 to 256 bytes") }
+        guard (1...256).contains(body.name.utf8.count) else {
+            throw APIError(.badRequest, "name must have 1 to 256 bytes")
+        }
         let id = try Identifier.validated(body.id?.text ?? GroupAPI.randomText(), "id")
         var members: [Identifier: GroupRole] = [:]
         for loose in body.members ?? [] {

@@ -117,7 +117,9 @@ struct TimelineAPI: Sendable {
         try await history(.group(try request.identifier(0)), request)
     }
 
-    private func history(_ conversation: ConversationKey, _ request: APIRequest) async throws(APIError) -> HTTPResponse {
+    private func history(
+        _ conversation: ConversationKey, _ request: APIRequest
+    ) async throws(APIError) -> HTTPResponse {
         let after = try request.number("last_read", default: 0)
         let limit = try request.pageLimit("count")
         let page = try await request.node.read(.history(conversation, .after(after), limit: limit))

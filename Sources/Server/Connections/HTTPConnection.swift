@@ -137,7 +137,8 @@ final class HTTPConnection: AcceptingDelegate {
             if decoder.isIdle {
                 channel.abort()
             } else {
-                respond(.failure(HTTPFailure(.requestTimeout, "the request took too long")), keepAlive: false, isHead: false)
+                let failure = HTTPFailure(.requestTimeout, "the request took too long")
+                respond(.failure(failure), keepAlive: false, isHead: false)
             }
             return nil
         }

@@ -293,11 +293,13 @@ extension WebSocketConnection: SessionOwner {
 
     /// Sends a close frame and ends the connection once it is out.
     func close(_ code: UInt16, _ reason: StaticString) {
-        guard let channel else { return }
+        guard let channel, !hasEnded else { return }
         channel.prepareToWrite()
         channel.buffer.appendCloseFrame(code, reason: reason)
         end()
     }
+
+    private var hasEnded: Bool { if case .ended = state { true } else { false } }
 
     private func end() {
         state = .ended
