@@ -2,7 +2,9 @@ internal import CSQLite
 
 /// The WAL of a database that nobody has open.
 enum WriteAheadLog {
-    private static let chunkBytes = 1 << 20
+    /// SQLite's own file system takes fewer than 128 KiB a call; 128 KiB or a multiple counts as nothing written, and so
+    /// as a full disk.
+    private static let chunkBytes = 64 << 10
 
     /// Writes the WAL's bytes again where they are, and syncs them.
     ///
