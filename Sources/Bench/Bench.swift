@@ -14,7 +14,7 @@ struct Bench: ParsableCommand {
             """,
         subcommands: [
             PairCommand.self, FanoutCommand.self, ConnectCommand.self, IdleCommand.self, StormCommand.self,
-            VerifyCommand.self, CompareCommand.self, FloorCommand.self, FloorServerCommand.self,
+            MixedCommand.self, VerifyCommand.self, CompareCommand.self, FloorCommand.self, FloorServerCommand.self,
         ])
 }
 

@@ -1,8 +1,8 @@
 package import Base
 internal import Reactor
 
-/// Speaks MQTT 3.1.1: publishes to the peer's topic with QoS 0 or 1, subscribes to its own with the same; with QoS 1 in a
-/// session that the broker keeps.
+/// Speaks MQTT 3.1.1: publishes to the peer's topic with QoS 0 or 1, subscribes to its own with the same; with QoS 1 in
+/// a session that the broker keeps.
 final class MQTTClient: ProductClient {
     private var lastPacket: UInt16 = 0
     private lazy var topic = Array("chat/\(peer)".utf8)

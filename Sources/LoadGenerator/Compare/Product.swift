@@ -45,8 +45,8 @@ package enum Product: String, CaseIterable, Sendable {
             "the ack comes after the write to a file; the fsync follows within sync_interval, 2 minutes by default: "
                 + "a power cut loses acked messages, a killed process doesn't"
         case .mosquittoStored:
-            "the ack comes when the message is in memory; it is saved every autosave_interval, 30 minutes by default, "
-                + "and at a clean end: a crash loses what was acked since"
+            "the ack comes when the message is in memory; it is saved every autosave_interval, 30 minutes by "
+                + "default, and at a clean end: a crash loses what was acked since"
         case .redisStreams: "the reply comes after the fsync; one log for each recipient, no history and no resends known"
         }
     }
@@ -81,7 +81,8 @@ package enum Product: String, CaseIterable, Sendable {
         case .redis:
             "bind \(address.host)\nport \(address.port)\nsave \"\"\nappendonly no\ndir \(directory)\n"
         case .redisStreams:
-            "bind \(address.host)\nport \(address.port)\nsave \"\"\nappendonly yes\nappendfsync always\ndir \(directory)\n"
+            "bind \(address.host)\nport \(address.port)\nsave \"\"\nappendonly yes\nappendfsync always\n"
+                + "dir \(directory)\n"
         }
     }
 

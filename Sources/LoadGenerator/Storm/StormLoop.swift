@@ -91,11 +91,9 @@ final class StormLoop: LoadLoop {
     private func sendNext(_ writer: LoadClient) {
         guard let number = unsent.first, let writer = writer as? StormClient, writer.state == .ready else { return }
         unsent.removeFirst()
-        let cid = "\(plan.target.run)\(number)"
+        let (user, cid) = (plan.target.user(number % readerCount), "\(plan.target.run)\(number)")
         meter.sent += 1
-        writer.send(
-            json: #"{"cmd":10,"dstid":"\#(plan.target.user(number % readerCount))","cid":"\#(cid)","content":"\#(content)"}"#
-        )
+        writer.send(json: #"{"cmd":10,"dstid":"\#(user)","cid":"\#(cid)","content":"\#(content)"}"#)
     }
 
     private lazy var content: String = {

@@ -3,8 +3,8 @@ package import Base
 /// Texts that a router might get wrong, and how two of them are compared.
 package enum VerifyContent {
     private static let pieces = [
-        "see you at noon", " ", "ok", "\"quoted\"", "back\\slash", "line\nbreak", "\ttab", "größer", "日本語", "👩‍👩‍👧 hi", "/slash/",
-        "\u{7F}", "\u{2028}", "{\"cmd\":10}", "\"seq\":1", "…",
+        "see you at noon", " ", "ok", "\"quoted\"", "back\\slash", "line\nbreak", "\ttab", "größer", "日本語", "/slash/",
+        "👩‍👩‍👧 hi", "\u{7F}", "\u{2028}", "{\"cmd\":10}", "\"seq\":1", "…",
     ]
 
     /// Mostly short, some of 4 KiB, a few of 60.

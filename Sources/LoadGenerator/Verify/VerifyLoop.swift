@@ -21,7 +21,7 @@ struct VerifySetup: Sendable {
 
 /// One thread's clients of a verification; they come back by themselves whenever they lose their connection.
 final class VerifyLoop: LoadLoop {
-    let setup: VerifySetup
+    private(set) var setup = VerifySetup(clients: 0, seed: 0, groups: [])
     /// Connections are lost on purpose.
     private(set) var isDisturbing = false
     private var pace: Pace?
@@ -29,9 +29,9 @@ final class VerifyLoop: LoadLoop {
     private var lost: [LoadClient] = []
     private var retryAt: UInt64?
 
-    init(_ plan: Plan, loop: EventLoop, setup: VerifySetup) {
+    /// To be called before clients are opened.
+    func take(_ setup: VerifySetup) {
         self.setup = setup
-        super.init(plan, loop: loop)
         loop.beforeFlush = { [unowned self] in tick() }
     }
 

@@ -52,8 +52,9 @@ package struct VerifyScenario {
         try registerAuditors()
         for group in setup.groups { try plan.target.createGroup(group.name, members: group.members) }
         let setup = setup
-        let crew = try Crew(plan, cores: circumstances.cores) { VerifyLoop($0, loop: $1, setup: setup) }
+        let crew = try Crew(plan, cores: circumstances.cores) { VerifyLoop($0, loop: $1) }
         defer { crew.stop() }
+        try crew.ask { $0.take(setup) }
         try crew.open(count: plan.connections, secondsMax: 60)
         var result = Result()
         var random = SeededRandom(seed: seed ^ 0xABCD)
