@@ -47,7 +47,8 @@ package enum Product: String, CaseIterable, Sendable {
         case .mosquittoStored:
             "the ack comes when the message is in memory; it is saved every autosave_interval, 30 minutes by "
                 + "default, and at a clean end: a crash loses what was acked since"
-        case .redisStreams: "the reply comes after the fsync; one log for each recipient, no history and no resends known"
+        case .redisStreams:
+            "the reply comes after the fsync; one log for each recipient, no conversations, resends are stored again"
         }
     }
 

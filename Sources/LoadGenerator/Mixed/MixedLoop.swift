@@ -106,9 +106,11 @@ final class MixedLoop: LoadLoop {
     }
 
     private func act(_ intended: UInt64) {
-        guard let client = someone() else { return meter.skipped += 1 }
+        guard let client = someone(), client.pendingBytes < 1 << 20 else {
+            meter.skipped += 1
+            return
+        }
         let kind = day.kind()
-        if client.pendingBytes > 1 << 20 { return meter.skipped += 1 }
         lastStamp = max(intended, lastStamp + 1)
         let stamp = MixedLoop.text(lastStamp)
         let user = plan.target.user((client.index + 1 + day.pick(plan.connections - 1)) % plan.connections)
