@@ -20,7 +20,9 @@ package struct BlockPool: ~Copyable {
 
     /// Takes the memory of a buffer that is empty.
     package mutating func takeBack(from buffer: inout OutputBuffer) {
-        guard buffer.capacity == BlockPool.blockBytes, blocks.count < BlockPool.blocksMax else { return buffer.release() }
+        guard buffer.capacity == BlockPool.blockBytes, blocks.count < BlockPool.blocksMax else {
+            return buffer.release()
+        }
         if let base = buffer.base { blocks.append(base) }
         buffer.base = nil
         buffer.release()

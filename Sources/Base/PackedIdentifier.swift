@@ -35,6 +35,7 @@ package struct IdentifierPacker {
 
     package init() {}
 
+    /// The identifier, packed; shares memory with the one before if they are equal.
     package mutating func pack(_ identifier: Identifier) -> PackedIdentifier {
         if let last, last == identifier { return last }
         let packed = PackedIdentifier(identifier)

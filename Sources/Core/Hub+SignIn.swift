@@ -46,7 +46,8 @@ extension Hub {
         sessions.remove(session)
         user.sessions.remove(session)
         if session.pendingConfirm > 0 {
-            currentBatch.appendConfirm(user: user.id, device: session.device.identifier, seq: session.pendingConfirm, reply: nil)
+            currentBatch.appendConfirm(
+                user: user.id, device: session.device.identifier, seq: session.pendingConfirm, reply: nil)
             session.pendingConfirm = 0
         }
         guard user.sessions.isEmpty else { return }

@@ -33,6 +33,7 @@ package struct Recovery: ~Copyable {
         package let lookup: Connection
     }
 
+    /// Takes what was opened apart, for the threads that will own it.
     package consuming func split() -> Parts {
         Parts(fold: fold, groups: groups, journal: journal, lookup: lookup)
     }

@@ -2,8 +2,7 @@ internal import CSQLite
 
 /// The WAL of a database that nobody has open.
 enum WriteAheadLog {
-    /// SQLite's own file system takes fewer than 128 KiB a call; 128 KiB or a multiple counts as nothing written, and so
-    /// as a full disk.
+    /// SQLite's own writes stay below 128 KiB, and its VFS for Unix takes no larger ones.
     private static let chunkBytes = 64 << 10
 
     /// Writes the WAL's bytes again where they are, and syncs them.
@@ -29,7 +28,9 @@ enum WriteAheadLog {
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: Int(vfs.pointee.szOsFile))
         let file = memory.assumingMemoryBound(to: sqlite3_file.self)
         try check(open(vfs, wal, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL, nil), path)
-        guard let methods = file.pointee.pMethods?.pointee else { throw SQLiteError(nil, code: SQLITE_CANTOPEN, sql: path) }
+        guard let methods = file.pointee.pMethods?.pointee else {
+            throw SQLiteError(nil, code: SQLITE_CANTOPEN, sql: path)
+        }
         defer { _ = methods.xClose(file) }
         try rewrite(file, methods, path)
     }

@@ -29,6 +29,7 @@ package final class Runner {
         self.plant = plant
     }
 
+    /// Plays one world from its seed to its end; `keepsTrace` keeps every step's line for a replay.
     package func run(_ seed: UInt64, steps: Int = Runner.stepsDefault, keepsTrace: Bool = false) -> RunResult {
         simulated_run_begins(seed)
         let world = World(seed: seed, disk: disk, plant: plant, keepsTrace: keepsTrace)

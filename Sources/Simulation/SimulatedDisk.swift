@@ -24,25 +24,34 @@ package final class SimulatedDisk {
     /// Starts over with the files of `image`, or none.
     package func reset(to image: DiskImage?, seed: UInt64) { simulated_disk_reset(handle, image?.handle, seed) }
 
+    /// The durable content as it stands, to start other runs from.
     package func capture() -> DiskImage { DiskImage(simulated_disk_capture(handle)) }
 
+    /// Whether every call fails, as of a process that is no more.
     package var isHalted: Bool { simulated_disk_is_halted(handle) }
+    /// Halts now: whatever is under way stays half done.
     package func halt() { simulated_disk_halt(handle) }
     /// Halts at the `change`-th change from now.
     package func halt(at change: UInt64) { simulated_disk_halt_at(handle, change) }
+    /// The process is there again; what it had written can be read, synced or not.
     package func restart() { simulated_disk_restart(handle) }
+    /// The power goes: each write that no sync confirmed is kept, dropped or torn.
     package func cutPower() { simulated_disk_cut_power(handle) }
 
+    /// How the disk fails.
     package enum Fault: UInt32, CaseIterable {
         case writeError = 1
         case full, syncError
     }
 
+    /// Lets `count` calls of a kind fail, from the `first`-th on.
     package func fail(_ fault: Fault, first: UInt64, count: UInt64) {
         simulated_disk_fail(handle, simulated_fault(rawValue: fault.rawValue), first, count)
     }
 
+    /// Ends all faults.
     package func heal() { simulated_disk_heal(handle) }
+    /// Calls that have failed.
     package var failures: UInt64 { simulated_disk_failures(handle) }
 
     /// While set, syncs answer and do nothing.
@@ -57,8 +66,11 @@ package final class SimulatedDisk {
         try? connection.execute("DELETE FROM batches WHERE n = (SELECT max(n) FROM batches)")
     }
 
+    /// Writes, truncations, creations and deletions so far; what ``halt(at:)`` counts.
     package var changes: UInt64 { simulated_disk_changes(handle) }
+    /// Syncs so far.
     package var syncs: UInt64 { simulated_disk_syncs(handle) }
+    /// Bytes of a file as they can be read.
     package func size(of file: String) -> Int { Int(simulated_disk_file_size(handle, file)) }
 }
 

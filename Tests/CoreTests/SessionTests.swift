@@ -20,7 +20,7 @@ struct SessionTests {
         #expect(list.isEmpty)
         for session in sessions { list.add(session) }
         list.forEach { seen.append($0) }
-        #expect(seen.elementsEqual(sessions, by: ===))
+        #expect(zip(seen, sessions).allSatisfy { $0 === $1 } && seen.count == sessions.count)
         list.remove(sessions[0])
         list.remove(sessions[0])
         seen = []

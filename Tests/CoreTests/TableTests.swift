@@ -66,7 +66,7 @@ struct TableTests {
 
     @Test("Users are found by id and token until they leave; a token never comes again for another")
     func userTable() throws {
-        var table = table()
+        let table = table()
         var random = SeededRandom(seed: 5)
         var present: [Identifier: UInt32] = [:]
         var gone: Set<UInt32> = []
@@ -97,7 +97,7 @@ struct TableTests {
 
     @Test("A full shard takes nobody new, and again somebody when one has left")
     func fullShard() throws {
-        var table = table(shards: 1, limit: 3)
+        let table = table(shards: 1, limit: 3)
         let users = (0..<3).map { table.findOrAdd(name("u\($0)")) }
         let refused = table.findOrAdd(name("u3"))
         #expect(refused == nil)
@@ -128,7 +128,7 @@ struct TableTests {
         await #expect(processExitsWith: .success) {
             let count = 100_000
             let before = residentBytes()
-            var table = UserTable(topology: Topology(nodes: 1, shardsPerNode: 1, usersPerShardMax: count))
+            let table = UserTable(topology: Topology(nodes: 1, shardsPerNode: 1, usersPerShardMax: count))
             for index in 0..<count { _ = table.findOrAdd(name("user\(index)")) }
             #expect(residentBytes() - before < count * 512)
             #expect(table.count == count)
@@ -140,12 +140,11 @@ struct TableTests {
     @Test("A handle is good until its session leaves, and never means the next one in the place")
     func sessionTable() {
         var table = SessionTable()
-        let owner = NoOwner()
         var old: [UInt64] = []
         for round in 0..<50 {
             let session = Session(
-                outlet: Outlet(), owner: owner, user: User(id: name("u"), shard: 0), device: name("d"), form: .json,
-                readsLZ4: false)
+                outlet: Outlet(), user: User(id: name("u")), device: PackedIdentifier(name("d")),
+                resumingAfter: nil, form: .json, readsLZ4: false)
             table.add(session)
             #expect(table.session(session.handle) === session)
             for handle in old { #expect(table.session(handle) == nil) }
@@ -159,11 +158,6 @@ struct TableTests {
         #expect(seen == 10)
         #expect(Set(old).count == old.count)
         #expect(table.session(.max) == nil)
-    }
-
-    private final class NoOwner: SessionOwner {
-        func sessionIsReady(_ session: Session) {}
-        func sessionFailed(_ session: Session) {}
     }
 
     // MARK: PresenceDirectory
