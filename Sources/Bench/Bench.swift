@@ -13,8 +13,8 @@ struct Bench: ParsableCommand {
             What the figures mean stands in docs/benchmarks.md.
             """,
         subcommands: [
-            PairCommand.self, FanoutCommand.self, ConnectCommand.self, IdleCommand.self, FloorCommand.self,
-            FloorServerCommand.self,
+            PairCommand.self, FanoutCommand.self, ConnectCommand.self, IdleCommand.self, StormCommand.self,
+            MixedCommand.self, VerifyCommand.self, CompareCommand.self, FloorCommand.self, FloorServerCommand.self,
         ])
 }
 

@@ -8,6 +8,7 @@ struct PairCommand: ParsableCommand {
 
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions
+    @OptionGroup var page: PageOption
 
     @Option(help: "Clients; each sends and each receives.")
     var connections = 100
@@ -41,6 +42,7 @@ struct PairCommand: ParsableCommand {
             throw ValidationError("connections from 2 to 60000, window from 1 to 100000, size up to 1048576")
         }
         if let rate, !(rate > 0 && rate <= 1e7) { throw ValidationError("--rate above 0 and up to 10000000") }
+        if floor, page.html != nil { throw ValidationError("--html shows a router alone, without --floor") }
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds from 1 to 100") }
         var nowhere = Target.nowhere
         nowhere.wire = target.wire
@@ -75,7 +77,9 @@ struct PairCommand: ParsableCommand {
             } else {
                 var sum = Measurement()
                 for _ in 0..<rounds { sum.add(try scenario.run()) }
-                options.show(scenario.report(sum, title: title))
+                let report = scenario.report(sum, title: title)
+                options.show(report)
+                try page.write(report, sum.charts, title: "bench pair")
             }
         }
     }

@@ -48,18 +48,23 @@ struct TargetOptions: ParsableArguments {
 
     /// Calls `body` with the target and the router's process, which is started before and stopped after if asked for.
     func withTarget(_ body: (Target, Int?) throws -> Void) throws {
+        try withServer { target, pid, _ in try body(target, pid) }
+    }
+
+    /// The same, with the router itself if it was started here.
+    func withServer(_ body: (Target, Int?, ChildServer?) throws -> Void) throws {
         guard let web = webAddress, let tcp = SocketAddress(tcp) else { return }
         let credential = jwtSecret.map { Credential.secret($0) } ?? .none
         guard let spawn else {
             let target = Target(web: web, tcp: tcp, wire: wire, credential: credential)
             let port = wire == .binary ? tcp.port : web.port
-            return try body(target, serverPid ?? ProcessUsage.listener(port: port))
+            return try body(target, serverPid ?? ProcessUsage.listener(port: port), nil)
         }
         var arguments = routerArgs
         if let jwtSecret { arguments += ["--jwt-secret", jwtSecret] }
         let server = try ChildServer.router(spawn, arguments: arguments, core: pinServer)
         defer { server.stop() }
-        try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid)
+        try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid, server)
     }
 }
 
@@ -96,4 +101,15 @@ struct RunOptions: ParsableArguments {
     }
 
     func show(_ report: Report) { print(json ? report.json : report.text, terminator: "") }
+}
+
+/// Where a page with plots goes.
+struct PageOption: ParsableArguments {
+    @Option(help: "Write a page with plots to this file.")
+    var html: String?
+
+    func write(_ report: Report, _ charts: [Chart], title: String) throws {
+        guard let html else { return }
+        try HTMLPage.write(HTMLPage.make(title: title, report: report, charts: charts), to: html)
+    }
 }

@@ -35,49 +35,76 @@ package enum Interruption {
 
 /// A server that the load generator starts itself, on free ports and with data of its own, and stops again.
 package final class ChildServer {
-    package let pid: Int
+    package private(set) var pid = 0
     package let web: SocketAddress
     package let tcp: SocketAddress
+    private let path: String
+    private let arguments: [String]
+    private let core: Int?
     private let directory: String
-    private var hasEnded = false
+    private let probe: (SocketAddress, SocketAddress) -> Bool
+    private var hasEnded = true
 
     private init(
-        _ path: String, _ arguments: [String], core: Int?, directory: String, web: SocketAddress, tcp: SocketAddress
+        _ path: String, core: Int?, probe: @escaping (SocketAddress, SocketAddress) -> Bool,
+        arguments: (_ directory: String, _ web: SocketAddress, _ tcp: SocketAddress) throws -> [String]
     ) throws {
-        self.directory = directory
-        self.web = web
-        self.tcp = tcp
+        directory = try ChildServer.makeDirectory()
+        web = try ChildServer.freeAddress()
+        tcp = try ChildServer.freeAddress()
+        self.path = path
+        self.core = core
+        self.probe = probe
+        self.arguments = try arguments(directory, web, tcp)
+        try start()
+    }
+
+    deinit { stop() }
+
+    /// Starts the server, again if it was killed: with the same options, ports and data. Waits until it is ready.
+    package func start() throws {
+        try launch()
+        try wait()
+    }
+
+    /// Starts the server and doesn't wait for it.
+    package func launch() throws {
         var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
         words.append(nil)
         defer { for word in words { free(word) } }
         let child = cfl_spawn(path, &words, Int32(core ?? -1), directory + "/log")
         guard child > 0 else { throw BenchError("\(path) can't be started") }
         pid = Int(child)
+        hasEnded = false
         Interruption.servers.withLock { $0[Int(child)] = directory }
     }
 
-    deinit { stop() }
-
     /// Starts a router for development with one loop, unless `arguments` say otherwise, and waits until it is ready.
     package static func router(_ path: String, arguments: [String], core: Int?) throws -> ChildServer {
-        let directory = try makeDirectory()
-        let web = try freeAddress()
-        let tcp = try freeAddress()
-        var words = ["--dev", "--data", directory + "/data", "--listen", "\(web)", "--tcp-listen", "\(tcp)"]
-        if !arguments.contains(where: { $0.hasPrefix("--loops") }) { words += ["--loops", "1"] }
-        let server = try ChildServer(path, words + arguments, core: core, directory: directory, web: web, tcp: tcp)
-        try server.wait { (try? HTTPCall.send("GET", "/readyz", to: web))?.status == 200 }
-        return server
+        try ChildServer(
+            path, core: core, probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web))?.status == 200 },
+            arguments: { directory, web, tcp in
+                var words = ["--dev", "--data", directory + "/data", "--listen", "\(web)", "--tcp-listen", "\(tcp)"]
+                if !arguments.contains(where: { $0.hasPrefix("--loops") }) { words += ["--loops", "1"] }
+                return words + arguments
+            })
     }
 
     /// Starts the floor's forwarder: `executable` run again with the command that serves it.
     package static func floor(_ executable: String, capacity: Int, core: Int?) throws -> ChildServer {
-        let directory = try makeDirectory()
-        let address = try freeAddress()
-        let words = ["floor-server", "--port", "\(address.port)", "--capacity", "\(capacity)"]
-        let server = try ChildServer(executable, words, core: core, directory: directory, web: address, tcp: address)
-        try server.wait { ProcessUsage.listener(port: address.port) != nil }
-        return server
+        try listener(executable, core: core) { _, address in
+            ["floor-server", "--port", "\(address.port)", "--capacity", "\(capacity)"]
+        }
+    }
+
+    /// Starts a program that listens on one address and keeps its data in one directory.
+    package static func listener(
+        _ executable: String, core: Int?,
+        arguments: (_ directory: String, _ address: SocketAddress) throws -> [String]
+    ) throws -> ChildServer {
+        try ChildServer(
+            executable, core: core, probe: { _, tcp in ProcessUsage.listener(port: tcp.port) != nil },
+            arguments: { directory, _, tcp in try arguments(directory, tcp) })
     }
 
     /// Serves as the floor's forwarder, for good.
@@ -88,9 +115,21 @@ package final class ChildServer {
 
     /// Ends the server by SIGTERM, by SIGKILL if it doesn't within ten seconds, and deletes its data.
     package func stop() {
+        end(SIGTERM)
+        forget()
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    /// Ends the server, by SIGKILL at once or by SIGTERM, and keeps its data for ``start()``.
+    package func end(isKilled: Bool) {
+        end(isKilled ? SIGKILL : SIGTERM)
+        forget()
+    }
+
+    private func end(_ signal: Int32) {
         guard !hasEnded else { return }
         hasEnded = true
-        kill(pid_t(pid), SIGTERM)
+        kill(pid_t(pid), signal)
         var status: Int32 = 0
         var attempts = 0
         while cfl_has_ended(pid_t(pid), &status) == 0 {
@@ -98,22 +137,19 @@ package final class ChildServer {
             if attempts == 1_000 { kill(pid_t(pid), SIGKILL) }
             usleep(10_000)
         }
-        forget()
     }
 
     private func forget() {
         Interruption.servers.withLock { _ = $0.removeValue(forKey: pid) }
-        try? FileManager.default.removeItem(atPath: directory)
     }
 
-    /// Waits until `isReady`, at most ten seconds.
-    private func wait(isReady: () -> Bool) throws {
+    /// Waits until the server is ready, at most ten seconds.
+    private func wait() throws {
         var status: Int32 = 0
         for _ in 0..<1_000 {
-            if isReady() { return }
+            if probe(web, tcp) { return }
             if cfl_has_ended(pid_t(pid), &status) != 0 {
                 hasEnded = true
-                let log = log
                 forget()
                 throw BenchError("the server ended at once:\n\(log)")
             }

@@ -46,6 +46,24 @@ package final class Crew<Member: LoadLoop> {
         }
     }
 
+    /// The same with each loop's number, from 0.
+    package func askEach(_ body: @escaping @Sendable (Member, Int) throws -> Void) throws {
+        for (number, desk) in desks.enumerated() {
+            let answer = Answer<Result<Void, any Error>>()
+            let member = desk.member
+            desk.mailbox.post { answer.give(Result { try body(member.onLoop, number) }) }
+            try answer.wait().get()
+        }
+    }
+
+    /// `numbers` cut into `count` parts that differ by one at most.
+    static func shares(of numbers: Range<Int>, among count: Int) -> [Range<Int>] {
+        (0..<count).map { part in
+            let bounds = (numbers.count * part / count, numbers.count * (part + 1) / count)
+            return numbers.lowerBound + bounds.0..<numbers.lowerBound + bounds.1
+        }
+    }
+
     /// Opens `count` clients from `first` on, neighbours on the same loop, and waits until all are signed in.
     package func open(first: Int = 0, count: Int, secondsMax: Double, progress: (Int) -> Void = { _ in }) throws {
         for (number, desk) in desks.enumerated() {

@@ -55,7 +55,7 @@ package struct FanoutScenario: Sendable {
 
     package func run() throws -> Measurement {
         let group = "group-\(plan.target.run)"
-        try createGroup(group)
+        try plan.target.createGroup(group, members: 0..<plan.connections)
         let crew = try Crew(plan, cores: circumstances.cores) { FanoutLoop($0, loop: $1) }
         defer { crew.stop() }
         try crew.open(count: plan.connections, secondsMax: 60)
@@ -78,19 +78,6 @@ package struct FanoutScenario: Sendable {
         let template = try MessageTemplate.binary(
             .durable, kind: .group, to: group, size: plan.size, isCompressed: plan.isCompressed)
         return template.stampDepth
-    }
-
-    private func createGroup(_ group: String) throws {
-        let members = (0..<plan.connections).map { "\"\(plan.target.user($0))\"" }.joined(separator: ",")
-        let founder = plan.target.user(0)
-        var bearer = founder
-        if case .secret(let secret) = plan.target.credential { bearer = try WebToken.make(founder, secret: secret) }
-        let answer = try HTTPCall.send(
-            "POST", "/api/groups", to: plan.target.web, bearer: bearer,
-            json: "{\"id\":\"\(group)\",\"name\":\"bench\",\"members\":[\(members)]}")
-        guard (200..<300).contains(answer.status) else {
-            throw BenchError("the group wasn't created: \(answer.status) \(answer.body)")
-        }
     }
 
     package func report(_ measurement: Measurement) -> Report {

@@ -33,6 +33,13 @@ package class LoadClient: ChannelDelegate {
         channel = try owner.loop.connect(to: owner.plan.target.address, from: source, delegate: self)
     }
 
+    /// Makes a client whose connection ended ready to connect again.
+    final func prepareAgain() {
+        guard state == .ended else { return }
+        state = .idle
+        reset()
+    }
+
     /// Sends the template with `stamp`, or the next later one: a stamp is the message's `cid` too, which is unique.
     @inline(__always)
     final func send(stamp: UInt64) {
@@ -78,6 +85,9 @@ package class LoadClient: ChannelDelegate {
     }
 
     // MARK: What a protocol does
+
+    /// Forgets what was left of the last connection.
+    func reset() {}
 
     /// Writes what opens the conversation: a handshake or a sign-in.
     func writeOpening(to channel: Channel) throws {}

@@ -22,6 +22,8 @@ package struct Plan: Sendable {
     package var isCompressed = false
     /// Connections that are being opened at a time, a loop.
     package var ramp = 64
+    /// Another server than a router, and how it is spoken to.
+    package var product: Product?
 
     package init(target: Target, connections: Int) {
         self.target = target
@@ -39,7 +41,8 @@ package struct Plan: Sendable {
     var floorMessageBytes: Int { max(size, Stamp.textBytes) }
 
     func makeClient(_ index: Int, owner: LoadLoop) -> LoadClient {
-        switch target.wire {
+        if let product { return product.makeClient(index, owner: owner) }
+        return switch target.wire {
         case .json: WebSocketClient(index: index, owner: owner)
         case .binary: BinaryClient(index: index, owner: owner)
         case .floor: FloorClient(index: index, owner: owner)
@@ -71,13 +74,14 @@ package class LoadLoop {
     package final var isMeasuring = false
     /// Clients by order of opening.
     package private(set) final var clients: [LoadClient] = []
-    package private(set) final var readyCount = 0
+    package internal(set) final var readyCount = 0
     /// Why connections failed, the first few reasons.
     package private(set) final var failures: [String] = []
     package private(set) final var failureCount = 0
     /// How deep in the body of a binary message the stamp stands; nil before any is sent.
     final var stampDepth: Int?
-    private final var waiting: [Int] = []
+    /// Clients that wait for their turn to connect, the next one last.
+    private final var waiting: [LoadClient] = []
     private final var openingCount = 0
 
     package init(_ plan: Plan, loop: EventLoop) {
@@ -87,9 +91,21 @@ package class LoadLoop {
 
     /// Opens clients with these indices.
     package final func open(_ indices: [Int]) {
-        waiting.append(contentsOf: indices.reversed())
+        let new = indices.map { makeClient($0) }
+        clients.append(contentsOf: new)
+        waiting.append(contentsOf: new.reversed())
         openMore()
     }
+
+    /// Opens clients again whose connections ended.
+    final func reopen(_ ended: [LoadClient]) {
+        for client in ended { client.prepareAgain() }
+        waiting.append(contentsOf: ended.reversed())
+        openMore()
+    }
+
+    /// The client with this index, unconnected.
+    func makeClient(_ index: Int) -> LoadClient { plan.makeClient(index, owner: self) }
 
     /// Ends all connections.
     package final func closeAll() {
@@ -106,11 +122,9 @@ package class LoadLoop {
     }
 
     private func openMore() {
-        while openingCount < plan.ramp, let index = waiting.popLast() {
-            let client = plan.makeClient(index, owner: self)
+        while openingCount < plan.ramp, let client = waiting.popLast() {
             do {
                 try client.connect()
-                clients.append(client)
                 openingCount += 1
             } catch {
                 noteFailure("connect: \(error)")
@@ -147,6 +161,11 @@ package class LoadLoop {
             }
             openMore()
         }
+    }
+
+    /// Takes a client off the counts whose connection ended, for scenarios in which that is no failure.
+    final func discount(wasReady: Bool) {
+        if wasReady { readyCount -= 1 } else { openingCount -= 1 }
     }
 
     func acked(_ client: LoadClient, _ stamp: UInt64?, isAccepted: Bool, _ now: UInt64) { meter.other += 1 }

@@ -15,11 +15,26 @@ package struct Measurement: Sendable {
     package var disturbance = 0.0
     /// Messages that had no answer, or didn't reach everybody, some seconds after the last was sent.
     package var missing = 0
+    /// How far it had come in the course of the interval.
+    package var samples: [Sample] = []
+
+    /// A count at an instant, both from the beginning of the interval.
+    package struct Sample: Sendable, Equatable {
+        package var seconds: Double
+        package var count: Int
+
+        package init(seconds: Double, count: Int) {
+            self.seconds = seconds
+            self.count = count
+        }
+    }
 
     package init() {}
 
     /// Adds another interval of the same scenario and the same process.
     package mutating func add(_ other: Measurement) {
+        let (elapsed, counted) = (seconds, samples.last?.count ?? 0)
+        samples += other.samples.map { Sample(seconds: $0.seconds + elapsed, count: $0.count + counted) }
         meter.add(other.meter)
         seconds += other.seconds
         if let used = other.server {
@@ -32,7 +47,7 @@ package struct Measurement: Sendable {
     }
 
     /// Everything that was busy and isn't accounted for; unknown, and left 0, without the server's process.
-    private mutating func noteDisturbance(from before: MachineUsage, to after: MachineUsage) {
+    mutating func noteDisturbance(from before: MachineUsage, to after: MachineUsage) {
         guard let server else { return }
         let busy = after.busyMicroseconds - before.busyMicroseconds
         let stolen = after.stolenMicroseconds - before.stolenMicroseconds
@@ -52,11 +67,12 @@ package struct Measurement: Sendable {
         let end = start + UInt64(circumstances.seconds * 1e9)
         let line = ProgressLine(isShown: circumstances.showsProgress)
         var shown = 0
+        let step = min(1, max(0.1, circumstances.seconds / 40))
         while Stamp.now < end {
-            usleep(UInt32(min(Double(end - min(end, Stamp.now)) / 1e3, 1e6)))
-            guard circumstances.showsProgress else { continue }
+            usleep(UInt32(min(Double(end - min(end, Stamp.now)) / 1e3, step * 1e6)))
             let count = try crew.measured()[keyPath: message]
-            line.show("\(Report.grouped(String(count - shown))) messages/s")
+            measurement.samples.append(Sample(seconds: Double(Stamp.now - start) / 1e9, count: count))
+            line.show("\(Report.grouped(Report.fixed(Double(count - shown) / step, 0))) messages/s")
             shown = count
         }
         let clientAfter = try ProcessUsage(pid: ProcessUsage.ownPID)

@@ -81,7 +81,7 @@ package struct Report: Sendable {
         return String(decoding: output.unsafeBytes, as: UTF8.self)
     }
 
-    private static func text(_ value: Value) -> String {
+    static func text(_ value: Value) -> String {
         switch value {
         case .text(let text): text
         case .integer(let number): grouped(String(number))

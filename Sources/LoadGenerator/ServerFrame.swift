@@ -36,6 +36,9 @@ package enum ServerFrame: Equatable, Sendable {
         }
     }
 
+    /// The stamp that was sent as `ref`; nil if there is none.
+    static func reference(in json: UnsafeRawBufferPointer) -> UInt64? { stamp(after: "\"ref\":\"", in: json) }
+
     private static func stamp(after name: StaticString, in json: UnsafeRawBufferPointer) -> UInt64? {
         value(of: name, in: json).flatMap { Stamp.read(json, at: $0) }
     }

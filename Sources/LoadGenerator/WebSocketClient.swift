@@ -2,8 +2,8 @@ internal import Base
 internal import Reactor
 internal import Wire
 
-/// A client that speaks JSON in WebSocket text frames.
-final class WebSocketClient: LoadClient {
+/// A client that speaks JSON in WebSocket text frames. Scenarios that look closer at what comes in subclass it.
+class WebSocketClient: LoadClient {
     private var decoder = WebSocketDecoder(role: .client)
     private var key = ""
     /// The answer to the upgrade as far as it came; nil once it was checked.
@@ -17,9 +17,32 @@ final class WebSocketClient: LoadClient {
         if case .secret(let secret) = target.credential {
             path += "&token=" + (try WebToken.make(user, secret: secret))
         }
+        if let device { path += "&device=\(device)" }
+        if let resumeAfter { path += "&after=\(resumeAfter)" }
         key = WebSocketHandshake.key(random: (.random(in: .min ... .max), .random(in: .min ... .max)))
         WebSocketHandshake.writeRequest(
             to: &channel.buffer, host: target.web.description, target: path, key: key)
+    }
+
+    /// The inbox entry behind which the session shall begin; nil for what is new only.
+    var resumeAfter: UInt64? { nil }
+
+    /// The device that signs in; nil for the default one.
+    var device: String? { nil }
+
+    override final func reset() {
+        decoder = WebSocketDecoder(role: .client)
+        head = []
+    }
+
+    /// Sends a JSON text; a client that isn't signed in sends nothing.
+    final func send(json: String) {
+        guard state == .ready, let channel else { return }
+        channel.prepareToWrite()
+        var json = json
+        json.withUTF8 {
+            channel.buffer.appendMaskedFrame(.text, RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0)), key: nextKey())
+        }
     }
 
     override func writeMessage(_ stamp: UInt64, to channel: Channel) {
@@ -59,8 +82,8 @@ final class WebSocketClient: LoadClient {
         }
     }
 
-    @inline(__always)
-    private func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
+    /// Takes one frame of the server.
+    func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
         switch ServerFrame(json) {
         case .ack(let stamp, let isAccepted): owner.acked(self, stamp, isAccepted: isAccepted, now)
         case .message(let stamp), .typing(let stamp): owner.delivered(self, stamp, now)

@@ -7,7 +7,7 @@ package protocol ChannelDelegate: AnyObject {
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer)
     /// The channel's timer came up; returns in how many seconds to look again, nil for never.
     func channelTimer(_ channel: Channel) -> UInt64?
-    /// All written bytes were taken by the kernel after they had to wait.
+    /// All written bytes were taken by the kernel after they had to wait, or were more than may wait.
     func channelDrained(_ channel: Channel)
     /// The connection ended, by either side. The last call.
     func channelClosed(_ channel: Channel)

@@ -193,6 +193,7 @@ package final class EventLoop {
     func flush(_ channel: Channel) {
         channel.isDirty = false
         guard channel.state == .open || channel.state == .closing else { return }
+        let wasMuch = channel.buffer.count > Limits.sessionOutputBytesMax
         if !channel.buffer.isEmpty {
             do {
                 let sent = try SystemCall.send(channel.descriptor, channel.buffer.unsafeBytes)
@@ -207,6 +208,9 @@ package final class EventLoop {
             channel.waitsForRoom = mustWait
             updateInterest(channel)
             if !mustWait { channel.delegate.channelDrained(channel) }
+        } else if wasMuch, !mustWait {
+            // The kernel took at once what had kept somebody from writing more.
+            channel.delegate.channelDrained(channel)
         }
         guard !mustWait else { return }
         blocks.takeBack(from: &channel.buffer)

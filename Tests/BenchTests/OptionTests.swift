@@ -41,6 +41,13 @@ import Testing
             ["fanout", "--members", "1"],
             ["connect", "--concurrency", "0"],
             ["floor", "--connections", "3"],
+            ["storm", "--restart"],
+            ["storm", "--protocol", "binary"],
+            ["verify", "--kill-every", "1"],
+            ["verify", "--clients", "1"],
+            ["compare", "--connections", "3"],
+            ["compare", "--only", "kafka"],
+            ["pair", "--floor", "--html", "x.html"],
             ["spin"],
         ])
     func refuses(_ arguments: [String]) {

@@ -1,0 +1,41 @@
+import ArgumentParser
+import LoadGenerator
+import Reactor
+
+struct MixedCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mixed",
+        abstract: "A day of chat in a few seconds: messages, groups, typing, histories, people who go and come back.")
+
+    @OptionGroup var target: TargetOptions
+    @OptionGroup var options: RunOptions
+    @OptionGroup var page: PageOption
+
+    @Option(help: "Clients.")
+    var clients = 500
+
+    @Option(help: "Things that happen a second, of all kinds together; latency counts from the intended time.")
+    var rate = 5_000.0
+
+    @Option(help: "Repeats a run's choices.")
+    var seed: UInt64 = 1
+
+    mutating func validate() throws {
+        guard (3...10_000).contains(clients), rate > 0, rate <= 1e6 else {
+            throw ValidationError("clients from 3 to 10000, rate above 0 and up to 1000000")
+        }
+        if target.wire != .json { throw ValidationError("mixed speaks JSON") }
+    }
+
+    func run() throws {
+        prepareProcess()
+        try target.withTarget { target, pid in
+            let plan = Plan(target: target, connections: clients)
+            let scenario = MixedScenario(plan, options.circumstances(serverPID: pid), rate: rate, seed: seed)
+            let result = try scenario.run()
+            let report = scenario.report(result)
+            options.show(report)
+            try page.write(report, result.measurement.charts, title: "bench mixed")
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import LoadGenerator
+import Reactor
+
+struct StormCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "storm",
+        abstract: "Everyone loses the connection and comes back at once: the time until everyone has everything.")
+
+    @OptionGroup var target: TargetOptions
+    @OptionGroup var options: RunOptions
+    @OptionGroup var page: PageOption
+
+    @Option(help: "Clients that go and come back.")
+    var connections = 1_000
+
+    @Option(help: "Messages that are sent to them meanwhile, to one after the other.")
+    var messages = 10_000
+
+    @Option(help: "Bytes of content.")
+    var size = 64
+
+    @Option(help: "Connections that are being opened at a time, a thread; all others wait, and their time counts.")
+    var concurrency = 512
+
+    @Flag(help: "The router is told to go and started again, instead of the connections being cut; with --spawn.")
+    var restart = false
+
+    mutating func validate() throws {
+        guard (1...60_000).contains(connections), (0...10_000_000).contains(messages), (0...65_536).contains(size)
+        else { throw ValidationError("connections from 1 to 60000, messages up to 10000000, size up to 65536") }
+        guard (1...60_000).contains(concurrency) else { throw ValidationError("--concurrency from 1 to 60000") }
+        if target.wire != .json { throw ValidationError("a storm speaks JSON") }
+        if restart, target.spawn == nil { throw ValidationError("--restart needs --spawn") }
+    }
+
+    func run() throws {
+        let limit = prepareProcess()
+        guard connections + 100 < limit else {
+            throw ValidationError("this process may open only \(limit) descriptors")
+        }
+        try target.withServer { target, pid, server in
+            var plan = Plan(target: target, connections: connections)
+            plan.mode = .durable
+            plan.size = size
+            plan.ramp = concurrency
+            let scenario = StormScenario(
+                plan, options.circumstances(serverPID: pid), messages: messages, restarts: restart ? server : nil)
+            let result = try scenario.run()
+            let report = scenario.report(result)
+            options.show(report)
+            try page.write(report, result.charts, title: "bench storm")
+            if result.state.isWrong || result.state.current < connections { throw ExitCode.failure }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import LoadGenerator
+import Reactor
+
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Clients with journals chat while connections break and the router is killed; checks every promise.",
+        discussion: "Exits with 1 if a promise was broken, and prints which one, where, and the entries it is about.")
+
+    @OptionGroup var target: TargetOptions
+    @OptionGroup var options: RunOptions
+
+    @Option(help: "Clients.")
+    var clients = 20
+
+    @Option(help: "Messages a second of all clients together.")
+    var rate = 500.0
+
+    @Option(help: "Seconds between two kills of the router by SIGKILL, on average; with --spawn.")
+    var killEvery: Double?
+
+    @Option(help: "Repeats a run's choices.")
+    var seed: UInt64?
+
+    mutating func validate() throws {
+        guard (2...2_000).contains(clients), rate > 0, rate <= 100_000 else {
+            throw ValidationError("clients from 2 to 2000, rate above 0 and up to 100000")
+        }
+        if let killEvery, !(0.05...3_600).contains(killEvery) {
+            throw ValidationError("--kill-every from 0.05 to 3600")
+        }
+        if killEvery != nil, target.spawn == nil { throw ValidationError("--kill-every needs --spawn") }
+        if target.wire != .json { throw ValidationError("verify speaks JSON") }
+    }
+
+    func run() throws {
+        prepareProcess()
+        try target.withServer { target, pid, server in
+            let plan = Plan(target: target, connections: clients)
+            let scenario = VerifyScenario(
+                plan, options.circumstances(serverPID: pid), rate: rate, killEvery: killEvery,
+                seed: seed ?? .random(in: 0..<1 << 32), server: server)
+            let result = try scenario.run()
+            options.show(scenario.report(result))
+            if !result.violations.isEmpty { throw ExitCode.failure }
+        }
+    }
+}

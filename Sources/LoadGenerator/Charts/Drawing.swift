@@ -1,0 +1,81 @@
+/// Draws charts as SVG that takes its colours from the page.
+enum Drawing {
+    private static let width = 400.0
+    private static let left = 46.0
+    private static let right = 12.0
+    private static let top = 12.0
+    private static let plotHeight = 190.0
+
+    static func svg(_ chart: Chart) -> String {
+        switch chart.content {
+        case .percentiles(let lines):
+            let scale = Scale.logarithmic(lines.flatMap { $0.points.map(\.y) })
+            let reach = max(lines.flatMap { $0.points.map(\.x) }.max() ?? 1, 1)
+            let labels = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"].enumerated().map {
+                (Double($0.offset), $0.element)
+            }
+            return plot(lines, chart, scale, reach: reach, labels: labels.filter { $0.0 <= reach })
+        case .course(let lines):
+            let scale = Scale.linear(to: lines.flatMap { $0.points.map(\.y) }.max() ?? 1)
+            let reach = max(lines.flatMap { $0.points.map(\.x) }.max() ?? 1, 1e-3)
+            let labels = (0...4).map { (reach * Double($0) / 4, Scale.short(reach * Double($0) / 4) + " s") }
+            return plot(lines, chart, scale, reach: reach, labels: labels)
+        case .bars(let bars): return drawBars(bars, chart)
+        }
+    }
+
+    private static func plot(
+        _ lines: [Chart.Line], _ chart: Chart, _ scale: Scale, reach: Double, labels: [(Double, String)]
+    ) -> String {
+        let bottom = top + plotHeight
+        let span = width - left - right
+        let height = bottom + 24 + 18 * Double(lines.count)
+        var svg = begin(chart, height)
+        for mark in scale.marks {
+            let y = bottom - scale.place(mark) * plotHeight
+            svg += "<path class=grid d=\"M\(n(left)) \(n(y))H\(n(width - right))\"/>"
+            svg += text(left - 5, y + 4, Scale.short(mark), anchor: "end")
+        }
+        for (place, label) in labels {
+            let x = left + place / reach * span
+            let anchor = place == 0 ? "start" : place > reach * 0.95 ? "end" : "middle"
+            svg += text(x, bottom + 16, label, anchor: anchor)
+        }
+        for (number, line) in lines.enumerated() {
+            let points = line.points.map { point in
+                "\(n(left + point.x / reach * span)),\(n(bottom - scale.place(point.y) * plotHeight))"
+            }
+            svg += "<polyline class=\"line c\(number % 6)\" points=\"\(points.joined(separator: " "))\"/>"
+            let y = bottom + 34 + 18 * Double(number)
+            svg += "<path class=\"line c\(number % 6)\" d=\"M\(n(left)) \(n(y - 4))h18\"/>"
+            svg += text(left + 24, y, line.name, anchor: "start")
+        }
+        return svg + "</svg>"
+    }
+
+    private static func drawBars(_ bars: [Chart.Bar], _ chart: Chart) -> String {
+        let scale = Scale.linear(to: bars.map(\.value).max() ?? 1)
+        let row = 34.0
+        let span = width - right * 2
+        var svg = begin(chart, top + row * Double(bars.count))
+        for (number, bar) in bars.enumerated() {
+            let y = top + row * Double(number)
+            svg += text(right, y + 10, bar.name, anchor: "start")
+            svg += text(width - right, y + 10, "\(Scale.short(bar.value)) \(chart.unit)", anchor: "end")
+            let length = max(1, scale.place(bar.value) * span)
+            svg += "<rect class=\"c\(number % 6)\" x=\"\(n(right))\" y=\"\(n(y + 15))\""
+            svg += " width=\"\(n(length))\" height=\"10\" rx=\"2\"/>"
+        }
+        return svg + "</svg>"
+    }
+
+    private static func begin(_ chart: Chart, _ height: Double) -> String {
+        "<svg viewBox=\"0 0 \(n(width)) \(n(height))\" role=img aria-label=\"\(HTMLPage.escaped(chart.title))\">"
+    }
+
+    private static func text(_ x: Double, _ y: Double, _ text: String, anchor: String) -> String {
+        "<text x=\"\(n(x))\" y=\"\(n(y))\" text-anchor=\(anchor)>\(HTMLPage.escaped(text))</text>"
+    }
+
+    private static func n(_ number: Double) -> String { Report.fixed(number, 1) }
+}

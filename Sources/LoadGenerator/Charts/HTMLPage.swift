@@ -1,0 +1,97 @@
+internal import Glibc
+
+/// A report as one HTML file: no scripts, nothing from elsewhere, readable on a phone, in light and in dark.
+package enum HTMLPage {
+    package static func make(title: String, report: Report, charts: [Chart]) -> String {
+        var page = """
+            <!doctype html>
+            <html lang=en>
+            <meta charset=utf-8>
+            <meta name=viewport content="width=device-width, initial-scale=1">
+            <title>\(escaped(title))</title>
+            <style>\(style)</style>
+            <h1>\(escaped(title))</h1>
+
+            """
+        for chart in charts {
+            page += "<figure><figcaption>\(escaped(chart.title)), \(escaped(chart.unit))</figcaption>"
+            page += Drawing.svg(chart) + "</figure>\n"
+        }
+        for section in report.sections {
+            page += "<h2>\(escaped(section.title))</h2>\n<table>\n"
+            for row in section.rows {
+                page += "<tr><td>\(escaped(row.label))<td>\(escaped(Report.text(row.value)))"
+                page += "<td>\(escaped(row.unit))\n"
+            }
+            page += "</table>\n"
+        }
+        return page
+    }
+
+    /// Writes the page to a file.
+    package static func write(_ page: String, to path: String) throws {
+        guard let file = fopen(path, "w") else { throw BenchError("\(path) can't be written") }
+        let written = fputs(page, file)
+        guard fclose(file) == 0, written >= 0 else { throw BenchError("\(path) can't be written") }
+    }
+
+    static func escaped(_ text: String) -> String {
+        var escaped = ""
+        for character in text {
+            switch character {
+            case "&": escaped += "&amp;"
+            case "<": escaped += "&lt;"
+            case ">": escaped += "&gt;"
+            case "\"": escaped += "&quot;"
+            default: escaped.append(character)
+            }
+        }
+        return escaped
+    }
+
+    private static let style = """
+
+        :root{color-scheme:light dark;--ink:#1b1f24;--soft:#5c6670;--grid:#d8dde2;--paper:#fff;
+        --a:#0969da;--b:#bc4c00;--c:#1a7f37;--d:#8250df;--e:#bf3989;--f:#57606a}
+        @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa4af;--grid:#30363d;--paper:#0d1117;
+        --a:#58a6ff;--b:#f0883e;--c:#3fb950;--d:#bc8cff;--e:#f778ba;--f:#8b949e}}
+        body{font:16px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);
+        max-width:44rem;margin:0 auto;padding:1rem}
+        h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
+        figure{margin:1.2rem 0}figcaption{font-weight:600;margin-bottom:.3rem}
+        svg{width:100%;height:auto}text{font-size:12px;fill:var(--soft)}
+        .grid{stroke:var(--grid);stroke-width:1}.line{fill:none;stroke-width:2;stroke-linejoin:round}
+        .c0{stroke:var(--a)}.c1{stroke:var(--b)}.c2{stroke:var(--c)}.c3{stroke:var(--d)}.c4{stroke:var(--e)}
+        .c5{stroke:var(--f)}rect.c0{fill:var(--a)}rect.c1{fill:var(--b)}rect.c2{fill:var(--c)}
+        rect.c3{fill:var(--d)}rect.c4{fill:var(--e)}rect.c5{fill:var(--f)}rect{stroke:none!important}
+        table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+        td{padding:.15rem .3rem;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:anywhere}
+        td:nth-child(2){text-align:right}td:nth-child(3){color:var(--soft)}
+
+        """
+}
+
+extension StormScenario.Result {
+    /// What a page shows of a storm.
+    package var charts: [Chart] {
+        [
+            Chart.percentiles(
+                "Clients by the time they took",
+                [("current", measurement.meter.ackLatency), ("signed in", measurement.meter.deliveryLatency)]),
+            Chart.course("Clients that become current", unit: "a second", [("clients", measurement.samples)]),
+            Chart.threads(measurement),
+        ].compactMap { $0 }
+    }
+}
+
+extension Measurement {
+    /// What a page shows of messages that go back and forth.
+    package var charts: [Chart] {
+        [
+            Chart.percentiles(
+                "Latency by percentile", [("ack", meter.ackLatency), ("delivery", meter.deliveryLatency)]),
+            Chart.course("Messages in the course of the run", unit: "a second", [("messages", samples)]),
+            Chart.threads(self),
+        ].compactMap { $0 }
+    }
+}

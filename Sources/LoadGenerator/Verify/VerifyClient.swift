@@ -1,0 +1,205 @@
+internal import Base
+internal import Reactor
+internal import Wire
+
+/// A client that keeps a journal, loses its connection now and then, resumes and resends.
+final class VerifyClient: WebSocketClient {
+    private(set) var journal: ClientJournal
+    /// Frames without an ack, by `cid`.
+    private var unacked: [String: String] = [:]
+    /// Their order; holds `cid`s that were acked, too.
+    private var order: [String] = []
+    private var head: UInt64 = 0
+    private var isBehind = false
+    private var random: SeededRandom
+    private var audit: Audit?
+    /// What was refused and is to be sent again.
+    private var refusedCids: [String] = []
+    private unowned let verification: VerifyLoop
+
+    init(index: Int, verification: VerifyLoop, seed: UInt64) {
+        self.verification = verification
+        random = SeededRandom(seed: seed &+ UInt64(index) &* 0x9E37_79B9)
+        journal = ClientJournal(user: verification.plan.target.user(index))
+        super.init(index: index, owner: verification)
+    }
+
+    override var resumeAfter: UInt64? { head }
+
+    /// Nothing is under way.
+    var isQuiet: Bool { state == .ready && unacked.isEmpty && !isBehind }
+
+    /// Where the client stands, for whoever looks for what it waits for.
+    var standing: String {
+        let waiting = "\(unacked.count) messages without an ack, \(refusedCids.count) of them refused"
+        let place = "connection \(state), has inbox entries through \(head)\(isBehind ? ", was told it is behind" : "")"
+        return "\(journal.user): \(waiting); \(place); session \(journal.sessions.count)"
+    }
+
+    /// Entries that were seen.
+    var seenThrough: UInt64 { head }
+
+    // MARK: Sending
+
+    /// Sends a message of its own choice unless too many wait for their acks.
+    func compose() {
+        guard state == .ready, unacked.count < VerifyClient.unackedMax else { return }
+        let setup = verification.setup
+        let group = setup.groups.isEmpty ? nil : setup.group(of: index, Int.random(in: 0..<1 << 30, using: &random))
+        let isGroup = group != nil && Int.random(in: 0..<5, using: &random) == 0
+        let other = (index + Int.random(in: 1..<setup.clients, using: &random)) % setup.clients
+        let destination = isGroup ? group ?? "" : verification.plan.target.user(other)
+        let content = VerifyContent.make(&random)
+        let cid = "\(index).\(journal.sent.count)"
+        var frame = OutputBuffer()
+        frame.append(utf8: #"{"cmd":\#(isGroup ? 11 : 10),"dstid":"\#(destination)","cid":"\#(cid)","content":"#)
+        frame.appendJSONString(content)
+        frame.append("}")
+        journal.sent[cid] = ClientJournal.Sent(
+            destination: destination, isGroup: isGroup, digest: VerifyContent.digest(content))
+        let text = String(decoding: frame.unsafeBytes, as: UTF8.self)
+        unacked[cid] = text
+        order.append(cid)
+        send(json: text)
+    }
+
+    private static let unackedMax = 32
+
+    private func resend() {
+        order.removeAll { unacked[$0] == nil }
+        for cid in order {
+            guard let frame = unacked[cid] else { continue }
+            journal.resendCount += 1
+            send(json: frame)
+        }
+    }
+
+    /// Sends again what the router was too busy for.
+    func retryRefused() {
+        let cids = refusedCids
+        refusedCids = []
+        for cid in cids { if let frame = unacked[cid] { send(json: frame) } }
+    }
+
+    // MARK: Receiving
+
+    override func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
+        if verification.isDisturbing, state == .ready, Int.random(in: 0..<VerifyClient.lossOneIn, using: &random) == 0 {
+            channel?.abort()
+            return
+        }
+        guard let frame = try? VerifyFrame.decode(json) else {
+            journal.surprises.append("no JSON: \(String(decoding: json.prefix(200), as: UTF8.self))")
+            return
+        }
+        verification.meter.other += 1
+        switch frame.cmd {
+        case .number(10), .number(11), .name("notify"): see(frame.entry())
+        case .name("ack"): take(ack: frame)
+        case .name("welcome"): begin(frame)
+        case .name("behind"):
+            isBehind = true
+            fetch(after: head)
+        case .name("fetched"): take(page: frame)
+        case .name("history"): take(history: frame)
+        case .name("ok"): journal.confirmed = max(journal.confirmed, frame.ref.flatMap { UInt64($0) } ?? 0)
+        case .name("error"): take(error: frame)
+        default: journal.surprises.append(String(decoding: json.prefix(200), as: UTF8.self))
+        }
+    }
+
+    /// How many frames come for one that is lost together with its connection.
+    private static let lossOneIn = 2_000
+
+    private func begin(_ welcome: VerifyFrame) {
+        isBehind = false
+        refusedCids = []
+        journal.sessions.append(
+            ClientJournal.Session(
+                after: head, announced: welcome.seq ?? 0, confirmed: welcome.confirmed ?? 0,
+                confirmedBefore: journal.confirmed))
+        becameReady()
+        resend()
+    }
+
+    private func see(_ entry: StoredEntry) {
+        guard !journal.sessions.isEmpty else { return journal.surprises.append("before welcome: \(entry.summary)") }
+        journal.sessions[journal.sessions.count - 1].entries.append(entry)
+        head = max(head, entry.seq)
+        guard verification.isDisturbing, index % 2 == 1, Int.random(in: 0..<50, using: &random) == 0 else { return }
+        send(json: #"{"cmd":"confirm","seq":\#(head),"ref":"\#(head)"}"#)
+    }
+
+    private func take(ack frame: VerifyFrame) {
+        let ack = frame.entry(sender: journal.user)
+        journal.acks.append(ack)
+        if frame.dup == true { journal.duplicateCount += 1 }
+        unacked[ack.cid] = nil
+        // An ack takes its entry's place, but for a session that is behind; one of a resend may come later as well.
+        if !isBehind, ack.seq > head { see(ack) }
+    }
+
+    private func take(error frame: VerifyFrame) {
+        if frame.code == "overloaded", let cid = frame.cid {
+            refusedCids.append(cid)
+        } else {
+            journal.surprises.append("error \(frame.code ?? ""): \(frame.message ?? "")")
+        }
+    }
+
+    private func take(page frame: VerifyFrame) {
+        let entries = frame.entries ?? []
+        guard frame.ref == nil else { return takeAudit(inbox: entries, isLast: frame.more != true) }
+        for entry in entries where (entry.seq ?? 0) > head { see(entry.entry()) }
+        isBehind = frame.more == true
+        if isBehind { fetch(after: head) }
+    }
+
+    // MARK: Reading the store
+
+    /// Everything that this client may read of the store, as it comes in.
+    struct Audit {
+        var conversations: [String]
+        var inbox: [StoredEntry] = []
+        var histories: [String: [StoredEntry]] = [:]
+        var isComplete = false
+    }
+
+    /// What the store says; nil as long as not everything came.
+    var audited: Audit? { audit.flatMap { $0.isComplete ? $0 : nil } }
+
+    /// Reads this client's inbox and these conversations, all of them.
+    func beginAudit(_ conversations: [String]) {
+        audit = Audit(conversations: conversations)
+        askInbox(after: 0)
+    }
+
+    private func askInbox(after seq: UInt64) {
+        send(json: #"{"cmd":"fetch","after":\#(seq),"limit":1000,"ref":"audit"}"#)
+    }
+
+    private func takeAudit(inbox entries: [VerifyFrame], isLast: Bool) {
+        audit?.inbox += entries.map { $0.entry() }
+        guard isLast || entries.isEmpty else { return askInbox(after: audit?.inbox.last?.seq ?? 0) }
+        askHistory(after: 0)
+    }
+
+    private func askHistory(after cseq: UInt64) {
+        guard let conversation = audit?.conversations.last else {
+            audit?.isComplete = true
+            return
+        }
+        send(json: #"{"cmd":"history","conv":"\#(conversation)","after":\#(cseq),"limit":1000,"ref":"audit"}"#)
+    }
+
+    private func take(history frame: VerifyFrame) {
+        guard let conversation = audit?.conversations.last, conversation == frame.conv else {
+            return journal.surprises.append("a history that wasn't asked for: \(frame.conv ?? "")")
+        }
+        let messages = (frame.messages ?? []).map { $0.entry() }
+        audit?.histories[conversation, default: []] += messages
+        if frame.more == true, let last = messages.last { return askHistory(after: last.cseq) }
+        audit?.conversations.removeLast()
+        askHistory(after: 0)
+    }
+}

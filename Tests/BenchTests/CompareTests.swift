@@ -1,0 +1,64 @@
+import Base
+import LoadGenerator
+import Testing
+
+@testable import Bench
+
+@Suite struct CompareTests {
+    private func resp(_ text: String) -> (value: RESPValue, count: Int)? {
+        Array(text.utf8).withUnsafeBytes { RESPValue.read($0) }
+    }
+
+    @Test func readsRedis() throws {
+        #expect(try #require(resp("$3\r\nabc\r\n:7\r\n")) == (.bytes(4..<7), 9))
+        #expect(try #require(resp(":42\r\n")) == (.integer(42), 5))
+        #expect(try #require(resp("-ERR no\r\n")).value == .failure("ERR no"))
+        #expect(try #require(resp("*2\r\n:1\r\n$-1\r\n")).value == .array([.integer(1), RESPValue.none]))
+        #expect(try #require(resp("%1\r\n+a\r\n:1\r\n")).value == .map([.bytes(5..<6), .integer(1)]))
+        for cut in ["$3\r\nabc", "*2\r\n:1\r\n", "$3", "", ">1\r\n"] { #expect(resp(cut) == nil) }
+    }
+
+    @Test(arguments: [0, 1, 127, 128, 16_383, 16_384, 2_097_151])
+    func lengthsOfMQTTReadBack(_ length: Int) throws {
+        var buffer = OutputBuffer()
+        buffer.append(UInt8(0x30))
+        buffer.appendMQTTLength(length)
+        let read = try #require(MQTTLength.read(buffer.unsafeBytes))
+        #expect(read.length == length)
+        #expect(read.start == buffer.count)
+        #expect(MQTTLength.read(UnsafeRawBufferPointer(rebasing: buffer.unsafeBytes.dropLast())) == nil)
+    }
+
+    @Test func aSpreadIsAroundItsMedian() {
+        #expect(Spread([3, 1, 2]).median == 2)
+        #expect(Spread([3, 1, 2]).percent == 100)
+        #expect(Spread([1, 3]).median == 2)
+        #expect(Spread([]).median == 0)
+        #expect(Spread([0, 0]).percent == 0)
+    }
+
+    @Test func everyProductSaysWhatItsAnswerMeans() {
+        for product in Product.allCases {
+            #expect(!product.guarantee.isEmpty)
+            let configuration = product.configuration(directory: "/d", address: Target.nowhere.tcp)
+            #expect(configuration.isEmpty == (product.package == nil))
+        }
+    }
+}
+
+@Suite struct InboxCursorTests {
+    @Test func countsWhatComesTwiceOrEarly() {
+        var cursor = InboxCursor()
+        for seq: UInt64 in [1, 2, 2, 4, 3] { cursor.take(seq) }
+        #expect(cursor.head == 3)
+        #expect(cursor.repeated == 1)
+        #expect(cursor.early == 1)
+    }
+
+    @Test func findsPlacesAndNothingElse() {
+        let json = #"{"cmd":"fetched","entries":[{"cseq":9,"seq":12},{"cseq":3,"seq":13}],"more":false}"#
+        var places: [UInt64] = []
+        Array(json.utf8).withUnsafeBytes { InboxPlaces.forEach(in: $0) { places.append($0) } }
+        #expect(places == [12, 13])
+    }
+}
