@@ -48,6 +48,9 @@ package final class Hub {
         users = UserTable(topology: topology)
     }
 
+    /// Users and their sessions hold each other until they part.
+    deinit { sessions.forEach { $0.user.sessions = .none } }
+
     // MARK: The tick's batch
 
     /// The arena that messages of this tick are laid into.
