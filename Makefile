@@ -43,7 +43,7 @@ fuzz: packages ## runs each fuzz target for SECONDS_EACH=60
 
 sanitize: packages ## the Swift tests under the address and the thread sanitizer
 	@scripts/say "Address sanitizer"; swift test --disable-xctest --sanitize=address --scratch-path .build/address $(ARGS)
-	@scripts/say "Thread sanitizer"; swift test --disable-xctest --sanitize=thread --scratch-path .build/thread $(ARGS)
+	@scripts/say "Thread sanitizer"; TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.supp swift test --disable-xctest --sanitize=thread --scratch-path .build/thread $(ARGS)
 
 simulate: packages ## runs the simulator (ARGS="--help" shows its options)
 	@scripts/say "Building the simulator"

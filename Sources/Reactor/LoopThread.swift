@@ -48,6 +48,9 @@ package final class LoopThread: Sendable {
         self.thread = Mutex(thread)
     }
 
+    /// A thread that nobody waited for goes by itself when its function returns.
+    deinit { thread.withLock { if let thread = $0 { pthread_detach(thread) } } }
+
     /// Waits until the function has returned; at once if someone waited before.
     package func join() {
         let thread = self.thread.withLock { thread in

@@ -88,7 +88,8 @@ final class Peer {
 func socketPair(packets: Bool = false, sendBufferBytes: Int32? = nil) -> (DetachedChannel, Peer) {
     var descriptors: [Int32] = [-1, -1]
     let type = packets ? SOCK_SEQPACKET : SOCK_STREAM
-    let flags = Int32(type.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    // Not for the processes that other tests start: an end that they hold keeps the connection open.
+    let flags = Int32(type.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     #expect(socketpair(AF_UNIX, flags, 0, &descriptors) == 0)
     if var size = sendBufferBytes {
         setsockopt(descriptors[0], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
