@@ -32,6 +32,6 @@ package enum Limits {
     package static let signInSeconds: UInt64 = 10
     /// Silence of both sides after which the server pings.
     package static let heartbeatSeconds: UInt64 = 30
-    /// Silence of the client after which the connection is given up: two unanswered pings.
+    /// Silence of the client after which the connection is given up: at least one ping was not answered.
     package static let heartbeatTimeoutSeconds: UInt64 = 90
 }

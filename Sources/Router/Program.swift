@@ -46,6 +46,9 @@ struct TokenCommand: ParsableCommand {
         guard let user = Identifier(user) else {
             throw ValidationError("USER must be 1-64 bytes without white space, control characters, ':' and '/'")
         }
+        guard jwtSecret.utf8.count >= 16 else {
+            throw ValidationError("--jwt-secret must have at least 16 bytes, as the router demands")
+        }
         guard (1...876_000).contains(hours) else { throw ValidationError("--hours must be 1 to 876000 (100 years)") }
         let tokens = JSONWebTokens(secret: jwtSecret)
         print(tokens.mint(user, now: Clock.realtimeMilliseconds, seconds: hours * 3600))

@@ -23,6 +23,9 @@ package final class RouterServer: Sendable {
     /// Errors: in words for the operator (``ConfigurationError``, `ListenError`, the store's own).
     package static func start(_ configuration: Configuration, log: Logger) async throws -> RouterServer {
         try configuration.validate()
+        if !configuration.dev, configuration.jwtSecret == nil, configuration.sessionSecret == nil {
+            log.warning("nobody can sign in: set --jwt-secret or --session-secret, or --dev to try things out")
+        }
         let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
         let nodes = try (0..<loops).map { _ in try NodeHandle() }
         let context = RouterContext(configuration, nodes: nodes, log: log)
