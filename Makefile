@@ -42,7 +42,8 @@ fuzz: packages ## runs each fuzz target for SECONDS_EACH=60
 	@scripts/fuzz $(SECONDS_EACH)
 
 sanitize: packages ## the Swift tests under the address and the thread sanitizer
-	@scripts/say "Address sanitizer"; swift test --disable-xctest --sanitize=address --scratch-path .build/address $(ARGS)
+# The search for leaks stays out: it can't see the pointers that Swift's enums keep with bits of their own.
+	@scripts/say "Address sanitizer"; ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build/address $(ARGS)
 	@scripts/say "Thread sanitizer"; TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.supp swift test --disable-xctest --sanitize=thread --scratch-path .build/thread $(ARGS)
 
 simulate: packages ## runs the simulator (ARGS="--help" shows its options)
