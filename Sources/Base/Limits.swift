@@ -26,6 +26,12 @@ package enum Limits {
     package static let cidWindowMilliseconds: UInt64 = 24 * 3_600 * 1_000
     /// Waiting bytes above which a session goes to pull mode.
     package static let sessionOutputBytesMax = 64 << 10
+    /// Bytes of a tick's batch above which it is handed over early: a message to a large group takes most of 1 MiB.
+    package static let batchBytesMax = 16 << 20
+    /// Waiting bytes of a connection above which nothing more is read from it: who doesn't take answers gets no more.
+    package static let unreadAnswersMax = 1 << 20
+    /// Waiting bytes above which a connection is given up: some thousand requests were answered in one tick.
+    package static let outputBytesMax = 160 << 20
     /// Largest number of members that a group message is written to the inbox of.
     package static let groupMembersMax = 10_000
     /// From connection to sign-in, for `/ws` and the binary protocol.

@@ -55,7 +55,9 @@ extension Hub {
         // Entries before this one are still on their way: the ack takes its entry's place among them.
         if session.state == .catchingUp, seq > session.sentThrough {
             let place = session.deferredAcks.firstIndex { $0.seq > seq } ?? session.deferredAcks.count
-            session.deferredAcks.insert((seq, encodedAck(record, reply, for: session)), at: place)
+            let ack = DeferredAck(
+                seq: seq, takesPlace: record.status == .stored, frame: encodedAck(record, reply, for: session))
+            session.deferredAcks.insert(ack, at: place)
             return
         }
         writeAck(record, reply, to: session)
@@ -120,7 +122,11 @@ extension Hub {
             let record = page.arena.record(at: entry.offset)
             let seq = record.senderSeq
             guard seq > session.sentThrough else { continue }
-            if !writeDeferredAcks(through: seq, to: session) { writeEntry(record, key: nil, seq: seq, to: session) }
+            // The ack of a message that this session sent stands for its entry; that of a resend comes behind it.
+            let isAcked = session.deferredAcks.contains { $0.seq == seq && $0.takesPlace }
+            writeDeferredAcks(through: seq - 1, to: session)
+            if !isAcked { writeEntry(record, key: nil, seq: seq, to: session) }
+            writeDeferredAcks(through: seq, to: session)
             session.sentThrough = seq
         }
         session.sentThrough = max(session.sentThrough, page.through)
@@ -131,25 +137,17 @@ extension Hub {
         }
     }
 
-    /// Writes the acks whose turn has come before or with an entry; true if one of them takes its place.
-    private func writeDeferredAcks(through seq: UInt64, to session: Session) -> Bool {
-        var takesPlace = false
-        // A message and its resend may both wait, and so may the resend of a message whose entry is confirmed and gone.
+    /// Writes the acks whose turn has come; also those of resends whose entry is confirmed and gone.
+    private func writeDeferredAcks(through seq: UInt64, to session: Session) {
         while let first = session.deferredAcks.first, first.seq <= seq {
             session.deferredAcks.removeFirst()
             session.outlet.prepareToWrite()
             first.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
-            if first.seq == seq { takesPlace = true }
         }
-        return takesPlace
     }
 
     func becomeLive(_ session: Session) {
-        for (_, frame) in session.deferredAcks {
-            session.outlet.prepareToWrite()
-            frame.withUnsafeBytes { session.outlet.buffer.append($0) }
-        }
-        session.deferredAcks = []
+        writeDeferredAcks(through: .max, to: session)
         session.state = .live
     }
 

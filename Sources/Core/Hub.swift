@@ -55,7 +55,10 @@ package final class Hub {
 
     /// The arena that messages of this tick are laid into.
     var currentBatch: RecordArena {
-        if let batch { return batch }
+        if let batch {
+            if batch.byteCount < Limits.batchBytesMax { return batch }
+            submit(batch)
+        }
         let arena = RecordArena()
         batch = arena
         return arena
@@ -70,6 +73,10 @@ package final class Hub {
         messageRecord = nil
         guard let batch, !batch.isEmpty else { return }
         self.batch = nil
+        submit(batch)
+    }
+
+    private func submit(_ batch: RecordArena) {
         outstandingReplies += batch.replies.count
         store.submit(batch)
         if store.isCongested { pauseSenders(of: batch) }

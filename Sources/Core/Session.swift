@@ -41,8 +41,8 @@ package final class Session {
     var confirmed: UInt64 = 0
     /// A confirm of this tick that isn't handed over yet; 0 for none.
     var pendingConfirm: UInt64 = 0
-    /// Acks for entries that lie behind what was sent so far, oldest first: they take their entry's place.
-    var deferredAcks: [(seq: UInt64, frame: [UInt8])] = []
+    /// Acks for entries that lie behind what was sent so far, oldest first.
+    var deferredAcks: [DeferredAck] = []
 
     init(
         outlet: Outlet, user: User, device: PackedIdentifier, resumingAfter: UInt64?, form: Form, readsLZ4: Bool
@@ -104,4 +104,12 @@ struct SessionTable {
     func forEach(_ body: (Session) -> Void) {
         for case let session? in slots { body(session) }
     }
+}
+
+/// An ack that waits for its turn while a session catches up.
+struct DeferredAck {
+    let seq: UInt64
+    /// Whether it stands for its entry: this session sent the message. That of a resend comes behind the entry.
+    let takesPlace: Bool
+    let frame: [UInt8]
 }

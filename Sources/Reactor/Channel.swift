@@ -28,6 +28,8 @@ package final class Channel: Outlet {
     var state: State
     var waitsForRoom = false
     var isReading = true
+    /// Whether reading rests until the peer has taken what was written.
+    var isHeld = false
     var descriptor: Int32
     /// The loop's second in which something last came in.
     package internal(set) var lastReceived: UInt32

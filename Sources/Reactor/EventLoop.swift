@@ -129,7 +129,7 @@ package final class EventLoop {
     }
 
     private func receive(_ channel: Channel, isGone: Bool) {
-        guard channel.isReading || channel.state == .closing else {
+        guard channel.isReading && !channel.isHeld || channel.state == .closing else {
             // The kernel tells of a peer that is gone until it is heard, whether we want to read or not.
             if isGone { close(channel) }
             return
@@ -199,10 +199,14 @@ package final class EventLoop {
                 let sent = try SystemCall.send(channel.descriptor, channel.buffer.unsafeBytes)
                 channel.buffer.discardFirst(sent)
                 if sent > 0 { channel.lastSent = second }
+                // Whoever takes answers lives, though nothing is read from it meanwhile.
+                if sent > 0, channel.isHeld { channel.lastReceived = second }
             } catch {
                 return close(channel)
             }
         }
+        guard channel.buffer.count <= Limits.outputBytesMax else { return close(channel) }
+        hold(channel, channel.buffer.count > (channel.isHeld ? 0 : Limits.unreadAnswersMax))
         let mustWait = !channel.buffer.isEmpty
         if mustWait != channel.waitsForRoom {
             channel.waitsForRoom = mustWait
@@ -215,6 +219,13 @@ package final class EventLoop {
         guard !mustWait else { return }
         blocks.takeBack(from: &channel.buffer)
         if channel.state == .closing { finishClosing(channel) }
+    }
+
+    /// Reads nothing more from who doesn't take its answers, until it has taken all.
+    private func hold(_ channel: Channel, _ isHeld: Bool) {
+        guard isHeld != channel.isHeld else { return }
+        channel.isHeld = isHeld
+        updateInterest(channel)
     }
 
     /// Ends our side; the descriptor goes when the peer ends its own, or when the timer gives up on it.
@@ -244,7 +255,7 @@ package final class EventLoop {
 
     func updateInterest(_ channel: Channel) {
         guard channel.state == .open || channel.state == .closing else { return }
-        let events = (channel.isReading ? CEP_IN : 0) | (channel.waitsForRoom ? CEP_OUT : 0)
+        let events = (channel.isReading && !channel.isHeld ? CEP_IN : 0) | (channel.waitsForRoom ? CEP_OUT : 0)
         try? SystemCall.epollModify(epoll.rawValue, channel.descriptor, events, channel.token)
     }
 

@@ -111,8 +111,7 @@ extension Checker {
         connection.view.questions[ref] = nil
         expect(cid == messages[number].cid, "an ack repeats the cid: \(cid)")
         acked(number, ack)
-        // A resend's ack repeats an old place, or takes it while the session is catching up.
-        guard !ack.isDuplicate || ack.seq > connection.view.last else { return }
+        guard !ack.isDuplicate else { return }
         if connection.view.isBehind {
             connection.device.has(ack.seq)
         } else {
