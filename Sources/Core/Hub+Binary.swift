@@ -111,12 +111,8 @@ extension Hub {
     /// Writes an ERROR frame to a session that speaks binary, or asked in binary.
     package func emitError(_ refusal: EnvelopeError, cid: UInt64, to session: Session) {
         guard session.state != .closed else { return }
-        let error = BinaryErrorReply(cid: cid, code: refusal.code)
-        let text = UnsafeRawBufferPointer(
-            start: refusal.reason.utf8Start, count: refusal.reason.utf8CodeUnitCount)
-        let message = RawSpan(_unsafeBytes: text)
-        begin(error.frameByteCount(message: message), session)
-        error.append(message: message, to: &session.outlet.buffer)
+        session.outlet.prepareToWrite()
+        session.outlet.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: session.form != .binaryTCP)
     }
 
     /// Writes a JSON frame as the body of an EVENT.
@@ -124,5 +120,16 @@ extension Hub {
         begin(BinaryHeader.byteCount + json.byteCount, session)
         BinaryHeader(.event, length: json.byteCount).append(to: &session.outlet.buffer)
         session.outlet.buffer.append(json)
+    }
+}
+
+extension OutputBuffer {
+    /// Appends an ERROR frame of the binary protocol; inside a WebSocket message if `isWebSocket`.
+    package mutating func appendBinaryError(_ refusal: EnvelopeError, cid: UInt64, isWebSocket: Bool) {
+        let error = BinaryErrorReply(cid: cid, code: refusal.code)
+        let text = UnsafeRawBufferPointer(start: refusal.reason.utf8Start, count: refusal.reason.utf8CodeUnitCount)
+        let message = RawSpan(_unsafeBytes: text)
+        if isWebSocket { appendFrameHeader(.binary, payloadBytes: error.frameByteCount(message: message)) }
+        error.append(message: message, to: &self)
     }
 }

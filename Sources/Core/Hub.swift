@@ -132,9 +132,6 @@ package final class Hub {
     /// Signed-in users in each of this loop's shards.
     package var usersPerShard: [Int] { users.shardCounts }
     package var sessionCount: Int { sessions.count }
-
-    /// Calls `body` with every session; for shutting down.
-    package func forEachSession(_ body: (Session) -> Void) { sessions.forEach(body) }
 }
 
 /// The form in which a sender wants its answer; travels with the message through the store.

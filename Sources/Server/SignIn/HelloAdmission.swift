@@ -32,15 +32,6 @@ extension LoopNode {
 }
 
 extension OutputBuffer {
-    /// Appends an ERROR frame of the binary protocol; inside a WebSocket message if `isWebSocket`.
-    mutating func appendBinaryError(_ refusal: EnvelopeError, cid: UInt64, isWebSocket: Bool) {
-        let error = BinaryErrorReply(cid: cid, code: refusal.code)
-        let text = UnsafeRawBufferPointer(start: refusal.reason.utf8Start, count: refusal.reason.utf8CodeUnitCount)
-        let message = RawSpan(_unsafeBytes: text)
-        if isWebSocket { appendFrameHeader(.binary, payloadBytes: error.frameByteCount(message: message)) }
-        error.append(message: message, to: &self)
-    }
-
     /// Appends a PONG of the binary protocol with the PING's body.
     mutating func appendBinaryPong(_ body: RawSpan, isWebSocket: Bool) {
         if isWebSocket { appendFrameHeader(.binary, payloadBytes: BinaryHeader.byteCount + body.byteCount) }
