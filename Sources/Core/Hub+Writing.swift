@@ -172,14 +172,17 @@ extension OutputBuffer {
         append(UInt8(ascii: "}"))
     }
 
-    /// Becomes a typing event with the members that the client gave.
-    mutating func setTyping(from sender: Identifier, to destination: Identifier, isGroup: Bool, members: RawSpan) {
+    /// Becomes a typing event with the members that the client gave in `frame`.
+    mutating func setTyping(
+        from sender: Identifier, to destination: Identifier, isGroup: Bool, _ envelope: borrowing Envelope,
+        _ frame: RawSpan
+    ) {
         removeAll()
         append(#"{"cmd":"typing","userid":"#)
         appendJSONString(sender)
         append(#","conv":"#)
         appendConversation(command: isGroup ? 11 : 10, sender: sender, destination: destination)
-        appendInnerMembers(members)
+        envelope.appendFurtherMembers(of: frame, to: &self)
         append(UInt8(ascii: "}"))
     }
 }
@@ -204,10 +207,6 @@ extension OutputBuffer {
             appendJSONEscaped(destination)
         }
         append(UInt8(ascii: "\""))
-    }
-
-    private mutating func appendJSONEscaped(_ identifier: Identifier) {
-        identifier.withBytes { appendJSONEscaped($0) }
     }
 
     /// Appends the members of a JSON object to those of another that is being written: `,"a":1`.

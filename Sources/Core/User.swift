@@ -88,7 +88,7 @@ final class UserTable {
     }
 
     /// Index of the map of the user's shard.
-    private func map(of hash: UInt64) -> Int { topology.shard(hash: hash) / topology.nodes }
+    private func map(of hash: UInt64) -> Int { topology.shardOfNode(hash: hash) }
 
     /// The user, who is added if the shard has room; nil if it is full.
     func findOrAdd(_ id: Identifier) -> User? {

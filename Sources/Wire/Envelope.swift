@@ -11,6 +11,8 @@ package struct Envelope: ~Copyable {
 
     private var tokens: [26 of ByteRange] = .init(repeating: ByteRange(0..<0))
     private var present: UInt32 = 0
+    /// Fields whose value is a string that has escapes.
+    private var escaped: UInt32 = 0
     private var runs: [18 of ByteRange] = .init(repeating: ByteRange(0..<0))
     private var runCount = 0
     private var groupRun = -1
@@ -50,6 +52,10 @@ package struct Envelope: ~Copyable {
         present & field.bit == 0 ? nil : tokens[Int(field.rawValue)].range
     }
 
+    /// Whether a member's value is a string that has escapes.
+    @inline(__always)
+    func hasEscapes(_ field: EnvelopeField) -> Bool { escaped & field.bit != 0 }
+
     /// The value of `ref`, to be repeated in the answer as it is: a JSON string or integer of at most 66 bytes.
     package var ref: Range<Int>? { token(.ref) }
 
@@ -58,6 +64,7 @@ package struct Envelope: ~Copyable {
     private mutating func scanObject(_ bytes: RawSpan) throws(EnvelopeError) {
         command = .unknown
         present = 0
+        escaped = 0
         runCount = 0
         groupRun = -1
         keys.reset()
@@ -83,8 +90,10 @@ package struct Envelope: ~Copyable {
             let start = scanner.offset
             let key = try scanner.skipKey(keys: &keys, base: 0)
             let value = scanner.offset
-            try scanner.skipValue(depth: 1, keys: &keys)
-            try note(EnvelopeField(key), member: start..<scanner.offset, value: value, &isRunOpen)
+            let hasEscapes = try scanner.skipValue(depth: 1, keys: &keys)
+            let field = EnvelopeField(key)
+            if hasEscapes, let field { escaped |= field.bit }
+            try note(field, member: start..<scanner.offset, value: value, &isRunOpen)
             scanner.skipWhitespace()
             if scanner.current == JSONBytes.comma {
                 scanner.offset &+= 1
@@ -138,8 +147,12 @@ package struct Envelope: ~Copyable {
         guard let range = token(.cmd), isStringOrInteger(bytes.extracting(range)) else {
             throw .badRequest("cmd must be a string or an integer")
         }
-        if !Envelope.isString(bytes, range) { return Command(number: bytes.extracting(range)) }
-        return try withDecoded(range, in: bytes) { name throws(EnvelopeError) in Command(name: name) }
+        if !Envelope.isString(bytes, range) { return Command(number: bytes, range) }
+        let inside = (range.lowerBound &+ 1)..<(range.upperBound &- 1)
+        guard hasEscapes(.cmd) else { return Command(name: bytes, inside) }
+        return try withDecoded(range, hasEscapes: true, in: bytes) { name throws(EnvelopeError) in
+            Command(name: name, name.byteOffsets)
+        }
     }
 
     // MARK: Members
@@ -160,6 +173,14 @@ package struct Envelope: ~Copyable {
             output.append(bytes.extracting(runs[index].range))
         }
         output.append(JSONBytes.closeBrace)
+    }
+
+    /// Appends the same members to those of an object that is being written: `,"a":1,"b":2`.
+    package func appendFurtherMembers(of bytes: RawSpan, to output: inout OutputBuffer) {
+        for index in 0..<runCount where index != groupRun || command != .typing {
+            output.append(JSONBytes.comma)
+            output.append(bytes.extracting(runs[index].range))
+        }
     }
 
     /// Exactly how many bytes ``appendMembers(of:to:)`` appends.

@@ -35,17 +35,25 @@ struct JSONScanner: ~Escapable {
     }
 
     private func lastWord(at position: Int) -> UInt64 {
-        let missing = position + 8 - count
+        guard position < count else { return 0 }
         if count >= 8 {
-            let word = bytes.unsafeLoadUnaligned(fromByteOffset: count - 8, as: UInt64.self).littleEndian
-            return word >> UInt64(missing * 8)
+            let word = bytes.unsafeLoadUnaligned(fromByteOffset: count &- 8, as: UInt64.self).littleEndian
+            return word &>> UInt64(truncatingIfNeeded: (position &+ 8 &- count) &* 8)
         }
-        var word: UInt64 = 0
-        for index in position..<max(position, count) {
-            let byte = bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt8.self)
-            word |= UInt64(byte) << UInt64((index - position) * 8)
+        return shortWord &>> UInt64(truncatingIfNeeded: position &* 8)
+    }
+
+    /// All of a text of 1 to 7 bytes, from two loads that overlap where they must.
+    private var shortWord: UInt64 {
+        if count >= 4 {
+            let first = bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self).littleEndian
+            let last = bytes.unsafeLoadUnaligned(fromByteOffset: count &- 4, as: UInt32.self).littleEndian
+            return UInt64(first) | UInt64(last) &<< UInt64(truncatingIfNeeded: (count &- 4) &* 8)
         }
-        return word
+        let first = UInt64(byte(at: 0))
+        if count == 1 { return first }
+        let last = bytes.unsafeLoadUnaligned(fromByteOffset: count &- 2, as: UInt16.self).littleEndian
+        return first | UInt64(last) &<< UInt64(truncatingIfNeeded: (count &- 2) &* 8)
     }
 
     @inline(__always)
@@ -60,12 +68,15 @@ struct JSONScanner: ~Escapable {
         offset &+= 1
     }
 
-    /// Moves past one value; `depth` counts the containers around it.
-    @inline(__always)
-    mutating func skipValue(depth: Int, keys: inout JSONKeys) throws(EnvelopeError) {
-        guard current == JSONBytes.quote else { return try skipOther(depth: depth, keys: &keys) }
+    /// Moves past one value; `depth` counts the containers around it. True if it is a string that has escapes.
+    @inline(__always) @discardableResult
+    mutating func skipValue(depth: Int, keys: inout JSONKeys) throws(EnvelopeError) -> Bool {
+        guard current == JSONBytes.quote else {
+            try skipOther(depth: depth, keys: &keys)
+            return false
+        }
         offset &+= 1
-        _ = try finishString()
+        return try finishString()
     }
 
     /// Moves past a value that isn't a string.
