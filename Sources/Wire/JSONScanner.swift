@@ -22,14 +22,14 @@ struct JSONScanner: ~Escapable {
     /// The byte at `position`; 0 from the end on.
     @inline(__always)
     func byte(at position: Int) -> UInt8 {
-        position < count ? bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt8.self) : 0
+        position < count ? bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt8.self) : 0
     }
 
     /// Eight bytes from `position` on, little-endian; zeros stand for bytes beyond the end.
     @inline(__always)
     func word(at position: Int) -> UInt64 {
         if position &+ 8 <= count {
-            return bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self).littleEndian
+            return bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self).littleEndian
         }
         return lastWord(at: position)
     }
@@ -94,29 +94,39 @@ struct JSONScanner: ~Escapable {
     /// Moves past the rest of a string whose opening quote was passed; true if it has escapes.
     @inline(__always)
     mutating func finishString() throws(EnvelopeError) -> Bool {
-        // A local, so that the loop keeps it in a register.
-        var position = offset
-        var hasEscapes = false
-        while true {
+        offset = firstStop(from: offset)
+        guard current == JSONBytes.quote else { return try finishUnusualString() }
+        offset &+= 1
+        return false
+    }
+
+    /// The first byte from `start` on that a string can't hold as it is; the end if there is none.
+    ///
+    /// A function of its own: inlined, its loop would share the registers with everything else.
+    @inline(never)
+    private func firstStop(from start: Int) -> Int {
+        var position = start
+        while position &+ 8 <= count {
             let stops = JSONBytes.stops(word(at: position))
-            if stops == 0 {
-                position &+= 8
-                continue
-            }
-            position &+= stops.trailingZeroBitCount >> 3
-            switch byte(at: position) {
-            case JSONBytes.quote:
-                offset = position &+ 1
-                return hasEscapes
-            case JSONBytes.backslash:
-                hasEscapes = true
-                offset = position &+ 1
-                try skipEscape()
-                position = offset
-            default:
-                throw .badRequest(position < count ? "control character in a string" : "unterminated string")
-            }
+            if stops != 0 { return position &+ stops.trailingZeroBitCount >> 3 }
+            position &+= 8
         }
+        // The zeros beyond the end look like controls.
+        return min(count, position &+ JSONBytes.stops(lastWord(at: position)).trailingZeroBitCount >> 3)
+    }
+
+    /// Goes on from a stop that isn't the closing quote.
+    @inline(never)
+    private mutating func finishUnusualString() throws(EnvelopeError) -> Bool {
+        while current == JSONBytes.backslash {
+            offset &+= 1
+            try skipEscape()
+            offset = firstStop(from: offset)
+        }
+        guard offset < count else { throw .badRequest("unterminated string") }
+        guard current == JSONBytes.quote else { throw .badRequest("control character in a string") }
+        offset &+= 1
+        return true
     }
 
     /// Moves past an escape whose backslash was passed, and past both halves of a surrogate pair.
