@@ -13,8 +13,8 @@ package struct Identifier: Hashable, Comparable, Sendable {
     /// Validates and copies `bytes`; nil if they are not an identifier.
     package init?(_ bytes: RawSpan) {
         guard bytes.byteCount >= 1 && bytes.byteCount <= Identifier.bytesMax else { return nil }
+        guard Identifier.isValid(bytes) else { return nil }
         self.init(trusted: bytes)
-        guard isValid else { return nil }
     }
 
     /// Validates and copies `text`; nil if it is not an identifier.
@@ -61,11 +61,6 @@ package struct Identifier: Hashable, Comparable, Sendable {
     /// Number of UTF-8 bytes.
     @inlinable package var count: Int { Int(length) }
 
-    /// Eight bytes from `offset` on, a multiple of eight below ``count``, little-endian; zeros stand for bytes beyond
-    /// the end.
-    @inlinable @inline(__always)
-    package func word(at offset: Int) -> UInt64 { words[offset &>> 3] }
-
     /// Calls `body` with the UTF-8 bytes; the span is valid only for the call.
     @inlinable
     package func withBytes<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
@@ -110,18 +105,23 @@ package struct Identifier: Hashable, Comparable, Sendable {
     }
 
     /// Whether no byte is a control, a space, `:` or `/`, and all else is UTF-8 without white space and controls.
-    private var isValid: Bool {
-        var isASCII = true
+    private static func isValid(_ bytes: RawSpan) -> Bool {
+        let count = bytes.byteCount
+        var seen: UInt64 = 0
         var offset = 0
-        while offset < count {
-            let word = word(at: offset)
-            // Bytes beyond the end become letters.
-            let text = count &- offset >= 8 ? word : word | 0x6161_6161_6161_6161 &<< UInt64((count &- offset) &* 8)
-            if Identifier.hasForbidden(text) { return false }
-            if text & 0x8080_8080_8080_8080 != 0 { isASCII = false }
+        while offset &+ 8 <= count {
+            let word = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self).littleEndian
+            if hasForbidden(word) { return false }
+            seen |= word
             offset &+= 8
         }
-        return isASCII || isValidText
+        if offset < count {
+            // Bytes beyond the end become letters.
+            let word = tail(bytes, from: offset) | 0x6161_6161_6161_6161 &<< UInt64((count &- offset) &* 8)
+            if hasForbidden(word) { return false }
+            seen |= word
+        }
+        return seen & 0x8080_8080_8080_8080 == 0 || isValidText(bytes)
     }
 
     /// Whether one of eight bytes is up to 0x20, 0x7F, `:` or `/`.
@@ -137,15 +137,13 @@ package struct Identifier: Hashable, Comparable, Sendable {
     }
 
     @inline(never)
-    private var isValidText: Bool {
-        withBytes { bytes in
-            guard let utf8 = try? UTF8Span(validating: Span<UInt8>(_bytes: bytes)) else { return false }
-            var scalars = utf8.makeUnicodeScalarIterator()
-            while let scalar = scalars.next() {
-                if scalar.properties.isWhitespace || scalar.properties.generalCategory == .control { return false }
-            }
-            return true
+    private static func isValidText(_ bytes: RawSpan) -> Bool {
+        guard let utf8 = try? UTF8Span(validating: Span<UInt8>(_bytes: bytes)) else { return false }
+        var scalars = utf8.makeUnicodeScalarIterator()
+        while let scalar = scalars.next() {
+            if scalar.properties.isWhitespace || scalar.properties.generalCategory == .control { return false }
         }
+        return true
     }
 }
 

@@ -174,7 +174,7 @@ extension OutputBuffer {
 
     /// Becomes a typing event with the members that the client gave in `frame`.
     mutating func setTyping(
-        from sender: Identifier, to destination: Identifier, isGroup: Bool, _ envelope: borrowing Envelope,
+        from sender: Identifier, to destination: Identifier, isGroup: Bool, _ envelope: Envelope,
         _ frame: RawSpan
     ) {
         removeAll()

@@ -22,7 +22,7 @@ package final class Hub {
     var devices = IdentifierPacker()
     var groups = GroupCache()
     var pending = PendingAnswers()
-    var envelope = Envelope()
+    let envelope = Envelope()
     /// What this tick's frames add up to; handed over in one piece.
     private var batch: RecordArena?
     private var confirming: [Session] = []

@@ -2,10 +2,10 @@ package import Base
 
 /// Where the members of a JSON frame lie that the server needs: one pass validates the whole text and notes them.
 ///
-/// One value serves many frames, one after the other, and allocates nothing for ordinary ones. It holds offsets, not
+/// One object serves many frames, one after the other, and allocates nothing for ordinary ones. It holds offsets, not
 /// bytes: every accessor must be given the bytes that were scanned, and traps if they are shorter.
 /// The UTF-8 must have been validated before; other bytes never crash it.
-package struct Envelope: ~Copyable {
+package final class Envelope {
     /// What the frame asks for.
     package private(set) var command = Command.unknown
 
@@ -23,7 +23,7 @@ package struct Envelope: ~Copyable {
     /// Scans a client's frame. Its `cmd` must be a string or an integer and its `ref`, if any, as ``ref`` says.
     ///
     /// After an error the members before the fault are still there, so that the refusal can repeat `ref` and `cid`.
-    package mutating func scan(_ bytes: RawSpan) throws(EnvelopeError) {
+    package func scan(_ bytes: RawSpan) throws(EnvelopeError) {
         do {
             try scanObject(bytes)
         } catch {
@@ -39,7 +39,7 @@ package struct Envelope: ~Copyable {
     /// Scans an object that need not be a frame: the members in a binary body or in the body of an HTTP request.
     ///
     /// `command` is `unknown` afterwards, whatever `cmd` says.
-    package mutating func scanMembers(_ bytes: RawSpan) throws(EnvelopeError) {
+    package func scanMembers(_ bytes: RawSpan) throws(EnvelopeError) {
         try scanObject(bytes)
     }
 
@@ -61,7 +61,7 @@ package struct Envelope: ~Copyable {
 
     // MARK: Scanning
 
-    private mutating func scanObject(_ bytes: RawSpan) throws(EnvelopeError) {
+    private func scanObject(_ bytes: RawSpan) throws(EnvelopeError) {
         command = .unknown
         present = 0
         escaped = 0
@@ -83,7 +83,7 @@ package struct Envelope: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func scanTopLevel(_ scanner: inout JSONScanner) throws(EnvelopeError) {
+    private func scanTopLevel(_ scanner: inout JSONScanner) throws(EnvelopeError) {
         var isRunOpen = false
         while true {
             scanner.skipWhitespace()
@@ -106,7 +106,7 @@ package struct Envelope: ~Copyable {
 
     /// Notes a member, and the run of kept members that it begins, continues or ends.
     @inline(__always)
-    private mutating func note(
+    private func note(
         _ field: EnvelopeField?, member: Range<Int>, value: Int, _ isRunOpen: inout Bool
     ) throws(EnvelopeError) {
         var staysOpen = true
@@ -136,7 +136,7 @@ package struct Envelope: ~Copyable {
     }
 
     /// Forgets a `ref` that can't be repeated; true if there was one.
-    private mutating func dropWrongRef(in bytes: RawSpan) -> Bool {
+    private func dropWrongRef(in bytes: RawSpan) -> Bool {
         guard let range = ref else { return false }
         if range.count <= Envelope.refBytesMax, isStringOrInteger(bytes.extracting(range)) { return false }
         present &= ~EnvelopeField.ref.bit

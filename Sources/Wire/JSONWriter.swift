@@ -24,16 +24,9 @@ extension OutputBuffer {
         append(JSONBytes.quote)
     }
 
-    /// Appends an id as the inside of a JSON string, eight bytes at a time.
+    /// Appends an id as the inside of a JSON string.
     package mutating func appendJSONEscaped(_ identifier: Identifier) {
-        let count = identifier.count
-        var offset = 0
-        while offset < count {
-            let stops = JSONBytes.stops(identifier.word(at: offset)) & JSONBytes.mask(count &- offset)
-            if stops != 0 { return identifier.withBytes { appendWithEscapes($0) } }
-            offset &+= 8
-        }
-        append(identifier)
+        identifier.withBytes { appendJSONEscaped($0) }
     }
 
     /// Appends the inside of a JSON string: `text` with its escapes, without quotes.
