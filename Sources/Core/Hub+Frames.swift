@@ -141,7 +141,6 @@ extension Hub {
             throw EnvelopeError(.badRequest, "dstid is missing")
         }
         let isGroup = try envelope.bool(.group, in: bytes) ?? false
-        messageRecord = nil
         message.setTyping(from: session.user.id, to: destination, isGroup: isGroup, envelope, bytes)
         typing(to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
     }

@@ -122,8 +122,7 @@ extension Hub {
 
     /// Appends a stored message as the JSON object that clients see.
     package func appendMessage(_ record: RecordView, withSeq: Bool, to output: inout OutputBuffer) {
-        encodeMessage(record, key: nil)
-        output.append(message.unsafeBytes)
+        output.appendMessage(record, inflated: &inflated)
         if withSeq {
             output.append(#","seq":"#)
             output.append(decimal: record.senderSeq)
