@@ -135,9 +135,10 @@ extension Hub {
 
     /// Reads the next page of what a session missed, unless its socket has enough to do.
     func catchUp(_ session: Session) {
-        guard session.state == .catchingUp, !session.awaitsPage, hasRoom(session), session.state == .catchingUp else {
-            return
-        }
+        // Making room may end the session, or call this.
+        guard session.state == .catchingUp, !session.awaitsPage, hasRoom(session), session.state == .catchingUp,
+            !session.awaitsPage
+        else { return }
         session.awaitsPage = true
         let query = ReadQuery.inbox(
             user: session.user.id, after: session.sentThrough, limit: Limits.pageEntriesDefault)

@@ -22,6 +22,7 @@ package final class Hub {
     var devices = IdentifierPacker()
     var groups = GroupCache()
     var pending = PendingAnswers()
+    var readTurns = ReadTurns()
     let envelope = Envelope()
     /// What this tick's frames add up to; handed over in one piece.
     private var batch: RecordArena?

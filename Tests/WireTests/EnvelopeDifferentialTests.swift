@@ -35,7 +35,7 @@ struct EnvelopeDifferentialTests {
             #expect(output.count == envelope.membersByteCount)
             #expect(JSONChecker.accepts(output.array))
             let second = Envelope()
-            #expect(scansAsObject(output.array, with: &second))
+            #expect(scansAsObject(output.array, with: second))
             #expect(second.dropsMembers == false)
             #expect(second.token(.content)?.count == envelope.token(.content)?.count)
         }
