@@ -8,7 +8,7 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Lifetimes"),
-    // Debug builds check exclusive access while they run; see docs/decisions/0008-exclusivity.md.
+    // Debug builds check exclusive access while they run; see docs/decisions/0008-exclusivity-in-debug-builds.md.
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
