@@ -202,13 +202,14 @@ extension WebSocketConnection {
     /// Goes to the loop of the user; another connection object takes the socket over there. A whole message was just
     /// taken, so the decoder holds nothing that would have to travel along.
     private func leave(_ departure: Departure, unread: UnsafeRawBufferPointer) {
-        state = .ended
         signOut()
         guard let channel else { return }
-        self.channel = nil
-        node.moveHome(
+        let hasLeft = node.moveHome(
             channel, unread: unread, .webSocket(departure.form), user: departure.user, device: departure.device,
             after: departure.after)
+        guard hasLeft else { return close(WebSocketCloseCode.overloaded, noRoom) }
+        self.channel = nil
+        state = .ended
     }
 }
 
