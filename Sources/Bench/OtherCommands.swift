@@ -79,7 +79,7 @@ struct IdleCommand: ParsableCommand {
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions
 
-    @Option(help: "Connections in all; each needs a descriptor here and one in the router.")
+    @Option(help: "Connections in all.")
     var connections = 10_000
 
     @Option(help: "Connections that are opened before memory is looked at for the first time.")
@@ -96,13 +96,10 @@ struct IdleCommand: ParsableCommand {
     }
 
     func run() throws {
-        let limit = prepareProcess()
-        guard connections + 100 < limit else {
-            throw ValidationError("this process may open only \(limit) descriptors")
-        }
-        try target.withTarget { target, pid in
+        prepareProcess()
+        try target.withTarget(connections: connections) { target, pid in
             let plan = Plan(target: target, connections: connections)
-            let circumstances = options.circumstances(serverPID: pid)
+            let circumstances = options.circumstances(serverPID: pid, connections: connections)
             let scenario = IdleScenario(plan, circumstances, primed: primed, settle: settle)
             options.show(scenario.report(try scenario.run()))
         }

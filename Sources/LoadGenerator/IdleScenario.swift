@@ -36,7 +36,7 @@ package struct IdleScenario: Sendable {
         usleep(UInt32(settle * 1e6))
         let before = try MemoryUsage(pid: pid)
         let line = ProgressLine(isShown: circumstances.showsProgress)
-        try crew.open(first: primed, count: plan.connections - primed, secondsMax: 300) { line.show("\($0) signed in") }
+        try crew.open(first: primed, count: plan.connections - primed, secondsMax: 60, progress: line.showSignedIn)
         line.show("settling")
         usleep(UInt32(settle * 1e6))
         line.clear()

@@ -86,9 +86,13 @@ package struct ProcessUsage: Sendable, Equatable {
         let sockets = Set(tables.flatMap { listeningSockets(table: $0, port: port) })
         guard !sockets.isEmpty else { return nil }
         for pid in ((try? ProcFile.list("/proc")) ?? []).compactMap({ Int($0) }) {
-            for descriptor in (try? ProcFile.list("/proc/\(pid)/fd")) ?? [] {
-                guard let link = ProcFile.link("/proc/\(pid)/fd/\(descriptor)") else { continue }
-                if sockets.contains(where: { link == "socket:[\($0)]" }) { return pid }
+            // Threads may have descriptor tables of their own.
+            for thread in (try? ProcFile.list("/proc/\(pid)/task")) ?? [] {
+                let directory = "/proc/\(pid)/task/\(thread)/fd"
+                for descriptor in (try? ProcFile.list(directory)) ?? [] {
+                    guard let link = ProcFile.link("\(directory)/\(descriptor)") else { continue }
+                    if sockets.contains(where: { link == "socket:[\($0)]" }) { return pid }
+                }
             }
         }
         return nil

@@ -46,7 +46,7 @@ package final class DescriptorTable: Sendable {
     ///
     /// - Parameter entrance: the calling thread's own passage.
     package static func makeOwn(
-        mailboxes: [Mailbox], passages: [DescriptorPassage], entrance: DescriptorPassage?
+        mailboxes: [Mailbox], passages: [DescriptorPassage] = [], entrance: DescriptorPassage? = nil
     ) throws(Errno) {
         var kept = Set((0...2 as ClosedRange<Int32>).filter { cep_is_open($0) == 1 })
         kept.formUnion(mailboxes.map(\.descriptor))
