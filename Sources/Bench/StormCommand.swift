@@ -41,8 +41,9 @@ struct StormCommand: ParsableCommand {
             plan.mode = .durable
             plan.size = size
             plan.ramp = concurrency
+            let circumstances = options.circumstances(serverPID: pid, connections: connections)
             let scenario = StormScenario(
-                plan, options.circumstances(serverPID: pid, connections: connections), messages: messages, restarts: restart ? server : nil)
+                plan, circumstances, messages: messages, restarts: restart ? server : nil)
             let result = try scenario.run()
             let report = scenario.report(result)
             options.show(report)

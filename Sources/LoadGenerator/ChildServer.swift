@@ -79,8 +79,8 @@ package final class ChildServer {
         Interruption.servers.withLock { $0[Int(child)] = directory }
     }
 
-    /// Starts a router for development, with as many loops as given unless `arguments` say otherwise, and waits until it
-    /// is ready.
+    /// Starts a router for development, with as many loops as given unless `arguments` say otherwise, and waits until
+    /// it is ready.
     package static func router(_ path: String, arguments: [String], loops: Int, core: Int?) throws -> ChildServer {
         try ChildServer(
             path, core: core, probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web))?.status == 200 },

@@ -13,7 +13,8 @@ package final class Crew<Member: LoadLoop> {
         let thread: LoopThread
     }
 
-    /// Starts one thread for each entry of `cores`, pinned there unless it is nil. Several have a descriptor table each.
+    /// Starts one thread for each entry of `cores`, pinned there unless it is nil. Several have a descriptor table
+    /// each.
     package init(_ plan: Plan, cores: [Int?], make: @escaping @Sendable (Plan, EventLoop) -> Member) throws {
         for (number, core) in cores.enumerated() {
             let mailbox = try Mailbox()

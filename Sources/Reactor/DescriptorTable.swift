@@ -14,7 +14,7 @@ package final class DescriptorTable: Sendable {
 
     private static let headroomMax = 256
 
-    /// - Parameter capacity: how many connections the table has descriptors for; without it, as many as the kernel lets.
+    /// - Parameter capacity: how many connections the table has descriptors for; else as many as the kernel lets.
     package init(capacity: Int = .max) {
         self.capacity = capacity
         headroom = min(DescriptorTable.headroomMax, max(capacity, 0) / 8)
@@ -25,6 +25,9 @@ package final class DescriptorTable: Sendable {
 
     /// Whether those that are there may stay.
     package var hasRoomToStay: Bool { count <= capacity - headroom }
+
+    /// Whether there is a place for who comes.
+    var hasPlace: Bool { count < capacity }
 
     /// Reserves a place for a connection that stays; false if there is none.
     package func reserve() -> Bool { take(upTo: capacity - headroom) }

@@ -61,10 +61,19 @@ extension EventLoop {
         guard let descriptor = listener.descriptor else { return }
         try? SystemCall.epollRemove(epoll, descriptor)
         listener.isPaused = true
+        lacksPlace = !table.hasPlace
+        guard acceptFailedSecond != second else { return }
+        acceptFailedSecond = second
         acceptFailed?(error)
     }
 
-    func resume(_ listener: Listener) {
+    /// Tries to accept again, where that failed.
+    func resumeListeners() {
+        lacksPlace = false
+        for listener in listeners where listener.isPaused { resume(listener) }
+    }
+
+    private func resume(_ listener: Listener) {
         listener.isPaused = false
         guard let descriptor = listener.descriptor else { return }
         try? SystemCall.epollAdd(epoll, descriptor, CEP_IN, listener.data)

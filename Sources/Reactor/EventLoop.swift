@@ -41,6 +41,10 @@ package final class EventLoop {
     var received: Received
     /// Connections that wait for their way into another loop's table, the oldest first.
     var departures: [Departure] = []
+    /// Whether a listener waits for a place in the table.
+    var lacksPlace = false
+    /// The loop's second in which it was last told that descriptors have run out.
+    var acceptFailedSecond: UInt32?
     private var isRunning = true
     private var hasEnded = false
 
@@ -113,6 +117,7 @@ package final class EventLoop {
         flushDirty()
         advanceTimers()
         freeClosed()
+        if lacksPlace, table.hasPlace { resumeListeners() }
     }
 
     // MARK: Waiting
@@ -197,7 +202,7 @@ package final class EventLoop {
                 if channel.state == .closing { linger(channel); continue }
                 if let seconds = channel.delegate.channelTimer(channel) { wheel.schedule(token, in: seconds) }
             }
-            for listener in listeners where listener.isPaused { resume(listener) }
+            resumeListeners()
             // What timers wrote goes out together: one tick's pings in one flush.
             flushDirty()
         }

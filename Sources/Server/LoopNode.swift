@@ -40,7 +40,7 @@ final class NodeHandle: Sendable {
     let passage: DescriptorPassage?
     private let node = Mutex<LoopBound<LoopNode>?>(nil)
 
-    init(_ table: DescriptorTable, isOwn: Bool) throws(Errno) {
+    init(_ table: DescriptorTable = DescriptorTable(), isOwn: Bool = false) throws(Errno) {
         mailbox = try Mailbox()
         self.table = table
         passage = isOwn ? try DescriptorPassage() : nil

@@ -79,7 +79,9 @@ package struct StormScenario {
         var parts = Crew<StormLoop>.shares(of: numbers, among: writing.count { $0 })
         let shares = writing.map { $0 ? parts.removeFirst() : numbers.upperBound..<numbers.upperBound }
         try crew.askEach { loop, number in loop.send(shares[number], readers: readers) }
-        try wait(seconds: seconds(120), "the messages weren't all acked") { try crew.meter().acked - acked == numbers.count }
+        try wait(seconds: seconds(120), "the messages weren't all acked") {
+            try crew.meter().acked - acked == numbers.count
+        }
     }
 
     private func awaitCurrent(_ crew: Crew<StormLoop>, seconds: Double) throws {
