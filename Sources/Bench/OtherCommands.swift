@@ -88,11 +88,15 @@ struct IdleCommand: ParsableCommand {
     @Option(help: "Seconds of quiet before memory is looked at.")
     var settle = 3.0
 
+    @Option(help: "Each client sends a heartbeat every so many seconds while the CPU is looked at; none without.")
+    var heartbeat: Double?
+
     mutating func validate() throws {
         guard (1...1_000_000).contains(connections), (0..<connections).contains(primed) else {
             throw ValidationError("connections from 1 to 1000000, fewer of them primed")
         }
         guard (0...600).contains(settle) else { throw ValidationError("--settle up to 600") }
+        if let heartbeat, !(0.1...600).contains(heartbeat) { throw ValidationError("--heartbeat from 0.1 to 600") }
     }
 
     func run() throws {
@@ -100,7 +104,8 @@ struct IdleCommand: ParsableCommand {
         try target.withTarget(connections: connections) { target, pid in
             let plan = Plan(target: target, connections: connections)
             let circumstances = options.circumstances(serverPID: pid, connections: connections)
-            let scenario = IdleScenario(plan, circumstances, primed: primed, settle: settle)
+            let scenario = IdleScenario(
+                plan, circumstances, primed: primed, settle: settle, heartbeat: heartbeat)
             options.show(scenario.report(try scenario.run()))
         }
     }

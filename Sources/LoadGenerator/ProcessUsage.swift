@@ -80,6 +80,11 @@ package struct ProcessUsage: Sendable, Equatable {
         }
     }
 
+    /// Bytes that a process had written to disks so far, from /proc/PID/io; nil if that may not be read.
+    package static func writtenBytes(pid: Int) -> Int? {
+        ProcFile.read("/proc/\(pid)/io").flatMap { ProcFile.number("write_bytes", in: $0) }
+    }
+
     /// The process that listens on a TCP port of this machine; nil if none is found or may be looked at.
     package static func listener(port: UInt16) -> Int? {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap(ProcFile.read)
