@@ -36,16 +36,36 @@ package struct Identifier: Hashable, Comparable, Sendable {
             word += 1
             offset += 8
         }
-        var tail: UInt64 = 0
-        var shift: UInt64 = 0
-        while offset < count {
-            tail |= UInt64(bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self)) << shift
-            shift += 8
-            offset += 1
-        }
-        if shift > 0 { words[word] = tail }
+        if offset < count { words[word] = Identifier.lastWord(bytes, from: offset) }
         self.words = words
         self.length = UInt8(count)
+    }
+
+    /// The bytes from `offset` on, less than eight, as a word lies in memory, little-endian.
+    @inline(__always)
+    private static func lastWord(_ bytes: RawSpan, from offset: Int) -> UInt64 {
+        var word: UInt64 = 0
+        var shift: UInt64 = 0
+        for offset in offset..<bytes.byteCount {
+            word |= UInt64(bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self)) << shift
+            shift += 8
+        }
+        return word
+    }
+
+    /// Whether these are the bytes of this identifier.
+    package func consists(of bytes: RawSpan) -> Bool {
+        let count = bytes.byteCount
+        guard count == self.count else { return false }
+        var word = 0
+        var offset = 0
+        while offset + 8 <= count {
+            let other = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
+            if words[word] != other { return false }
+            word += 1
+            offset += 8
+        }
+        return offset == count || words[word] == Identifier.lastWord(bytes, from: offset)
     }
 
     /// Number of UTF-8 bytes.

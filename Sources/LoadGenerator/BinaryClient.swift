@@ -60,6 +60,7 @@ final class BinaryClient: LoadClient {
         case .welcome: becameReady()
         case .error: refuse(header, payload)
         case .ping: pong(payload)
+        case .pong: owner.meter.acked += 1
         default: owner.meter.other += 1
         }
     }

@@ -76,7 +76,7 @@ package struct IdleScenario: Sendable {
         let after = try MemoryUsage(pid: pid)
         if let heartbeat { try crew.ask { $0.beginHeartbeats(seconds: heartbeat) } }
         let written = ProcessUsage.writtenBytes(pid: pid)
-        var measurement = try Measurement.take(crew, circumstances, message: \.other)
+        var measurement = try Measurement.take(crew, circumstances, message: \.acked)
         measurement.whole = try crew.meter()
         let writtenAfter = ProcessUsage.writtenBytes(pid: pid)
         return Result(
@@ -107,7 +107,7 @@ package struct IdleScenario: Sendable {
         }
         let (meter, seconds) = (result.measurement.meter, result.measurement.seconds)
         report.add("pings", "  pings of the router", Double(meter.pings) / seconds, places: 0, "/s")
-        report.add("heartbeats", "  heartbeats of clients", Double(meter.sent) / seconds, places: 0, "/s")
+        report.add("heartbeats", "  heartbeats of clients, answered", Double(meter.acked) / seconds, places: 0, "/s")
         if let written = result.writtenBytes {
             report.add("written_bytes", "  written to disk by the router", written, "B")
         }

@@ -98,6 +98,7 @@ class WebSocketClient: LoadClient {
             owner.meter.behind += 1
             fetch(after: seq)
         case .fetched: takePage(json, now)
+        case .heartbeat: owner.meter.acked += 1
         case .other: owner.meter.other += 1
         }
     }

@@ -40,8 +40,12 @@ package final class Channel: Outlet {
     /// isn't taken for one of the next that has the same descriptor.
     var token: UInt64 = 0
     package var delegate: any ChannelDelegate
-    /// The loop's second in which it was to end, or in which its last byte was sent after that.
-    var closingSince: UInt32 = 0
+    /// The loop's second in which it was to end, or in which its last byte was sent after that. What comes in then
+    /// counts no more.
+    var closingSince: UInt32 {
+        get { lastReceived }
+        set { lastReceived = newValue }
+    }
 
     init(loop: EventLoop, descriptor: consuming Descriptor, state: State, delegate: any ChannelDelegate) {
         self.loop = loop
