@@ -38,17 +38,21 @@ struct PairCommand: ParsableCommand {
     var rounds = 1
 
     mutating func validate() throws {
-        guard (2...60_000).contains(connections), (1...100_000).contains(window), (0...1 << 20).contains(size) else {
-            throw ValidationError("connections from 2 to 60000, window from 1 to 100000, size up to 1048576")
+        guard (2...1_000_000).contains(connections), (1...100_000).contains(window), (0...1 << 20).contains(size) else {
+            throw ValidationError("connections from 2 to 1000000, window from 1 to 100000, size up to 1048576")
         }
         if let rate, !(rate > 0 && rate <= 1e7) { throw ValidationError("--rate above 0 and up to 10000000") }
         if floor, page.html != nil { throw ValidationError("--html shows a router alone, without --floor") }
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds from 1 to 100") }
         var nowhere = Target.nowhere
         nowhere.wire = target.wire
-        if let objection = ExchangeScenario(plan(nowhere), options.circumstances(serverPID: nil)).objection {
+        if let objection = ExchangeScenario(plan(nowhere), circumstances(nil)).objection {
             throw ValidationError(objection)
         }
+    }
+
+    private func circumstances(_ pid: Int?) -> Circumstances {
+        options.circumstances(serverPID: pid, connections: connections)
     }
 
     private func plan(_ target: Target) -> Plan {
@@ -69,8 +73,8 @@ struct PairCommand: ParsableCommand {
 
     func run() throws {
         prepareProcess()
-        try target.withTarget { target, pid in
-            let scenario = ExchangeScenario(plan(target), options.circumstances(serverPID: pid))
+        try target.withTarget(connections: connections) { target, pid in
+            let scenario = ExchangeScenario(plan(target), circumstances(pid))
             if floor {
                 try options.show(
                     FloorComparison(scenario, title: title, rounds: rounds, core: self.target.pinServer).run())

@@ -27,6 +27,10 @@ final class BinaryClient: LoadClient {
         channel.buffer.append(message)
     }
 
+    override func writeHeartbeat(to channel: Channel) {
+        BinaryHeader(.ping, length: 0).append(to: &channel.buffer)
+    }
+
     override func receive(_ bytes: UnsafeMutableRawBufferPointer) {
         let now = Stamp.now
         let bytes = UnsafeRawBufferPointer(bytes)
@@ -56,6 +60,7 @@ final class BinaryClient: LoadClient {
         case .welcome: becameReady()
         case .error: refuse(header, payload)
         case .ping: pong(payload)
+        case .pong: owner.meter.acked += 1
         default: owner.meter.other += 1
         }
     }
@@ -95,6 +100,7 @@ final class BinaryClient: LoadClient {
 
     private func pong(_ payload: UnsafeRawBufferPointer) {
         guard let channel else { return }
+        owner.meter.pings += 1
         channel.prepareToWrite()
         BinaryHeader(.pong, length: payload.count).append(to: &channel.buffer)
         channel.buffer.append(payload)

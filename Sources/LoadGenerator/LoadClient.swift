@@ -69,6 +69,14 @@ package class LoadClient: ChannelDelegate {
         owner.clientReady(self)
     }
 
+    /// Says that the client is there.
+    final func sendHeartbeat() {
+        guard state == .ready, let channel else { return }
+        owner.meter.sent += 1
+        channel.prepareToWrite()
+        writeHeartbeat(to: channel)
+    }
+
     final func fetch(after seq: UInt64) {
         guard state == .ready, let channel else { return }
         channel.prepareToWrite()
@@ -95,6 +103,8 @@ package class LoadClient: ChannelDelegate {
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {}
     /// Asks for what comes after an inbox entry, as a client does that was told it is behind.
     func writeFetch(after seq: UInt64, to channel: Channel) {}
+    /// Writes a heartbeat into the channel, which was prepared.
+    func writeHeartbeat(to channel: Channel) {}
     /// Writes one message into the channel, which was prepared.
     func writeMessage(_ stamp: UInt64, to channel: Channel) {}
 

@@ -50,6 +50,11 @@ class WebSocketClient: LoadClient {
         channel.buffer.appendMaskedFrame(.text, RawSpan(_unsafeBytes: message), key: nextKey())
     }
 
+    override func writeHeartbeat(to channel: Channel) {
+        let frame = Array(#"{"cmd":0}"#.utf8)
+        channel.buffer.appendMaskedFrame(.text, frame.span.bytes, key: nextKey())
+    }
+
     override func receive(_ bytes: UnsafeMutableRawBufferPointer) {
         guard head != nil else { return decode(bytes) }
         head?.append(contentsOf: bytes)
@@ -93,6 +98,7 @@ class WebSocketClient: LoadClient {
             owner.meter.behind += 1
             fetch(after: seq)
         case .fetched: takePage(json, now)
+        case .heartbeat: owner.meter.acked += 1
         case .other: owner.meter.other += 1
         }
     }
@@ -118,6 +124,7 @@ class WebSocketClient: LoadClient {
 
     private func pong(_ payload: RawSpan) {
         guard let channel else { return }
+        owner.meter.pings += 1
         channel.prepareToWrite()
         channel.buffer.appendMaskedFrame(.pong, payload, key: nextKey())
     }

@@ -37,7 +37,7 @@ final class MixedClient: WebSocketClient {
             InboxPlaces.forEach(in: json) { head = max(head, $0) }
             if json.suffix(12).elementsEqual(#""more":true}"#.utf8) { fetch(after: head) }
         case .error: day.refused(self)
-        case .other: day.answered(ServerFrame.reference(in: json), now)
+        case .heartbeat, .other: day.answered(ServerFrame.reference(in: json), now)
         }
         if let since = backSince, state == .ready, head >= announced {
             backSince = nil
