@@ -78,7 +78,7 @@ package final class EventLoop {
     /// Lets ``run()`` return after this tick. *Thread:* the loop's; from elsewhere, post it.
     package func stop() { isRunning = false }
 
-    func runOnce() {
+    package func runOnce() {
         let count = waitForEvents()
         milliseconds = Clock.realtimeMilliseconds
         for index in 0..<count { handle(events[index]) }
