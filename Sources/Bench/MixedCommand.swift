@@ -17,6 +17,9 @@ struct MixedCommand: ParsableCommand {
     @Option(help: "Things that happen a second, of all kinds together; latency counts from the intended time.")
     var rate = 5_000.0
 
+    @Flag(help: "Compress bodies; binary protocol only.")
+    var lz4 = false
+
     @Option(help: "Repeats a run's choices.")
     var seed: UInt64 = 1
 
@@ -24,13 +27,14 @@ struct MixedCommand: ParsableCommand {
         guard (3...10_000).contains(clients), rate > 0, rate <= 1e6 else {
             throw ValidationError("clients from 3 to 10000, rate above 0 and up to 1000000")
         }
-        if target.wire != .json { throw ValidationError("mixed speaks JSON") }
+        try target.validateCompression(lz4)
     }
 
     func run() throws {
         prepareProcess()
         try target.withTarget { target, pid in
-            let plan = Plan(target: target, connections: clients)
+            var plan = Plan(target: target, connections: clients)
+            plan.isCompressed = lz4
             let scenario = MixedScenario(plan, options.circumstances(serverPID: pid), rate: rate, seed: seed)
             let result = try scenario.run()
             let report = scenario.report(result)

@@ -25,7 +25,7 @@ struct FanoutCommand: ParsableCommand {
         guard (2...10_000).contains(members), (1...10_000).contains(window), (0...1 << 20).contains(size) else {
             throw ValidationError("members from 2 to 10000, window from 1 to 10000, size up to 1048576")
         }
-        if lz4, target.wire != .binary { throw ValidationError("--lz4 needs --protocol binary") }
+        try target.validateCompression(lz4)
     }
 
     func run() throws {

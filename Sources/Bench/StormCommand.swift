@@ -23,6 +23,9 @@ struct StormCommand: ParsableCommand {
     @Option(help: "Connections that are being opened at a time, a thread; all others wait, and their time counts.")
     var concurrency = 512
 
+    @Flag(help: "Compress bodies; binary protocol only.")
+    var lz4 = false
+
     @Flag(help: "The router is told to go and started again, instead of the connections being cut; with --spawn.")
     var restart = false
 
@@ -30,7 +33,7 @@ struct StormCommand: ParsableCommand {
         guard (1...60_000).contains(connections), (0...10_000_000).contains(messages), (0...65_536).contains(size)
         else { throw ValidationError("connections from 1 to 60000, messages up to 10000000, size up to 65536") }
         guard (1...60_000).contains(concurrency) else { throw ValidationError("--concurrency from 1 to 60000") }
-        if target.wire != .json { throw ValidationError("a storm speaks JSON") }
+        try target.validateCompression(lz4)
         if restart, target.spawn == nil { throw ValidationError("--restart needs --spawn") }
     }
 
@@ -44,6 +47,7 @@ struct StormCommand: ParsableCommand {
             plan.mode = .durable
             plan.size = size
             plan.ramp = concurrency
+            plan.isCompressed = lz4
             let scenario = StormScenario(
                 plan, options.circumstances(serverPID: pid), messages: messages, restarts: restart ? server : nil)
             let result = try scenario.run()

@@ -20,6 +20,9 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: "Seconds between two kills of the router by SIGKILL, on average; with --spawn.")
     var killEvery: Double?
 
+    @Flag(help: "Compress bodies that go over the binary protocol.")
+    var lz4 = false
+
     @Option(help: "Repeats a run's choices.")
     var seed: UInt64?
 
@@ -31,13 +34,14 @@ struct VerifyCommand: ParsableCommand {
             throw ValidationError("--kill-every from 0.05 to 3600")
         }
         if killEvery != nil, target.spawn == nil { throw ValidationError("--kill-every needs --spawn") }
-        if target.wire != .json { throw ValidationError("verify speaks JSON") }
+        try target.validateCompression(lz4, allowsBoth: true)
     }
 
     func run() throws {
         prepareProcess()
         try target.withServer { target, pid, server in
-            let plan = Plan(target: target, connections: clients)
+            var plan = Plan(target: target, connections: clients)
+            plan.isCompressed = lz4
             let scenario = VerifyScenario(
                 plan, options.circumstances(serverPID: pid), rate: rate, killEvery: killEvery,
                 seed: seed ?? .random(in: 0..<1 << 32), server: server)

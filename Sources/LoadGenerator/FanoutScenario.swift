@@ -12,7 +12,7 @@ final class FanoutLoop: LoadLoop {
         guard let sender = clients.first(where: { $0.index == 0 }) else { return }
         sender.template =
             switch plan.target.wire {
-            case .json: try .json(.durable, command: 11, to: group, size: plan.size)
+            case .json, .both: try .json(.durable, command: 11, to: group, size: plan.size)
             case .binary:
                 try .binary(.durable, kind: .group, to: group, size: plan.size, isCompressed: plan.isCompressed)
             case .floor: throw BenchError("the floor has no groups")
