@@ -22,6 +22,8 @@ package struct Plan: Sendable {
     package var isCompressed = false
     /// Connections that are being opened at a time, a loop.
     package var ramp = 64
+    /// What the forwarder is asked for, where there is one instead of a router.
+    package var floorWork = FloorWork.forward
     /// Another server than a router, and how it is spoken to.
     package var product: Product?
 
@@ -32,7 +34,8 @@ package struct Plan: Sendable {
 
     /// Whom the client with this index sends to.
     package func peer(of index: Int) -> Int {
-        switch shape {
+        if floorWork == .echo { return index }
+        return switch shape {
         case .pairs: index ^ 1
         case .ring: (index + 1) % connections
         }

@@ -23,10 +23,13 @@ package struct Chart: Sendable, Equatable {
     package struct Bar: Sendable, Equatable {
         package var name: String
         package var value: Double
+        /// Of the value, what was spent in the kernel; nil where that isn't known.
+        package var system: Double?
 
-        package init(_ name: String, _ value: Double) {
+        package init(_ name: String, _ value: Double, system: Double? = nil) {
             self.name = name
             self.value = value
+            self.system = system
         }
     }
 
@@ -35,6 +38,8 @@ package struct Chart: Sendable, Equatable {
         case percentiles([Line])
         /// Something a second, over seconds.
         case course([Line])
+        /// Microseconds over messages a second. The y axis is logarithmic.
+        case load([Line])
         case bars([Bar])
     }
 
@@ -77,6 +82,6 @@ package struct Chart: Sendable, Equatable {
         let scale = 1 / measurement.seconds / 1e4
         return Chart(
             "CPU of the router by thread", unit: "% of a core",
-            .bars(bars.prefix(8).map { Bar($0.name, $0.microseconds * scale) }))
+            .bars(bars.prefix(8).map { Bar($0.name, $0.microseconds * scale, system: $0.systemMicroseconds * scale) }))
     }
 }
