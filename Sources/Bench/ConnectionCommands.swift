@@ -38,7 +38,7 @@ struct ConnectCommand: ParsableCommand {
             let scenario = ConnectScenario(plan, options.circumstances(serverPID: pid))
             let floors = floor.isMeasured ? [Floor.connect(scenario, core: self.target.pinServer)] : []
             try floor.run(
-                floors, message: \.acked, each: "a connection", title: "bench connect", options, page,
+                floors, message: \.acked, title: "bench connect", options, page,
                 { try scenario.run() }, report: scenario.report)
         }
     }

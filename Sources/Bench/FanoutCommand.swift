@@ -48,7 +48,7 @@ struct FanoutCommand: ParsableCommand {
             let scenario = FanoutScenario(plan, options.circumstances(serverPID: pid))
             let floors = floor.isMeasured ? [Floor.fanout(scenario, core: self.target.pinServer)] : []
             try floor.run(
-                floors, message: \.delivered, each: "a delivery", title: "bench fanout", options, page, { try scenario.run() },
+                floors, message: \.delivered, title: "bench fanout", options, page, { try scenario.run() },
                 report: scenario.report)
         }
     }

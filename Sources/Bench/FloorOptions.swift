@@ -15,13 +15,13 @@ struct FloorOptions: ParsableArguments {
 
     /// Runs the rounds, prints what they gave, and writes the page if one is wanted.
     func run(
-        _ floors: [Floor], message: KeyPath<Meter, Int>, each: String, title: String, _ options: RunOptions,
+        _ floors: [Floor], message: KeyPath<Meter, Int>, title: String, _ options: RunOptions,
         _ page: PageOption, _ router: () throws -> Measurement, report: (Measurement) -> Report
     ) throws {
         let comparison = FloorComparison(floors, rounds: rounds)
         let outcome = try comparison.run(router)
         var whole = report(outcome.router)
-        whole.append(comparison.report(outcome, message: message, each: each))
+        whole.append(comparison.report(outcome, message: message))
         options.show(whole)
         let beside = floors.isEmpty ? nil : comparison.chart(outcome, message: message)
         try page.write(whole, outcome.router.charts + [beside].compactMap { $0 }, title: title)

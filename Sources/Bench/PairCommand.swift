@@ -96,7 +96,7 @@ struct PairCommand: ParsableCommand {
             let scenario = ExchangeScenario(plan(target), options.circumstances(serverPID: pid))
             if !rates.isEmpty { return try sweep(scenario) }
             try floor.run(
-                floor.isMeasured ? floors(scenario) : [], message: scenario.message, each: "a message",
+                floor.isMeasured ? floors(scenario) : [], message: scenario.message,
                 title: "bench pair", options, page, { try scenario.run() },
                 report: { scenario.report($0, title: title) })
         }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -190,6 +191,7 @@ static int run(struct forwarder *forwarder) {
 }
 
 int cfl_forward(uint16_t port, uint32_t capacity) {
+    prctl(PR_SET_NAME, "forwarder");
     struct forwarder *forwarder = calloc(1, sizeof *forwarder);
     if (!forwarder) return -ENOMEM;
     forwarder->capacity = capacity;

@@ -12,9 +12,10 @@ package enum FloorWork: Sendable {
 
 /// What the same work costs where there is no router: the kernel's part of it, or the disk's.
 package struct Floor: Sendable {
-    package var key: String
     package var name: String
-    /// What is counted as a message of it.
+    /// What is counted: one, and many.
+    package var unit = (one: "a message", many: "messages")
+    /// Where it is counted.
     package var message: any KeyPath<Meter, Int> & Sendable
     /// A latency that compares with the router's of the same name; nil where none does.
     package var latency: (any KeyPath<Meter, Latency> & Sendable)?
@@ -34,7 +35,7 @@ package struct Floor: Sendable {
     package static func exchange(_ scenario: ExchangeScenario, _ work: FloorWork, core: Int?) -> Floor {
         let isEcho = work == .echo
         return Floor(
-            key: isEcho ? "echo" : "forwarder", name: isEcho ? "a bare epoll echo" : "a bare forwarder",
+            name: isEcho ? "a bare epoll echo" : "a bare forwarder",
             message: \.delivered, latency: \Meter.deliveryLatency
         ) { _ in
             try withForwarder(capacity: scenario.plan.connections, core: core) { address, pid in
@@ -46,7 +47,7 @@ package struct Floor: Sendable {
     /// A bare sender that writes to each member as many bytes as the router did.
     package static func fanout(_ scenario: FanoutScenario, core: Int?) -> Floor {
         Floor(
-            key: "fanout", name: "a bare sender to all members", message: \.delivered, latency: \Meter.deliveryLatency
+            name: "a bare sender to all members", unit: ("a delivery", "deliveries"), message: \.delivered, latency: \Meter.deliveryLatency
         ) { router in
             try withForwarder(capacity: scenario.plan.connections, core: core) { address, pid in
                 let bytes = router.meter.bytesIn / max(router.meter.delivered, 1)
@@ -57,7 +58,10 @@ package struct Floor: Sendable {
 
     /// Accepting, reading eight bytes and answering with one.
     package static func connect(_ scenario: ConnectScenario, core: Int?) -> Floor {
-        Floor(key: "accept", name: "a bare accept and answer", message: \.acked, latency: \Meter.ackLatency) { _ in
+        Floor(
+            name: "a bare accept and answer", unit: ("a connection", "connections"), message: \.acked,
+            latency: \Meter.ackLatency
+        ) { _ in
             try withForwarder(capacity: scenario.plan.connections, core: core) { address, pid in
                 try scenario.floor(at: address, serverPID: pid).run()
             }
@@ -67,7 +71,6 @@ package struct Floor: Sendable {
     /// SQLite alone, one thread, no network.
     package static func rows(_ layout: RowLayout, batch: Int, payloadBytes: Int, users: Int, seconds: Double) -> Floor {
         Floor(
-            key: layout == .threeRows ? "three_rows" : "append_only",
             name: "SQLite alone, \(layout.rawValue), \(batch) messages a commit", message: \.acked
         ) { _ in
             try DiskFloor.rows(layout, batch: batch, payloadBytes: payloadBytes, users: users, seconds: seconds)
@@ -79,8 +82,8 @@ package struct Floor: Sendable {
         var report = Report()
         let count = measurement.meter[keyPath: message]
         report.begin(name)
-        report.add("rate", "messages a second", Double(count) / max(measurement.seconds, 1e-9), places: 0)
-        report.addCost(measurement, messages: count)
+        report.add("rate", "\(unit.many) a second", Double(count) / max(measurement.seconds, 1e-9), places: 0)
+        report.addCost(measurement, messages: count, each: unit.one)
         if latency == nil {
             report.addLatency("commit", "commit", measurement.meter.ackLatency)
         } else if let latency {

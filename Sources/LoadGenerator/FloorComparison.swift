@@ -27,17 +27,13 @@ package struct FloorComparison: Sendable {
 
     /// Each floor's own figures, and the router's in units of them.
     ///
-    /// - Parameters:
-    ///   - message: what is counted as a message of the router.
-    ///   - each: what the floor's messages are called.
-    package func report(
-        _ outcome: Outcome, message: KeyPath<Meter, Int>, each: String = "a message"
-    ) -> Report {
+    /// - Parameter message: what is counted as a message of the router.
+    package func report(_ outcome: Outcome, message: KeyPath<Meter, Int>) -> Report {
         var report = Report()
         for (floor, measurement) in zip(floors, outcome.floors) { report.append(floor.report(measurement)) }
         for (floor, measurement) in zip(floors, outcome.floors) {
             report.begin("router in units of its floor: \(floor.name)")
-            for ratio in FloorComparison.ratios(outcome.router, message, of: floor, measurement, each) {
+            for ratio in FloorComparison.ratios(outcome.router, message, of: floor, measurement) {
                 report.add(ratio.key, ratio.label, ratio.value, places: 2, "× the floor's")
             }
         }
@@ -52,20 +48,21 @@ package struct FloorComparison: Sendable {
 
     /// The router's figures divided by the floor's; those are left out that one of the two doesn't have.
     package static func ratios(
-        _ router: Measurement, _ message: KeyPath<Meter, Int>, of floor: Floor, _ measurement: Measurement,
-        _ each: String
+        _ router: Measurement, _ message: KeyPath<Meter, Int>, of floor: Floor, _ measurement: Measurement
     ) -> [Ratio] {
-        let count = (router: Double(router.meter[keyPath: message]), floor: Double(measurement.meter[keyPath: floor.message]))
+        let count = (
+            router: Double(router.meter[keyPath: message]), floor: Double(measurement.meter[keyPath: floor.message])
+        )
         guard count.router > 0, count.floor > 0, router.seconds > 0, measurement.seconds > 0 else { return [] }
         var ratios = [
             Ratio(
-                key: "rate_ratio", label: "messages a second",
+                key: "rate_ratio", label: "\(floor.unit.many) a second",
                 value: (count.router / router.seconds) / (count.floor / measurement.seconds))
         ]
         if let server = router.server, let alone = measurement.server, alone.microseconds > 0 {
             ratios.append(
                 Ratio(
-                    key: "cpu_ratio", label: "CPU \(each)",
+                    key: "cpu_ratio", label: "CPU \(floor.unit.one)",
                     value: (server.microseconds / count.router) / (alone.microseconds / count.floor)))
         }
         guard let latency = floor.latency else { return ratios }
@@ -88,6 +85,6 @@ package struct FloorComparison: Sendable {
         let bars = zip(floors, outcome.floors).map { floor, measurement in
             Chart.Bar(floor.name, cost(measurement, measurement.meter[keyPath: floor.message]))
         }
-        return Chart("CPU a message, and what it costs without a router", unit: "µs", .bars([router] + bars))
+        return Chart("CPU \(floors.first?.unit.one ?? "a message"), with a router and without", unit: "µs", .bars([router] + bars))
     }
 }

@@ -45,15 +45,17 @@ package struct RateSweep: Sendable {
             var table = Report.Table([
                 .init("rate", "intended/s"), .init("achieved", "answered/s"), .init("skipped", "skipped"),
                 .init("server_us", "CPU µs"),
+                .init("other_percent", "others %"),
             ])
             table.columns += RateSweep.percentiles.map { .init("\($0.0)_us", "\($0.0) µs") } + [.init("max_us", "max µs")]
             for step in steps { table.lines.append(line(step, path)) }
             report.add(table)
         }
         for step in steps {
-            report.begin("at \(Report.grouped(Report.fixed(step.rate, 0))) a second")
-            report.addClient(step.measurement)
-            report.addTrouble(step.measurement)
+            var trouble = Report()
+            trouble.begin("at \(Report.grouped(Report.fixed(step.rate, 0))) a second")
+            trouble.addTrouble(step.measurement)
+            if trouble.sections.contains(where: { !$0.rows.isEmpty }) { report.append(trouble) }
         }
         return report
     }
@@ -66,6 +68,7 @@ package struct RateSweep: Sendable {
             .decimal(step.rate, places: 0), .decimal(Double(count) / max(measurement.seconds, 1e-9), places: 0),
             .integer(measurement.whole.skipped),
             .decimal((measurement.server?.microseconds ?? 0) / Double(max(count, 1)), places: 2),
+            .decimal(measurement.disturbance / max(measurement.seconds, 1e-9) / 1e4, places: 0),
         ]
         line += RateSweep.percentiles.map { .decimal(latency.microseconds($0.1), places: 0) }
         return line + [.decimal(latency.maxMicroseconds, places: 0)]
@@ -92,6 +95,13 @@ package struct RateSweep: Sendable {
             }
             charts.append(Chart("CPU a message by load", unit: "µs", .bars(bars)))
         }
-        return charts + (steps.last.map(\.measurement.charts) ?? [])
+        let known = steps.filter { $0.measurement.meter.deliveryLatency.count > 0 }
+        let curves = known.map { ("\(Scale.short($0.rate)) a second", $0.measurement.meter.deliveryLatency) }
+        charts += [Chart.percentiles("Latency to the delivery by percentile", curves)].compactMap { $0 }
+        if let last = steps.last, var threads = Chart.threads(last.measurement) {
+            threads.title += " at \(Scale.short(last.rate)) a second"
+            charts.append(threads)
+        }
+        return charts
     }
 }

@@ -11,7 +11,7 @@ enum Drawing {
         case .percentiles(let lines):
             let scale = Scale.logarithmic(lines.flatMap { $0.points.map(\.y) })
             let reach = max(lines.flatMap { $0.points.map(\.x) }.max() ?? 1, 1)
-            let labels = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"].enumerated().map {
+            let labels = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"].enumerated().map {
                 (Double($0.offset), $0.element)
             }
             return plot(lines, chart, scale, reach: reach, labels: labels.filter { $0.0 <= reach })

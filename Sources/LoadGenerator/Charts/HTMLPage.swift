@@ -11,6 +11,7 @@ package enum HTMLPage {
             <title>\(escaped(title))</title>
             <style>\(style)</style>
             <h1>\(escaped(title))</h1>
+            <p>\(escaped(MachineUsage.description))</p>
 
             """
         for chart in charts {
@@ -30,7 +31,8 @@ package enum HTMLPage {
             if case .text(let text) = row.value {
                 page += "<tr><td>\(escaped(row.label))<td class=text colspan=2>\(escaped(text))\n"
             } else {
-                page += "<tr><td>\(escaped(row.label))<td>\(escaped(Report.text(row.value)))"
+                let depth = row.label.hasPrefix(" ") ? " class=part" : ""
+                page += "<tr><td\(depth)>\(escaped(row.label))<td>\(escaped(Report.text(row.value)))"
                 page += "<td>\(escaped(row.unit))\n"
             }
         } + "</table>\n"
@@ -85,8 +87,9 @@ package enum HTMLPage {
         rect.c3{fill:var(--d)}rect.c4{fill:var(--e)}rect.c5{fill:var(--f)}rect{stroke:none!important}
         circle.c0{fill:var(--a)}circle.c1{fill:var(--b)}circle.c2{fill:var(--c)}circle.c3{fill:var(--d)}
         table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-        td{padding:.15rem .3rem;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:anywhere}
-        td:nth-child(2){text-align:right}td:nth-child(3){color:var(--soft)}td.text{text-align:left}
+        td{padding:.15rem .3rem;border-bottom:1px solid var(--grid);vertical-align:top}
+        td.part{padding-left:1.2rem}p{color:var(--soft);margin:.2rem 0}
+        td:nth-child(2){text-align:right;white-space:nowrap}td:nth-child(3){color:var(--soft)}td.text:nth-child(2){text-align:left;white-space:normal;overflow-wrap:anywhere}
         .wide{overflow-x:auto}.wide td,.wide th{text-align:right;white-space:nowrap;color:inherit;
         padding:.15rem .4rem}.wide th{font-weight:600;border-bottom:1px solid var(--soft)}
 
