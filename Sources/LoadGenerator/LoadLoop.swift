@@ -56,7 +56,10 @@ package struct Plan: Sendable {
     func makeTemplate(_ index: Int) throws -> MessageTemplate {
         let peer = target.user(peer(of: index))
         switch target.wire(of: index) {
-        case .json, .both: return try .json(mode, to: peer, size: size)
+        case .json, .both:
+            // Beside other products, what counts is the same for all: the bytes that they carry.
+            let envelope = product != nil && mode == .typing ? MessageTemplate.typingEnvelopeBytes(to: peer) : 0
+            return try .json(mode, to: peer, size: size + envelope)
         case .binary: return try .binary(mode, to: peer, size: size, isCompressed: isCompressed)
         case .floor: return try .floor(size: floorMessageBytes)
         }
