@@ -122,8 +122,9 @@ let package = Package(
         .testTarget(
             name: "BenchTests",
             dependencies: [
-                "Base", "Wire", "Reactor", "LoadGenerator", "Bench",
+                "Base", "Wire", "Reactor", "Server", "LoadGenerator", "Bench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(name: "MicroBenchTests", dependencies: ["CAllocations", "MicroBench"], swiftSettings: settings),

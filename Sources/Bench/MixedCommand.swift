@@ -5,7 +5,14 @@ import Reactor
 struct MixedCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mixed",
-        abstract: "A day of chat in a few seconds: messages, groups, typing, histories, people who go and come back.")
+        abstract: "A day of chat in a few seconds: messages, groups, typing, histories, people who go and come back.",
+        discussion: """
+            What happens, and when, is drawn from --seed and doesn't wait for answers (open loop): each kind has a count
+            and percentiles of its own, from the time at which it should have happened.
+
+              bench mixed --spawn .build/release/router --clients 500 --rate 5000 --html day.html
+              bench mixed --spawn .build/release/router --protocol binary --lz4
+            """)
 
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions

@@ -113,7 +113,8 @@ struct PairCommand: ParsableCommand {
     private func floors(_ scenario: ExchangeScenario) -> [Floor] {
         guard mode != .typing else { return [.exchange(scenario, .forward, core: target.pinServer)] }
         return RowLayout.allCases.map {
-            .rows($0, batch: FloorCommand.batchDefault, payloadBytes: size, users: connections, seconds: options.seconds)
+            .rows(
+                $0, batch: FloorCommand.batchDefault, payloadBytes: size, users: connections, seconds: options.seconds)
         }
     }
 }

@@ -5,7 +5,15 @@ import Reactor
 struct StormCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "storm",
-        abstract: "Everyone loses the connection and comes back at once: the time until everyone has everything.")
+        abstract: "Everyone loses the connection and comes back at once: the time until everyone has everything.",
+        discussion: """
+            All clients get a message, lose their connections, are written to while they are away, and resume together.
+            A client is current when it has all that it was sent; all times count from the order to come back. Exits
+            with 1 if an entry came twice, too early or never.
+
+              bench storm --spawn .build/release/router --connections 15000 --messages 15000 --concurrency 4096
+              bench storm --spawn .build/release/router --protocol binary --restart
+            """)
 
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions

@@ -10,7 +10,8 @@ struct TargetOptions: ParsableArguments {
     @Option(help: "The router's address for the binary protocol.")
     var tcp = "127.0.0.1:8081"
 
-    @Option(name: .customLong("protocol"), help: "What clients speak: json (over WebSocket), binary (over TCP), or both.")
+    @Option(
+        name: .customLong("protocol"), help: "What clients speak: json (over WebSocket), binary (over TCP), or both.")
     var wire = WireProtocol.json
 
     @Option(help: "Sign in with JWTs signed with this secret instead of by id alone.")

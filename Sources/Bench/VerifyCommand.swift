@@ -6,7 +6,12 @@ struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Clients with journals chat while connections break and the router is killed; checks every promise.",
-        discussion: "Exits with 1 if a promise was broken, and prints which one, where, and the entries it is about.")
+        discussion: """
+            Exits with 1 if a promise was broken, and prints which one, where, and the entries it is about. With
+            --protocol both every other client speaks binary, so that messages cross from one protocol to the other.
+
+              bench verify --spawn .build/release/router --seconds 60 --clients 50 --kill-every 2 --protocol both
+            """)
 
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions

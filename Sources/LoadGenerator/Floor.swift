@@ -47,7 +47,8 @@ package struct Floor: Sendable {
     /// A bare sender that writes to each member as many bytes as the router did.
     package static func fanout(_ scenario: FanoutScenario, core: Int?) -> Floor {
         Floor(
-            name: "a bare sender to all members", unit: ("a delivery", "deliveries"), message: \.delivered, latency: \Meter.deliveryLatency
+            name: "a bare sender to all members", unit: ("a delivery", "deliveries"), message: \.delivered,
+            latency: \Meter.deliveryLatency
         ) { router in
             try withForwarder(capacity: scenario.plan.connections, core: core) { address, pid in
                 let bytes = router.meter.bytesIn / max(router.meter.delivered, 1)

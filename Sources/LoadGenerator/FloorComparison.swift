@@ -85,6 +85,8 @@ package struct FloorComparison: Sendable {
         let bars = zip(floors, outcome.floors).map { floor, measurement in
             Chart.Bar(floor.name, cost(measurement, measurement.meter[keyPath: floor.message]))
         }
-        return Chart("CPU \(floors.first?.unit.one ?? "a message"), with a router and without", unit: "µs", .bars([router] + bars))
+        return Chart(
+            "CPU \(floors.first?.unit.one ?? "a message"), with a router and without", unit: "µs",
+            .bars([router] + bars))
     }
 }

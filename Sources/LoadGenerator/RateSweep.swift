@@ -47,7 +47,8 @@ package struct RateSweep: Sendable {
                 .init("server_us", "CPU µs"),
                 .init("other_percent", "others %"),
             ])
-            table.columns += RateSweep.percentiles.map { .init("\($0.0)_us", "\($0.0) µs") } + [.init("max_us", "max µs")]
+            table.columns +=
+                RateSweep.percentiles.map { .init("\($0.0)_us", "\($0.0) µs") } + [.init("max_us", "max µs")]
             for step in steps { table.lines.append(line(step, path)) }
             report.add(table)
         }
@@ -79,7 +80,9 @@ package struct RateSweep: Sendable {
         var charts = latencies.compactMap { key, path -> Chart? in
             let lines = RateSweep.percentiles.compactMap { name, percentile -> Chart.Line? in
                 // A percentile means something once a few values lie beyond it.
-                let known = steps.filter { Double($0.measurement.meter[keyPath: path].count) * (1 - percentile / 100) >= 3 }
+                let known = steps.filter {
+                    Double($0.measurement.meter[keyPath: path].count) * (1 - percentile / 100) >= 3
+                }
                 guard !known.isEmpty else { return nil }
                 return Chart.Line(
                     name,

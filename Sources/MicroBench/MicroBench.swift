@@ -29,7 +29,8 @@ struct MarkCommand: ParsableCommand {
 
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Counts allocations, reads what callgrind counted, and compares with the limits.")
+        commandName: "check",
+        abstract: "Counts allocations, reads what callgrind counted, and compares with the limits.")
 
     @Option(help: "The directory with callgrind's parts.")
     var parts: String
@@ -67,8 +68,9 @@ struct CheckCommand: ParsableCommand {
             let seen = "\(Int(cost.instructions.rounded(.up)))"
             let most = file.limits[name].map { " of \(Int($0.instructionsMax))" } ?? ""
             let blanks = String(repeating: " ", count: max(0, 18 - seen.count - most.count))
-            print("\(name)\(padding)  \(blanks)\(seen)\(most) instructions  "
-                + "\(LimitFile.hundredths(cost.allocations)) allocations")
+            print(
+                "\(name)\(padding)  \(blanks)\(seen)\(most) instructions  "
+                    + "\(LimitFile.hundredths(cost.allocations)) allocations")
         }
     }
 }

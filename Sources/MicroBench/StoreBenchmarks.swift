@@ -83,7 +83,8 @@ enum StoreBenchmarks {
 
         init(load: Load) throws {
             self.load = load
-            let folder = FileManager.default.temporaryDirectory.path + "/switchboard-micro-\(UInt64.random(in: 1 ... .max))"
+            let folder =
+                FileManager.default.temporaryDirectory.path + "/switchboard-micro-\(UInt64.random(in: 1 ... .max))"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             directory = folder
             index = try Fold(Connection(path: folder + "/switchboard.db", options: ConnectionOptions()))

@@ -55,7 +55,8 @@ enum TableBenchmarks {
                 let strangers = try (0..<1_000).map { try CodecBenchmarks.identifier("stranger-\($0)") }
                 return {
                     var found = 0
-                    for name in strangers where map.find(hash: name.hash64, isMatch: { names[Int($0)] == name }) == nil {
+                    for name in strangers where map.find(hash: name.hash64, isMatch: { names[Int($0)] == name }) == nil
+                    {
                         found += 1
                     }
                     precondition(found == 1_000)

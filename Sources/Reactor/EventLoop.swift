@@ -78,6 +78,7 @@ package final class EventLoop {
     /// Lets ``run()`` return after this tick. *Thread:* the loop's; from elsewhere, post it.
     package func stop() { isRunning = false }
 
+    /// Runs one tick; sleeps before it if there is nothing to do.
     package func runOnce() {
         let count = waitForEvents()
         milliseconds = Clock.realtimeMilliseconds
@@ -166,7 +167,10 @@ package final class EventLoop {
             second = UInt32(truncatingIfNeeded: wheel.tick)
             for token in due {
                 guard let channel = channel(of: token), channel.state != .closed else { continue }
-                if channel.state == .closing { linger(channel); continue }
+                if channel.state == .closing {
+                    linger(channel)
+                    continue
+                }
                 if let seconds = channel.delegate.channelTimer(channel) { wheel.schedule(token, in: seconds) }
             }
             for listener in listeners where listener.isPaused { resume(listener) }

@@ -89,7 +89,8 @@ package enum HTMLPage {
         table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
         td{padding:.15rem .3rem;border-bottom:1px solid var(--grid);vertical-align:top}
         td.part{padding-left:1.2rem}p{color:var(--soft);margin:.2rem 0}
-        td:nth-child(2){text-align:right;white-space:nowrap}td:nth-child(3){color:var(--soft)}td.text:nth-child(2){text-align:left;white-space:normal;overflow-wrap:anywhere}
+        td:nth-child(2){text-align:right;white-space:nowrap}td:nth-child(3){color:var(--soft)}
+        td.text:nth-child(2){text-align:left;white-space:normal;overflow-wrap:anywhere}
         .wide{overflow-x:auto}.wide td,.wide th{text-align:right;white-space:nowrap;color:inherit;
         padding:.15rem .4rem}.wide th{font-weight:600;border-bottom:1px solid var(--soft)}
 

@@ -49,7 +49,8 @@ extension CompareScenario {
     /// A table for a document.
     package func markdown(_ outcomes: [Outcome]) -> String {
         var text = "\(MachineUsage.description); \(connections) connections, \(size) B, \(rounds) rounds in turn of "
-        text += "\(Report.fixed(circumstances.seconds, 0)) s after \(Report.fixed(circumstances.warmup, 1)) s of warm-up; "
+        text +=
+            "\(Report.fixed(circumstances.seconds, 0)) s after \(Report.fixed(circumstances.warmup, 1)) s of warm-up; "
         text += "medians, and half of the spread.\n\n"
         text += "| product | window | deliveries a second | CPU a delivery, µs | delivery p99, ms | ack p99, ms |\n"
         text += "| --- | --- | --- | --- | --- | --- |\n"
@@ -74,20 +75,27 @@ extension CompareScenario {
         "\(Report.grouped(Report.fixed(value.median * scale, places))) ± \(Report.fixed(value.percent / 2, 0)) %"
     }
 
+    /// Those that store by themselves: the others do less.
     package func charts(_ outcomes: [Outcome]) -> [Chart] {
         windows.flatMap { window in
-            let chosen = outcomes.filter { $0.window == window }
-            return [
-                Chart(
-                    "Server CPU a delivery, window \(window)", unit: "µs",
-                    .bars(chosen.map { Chart.Bar($0.product.title, $0.cost.median) })),
-                Chart(
-                    "Deliveries, window \(window)", unit: "a second",
-                    .bars(chosen.map { Chart.Bar($0.product.title, $0.rate.median) })),
-                Chart.percentiles(
-                    "Delivery latency, window \(window)",
-                    chosen.map { ($0.product.title, $0.sum.meter.deliveryLatency) }),
-            ].compactMap { $0 }
+            [false, true].flatMap { isStored in
+                let chosen = outcomes.filter { $0.window == window && $0.product.isStored == isStored }
+                return charts(of: chosen, "\(isStored ? "stored" : "live"), window \(window)")
+            }
         }
+    }
+
+    private func charts(of outcomes: [Outcome], _ what: String) -> [Chart] {
+        guard !outcomes.isEmpty else { return [] }
+        return [
+            Chart(
+                "Server CPU a delivery, \(what)", unit: "µs",
+                .bars(outcomes.map { Chart.Bar($0.product.title, $0.cost.median) })),
+            Chart(
+                "Deliveries, \(what)", unit: "a second",
+                .bars(outcomes.map { Chart.Bar($0.product.title, $0.rate.median) })),
+            Chart.percentiles(
+                "Delivery latency, \(what)", outcomes.map { ($0.product.title, $0.sum.meter.deliveryLatency) }),
+        ].compactMap { $0 }
     }
 }

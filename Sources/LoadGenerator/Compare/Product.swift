@@ -82,7 +82,7 @@ package enum Product: String, CaseIterable, Sendable {
         case .mosquittoStored:
             "listener \(address.port) \(address.host)\nallow_anonymous true\nset_tcp_nodelay true\nuser root\n"
                 + "persistence true\npersistence_location \(directory)/\n"
-                // No message waits for the acks of 20 others, and none is dropped above 1,000, as it would be by default.
+                // By default no more than 20 messages are on their way to a client, and above 1,000 they are dropped.
                 + "max_inflight_messages 0\nmax_queued_messages 0\n"
         case .redis:
             "bind \(address.host)\nport \(address.port)\nsave \"\"\nappendonly no\ndir \(directory)\n"
@@ -109,7 +109,8 @@ package enum Product: String, CaseIterable, Sendable {
     /// Looks a package up in dpkg's list.
     package static func version(of package: String, status: String) -> String? {
         guard let start = status.firstRange(of: "Package: \(package)\n")?.upperBound else { return nil }
-        let entry = status[start...].prefix(upTo: status[start...].firstRange(of: "\n\n")?.lowerBound ?? status.endIndex)
+        let entry = status[start...].prefix(
+            upTo: status[start...].firstRange(of: "\n\n")?.lowerBound ?? status.endIndex)
         return entry.split(separator: "\n").first { $0.hasPrefix("Version: ") }.map { String($0.dropFirst(9)) }
     }
 

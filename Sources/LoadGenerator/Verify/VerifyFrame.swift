@@ -48,8 +48,8 @@ struct VerifyFrame: Decodable {
 }
 
 extension VerifyFrame {
-    /// What a binary frame says, as the JSON frame of the same meaning would say it. A message is known by the number in
-    /// front of its text.
+    /// What a binary frame says, as the JSON frame of the same meaning would say it. A message is known by the number
+    /// in front of its text.
     init(_ header: BinaryHeader, _ payload: UnsafeRawBufferPointer) throws {
         switch try BinaryReply(header, payload: RawSpan(_unsafeBytes: payload)) {
         case .welcome(let welcome):

@@ -34,7 +34,8 @@ final class VerifyRole: ClientRole {
     /// Where the client stands, for whoever looks for what it waits for.
     var standing: String {
         let waiting = "\(unacked.count) messages without an ack, \(refusedCids.count) of them refused"
-        let place = "connection \(client.state), has inbox entries through \(head)\(isBehind ? ", was told it is behind" : "")"
+        let place =
+            "connection \(client.state), has inbox entries through \(head)\(isBehind ? ", was told it is behind" : "")"
         return "\(journal.user): \(waiting); \(place); session \(journal.sessions.count)"
     }
 
@@ -219,7 +220,8 @@ final class VerifyRole: ClientRole {
             audit?.isComplete = true
             return
         }
-        client.send(command: #"{"cmd":"history","conv":"\#(conversation)","after":\#(cseq),"limit":1000,"ref":"audit"}"#)
+        client.send(
+            command: #"{"cmd":"history","conv":"\#(conversation)","after":\#(cseq),"limit":1000,"ref":"audit"}"#)
     }
 
     private func take(history frame: VerifyFrame) {
