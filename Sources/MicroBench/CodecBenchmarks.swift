@@ -130,7 +130,7 @@ enum CodecBenchmarks {
             Benchmark("envelope members, 1 KiB with 14 members") {
                 let bytes = Array(longFrame.utf8)
                 return {
-                    var envelope = Envelope()
+                    let envelope = Envelope()
                     try envelope.scan(bytes.span.bytes)
                     var output = OutputBuffer()
                     var count = 0
@@ -151,7 +151,7 @@ enum CodecBenchmarks {
         Benchmark(name) {
             let bytes = Array(frame.utf8)
             return {
-                var envelope = Envelope()
+                let envelope = Envelope()
                 var sum = 0
                 for _ in 0..<1_000 {
                     try envelope.scan(bytes.span.bytes)

@@ -72,6 +72,15 @@ struct LimitFile: Equatable {
         return unknown + costs.flatMap { name, cost in objections(to: name, cost, path: path) }
     }
 
+    /// Work that takes a fifth less than when its limit was set: a limit that far away holds nothing.
+    func improvements(in costs: [(name: String, cost: Cost)], path: String) -> [String] {
+        costs.compactMap { name, cost in
+            guard let limit = limits[name], cost.instructions < limit.instructions * 0.8 else { return nil }
+            let (seen, noted) = (Int(cost.instructions.rounded(.up)), Int(limit.instructions))
+            return "\(name): \(seen) instructions, \(noted) noted: lower its limit in \(path)"
+        }
+    }
+
     private func objections(to name: String, _ cost: Cost, path: String) -> [String] {
         guard let limit = limits[name] else { return ["\(name): has no limit: add it to \(path)"] }
         let advice = "look at what changed, or raise it in \(path) and say why"

@@ -55,6 +55,7 @@ struct CheckCommand: ParsableCommand {
         let file = try LimitFile(String(decoding: data, as: UTF8.self))
         show(costs, file)
         if write { return try file.text(for: costs).write(toFile: limits, atomically: true, encoding: .utf8) }
+        for improvement in file.improvements(in: costs, path: limits) { print(improvement) }
         let objections = file.objections(to: costs, path: limits)
         for objection in objections { print(objection) }
         if !objections.isEmpty { throw ExitCode.failure }

@@ -31,6 +31,15 @@ import Testing
             ])
     }
 
+    @Test func whatHasBecomeMuchCheaperIsPointedOut() throws {
+        let file = try LimitFile(LimitTests.text)
+        func found(_ instructions: Double) -> [String] {
+            file.improvements(in: [("decode", Cost(instructions: instructions, allocations: 0))], path: "FILE")
+        }
+        #expect(found(409) == [])
+        #expect(found(400) == ["decode: 400 instructions, 510 noted: lower its limit in FILE"])
+    }
+
     @Test func whatHasNoLimitAndWhatIsNotMeasuredAreNamed() throws {
         let found = try objections([("encode", Cost(instructions: 1, allocations: 0))])
         #expect(found.contains("encode: has no limit: add it to FILE"))

@@ -79,7 +79,7 @@ package enum HTMLPage {
         body{font:16px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);
         max-width:44rem;margin:0 auto;padding:1rem}
         h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
-        figure{margin:1.2rem 0}figcaption{font-weight:600;margin-bottom:.3rem}
+        figure{margin:1.2rem 0;max-width:36rem}figcaption{font-weight:600;margin-bottom:.3rem}
         svg{width:100%;height:auto}text{font-size:12px;fill:var(--soft)}
         .grid{stroke:var(--grid);stroke-width:1}.line{fill:none;stroke-width:2;stroke-linejoin:round}
         .c0{stroke:var(--a)}.c1{stroke:var(--b)}.c2{stroke:var(--c)}.c3{stroke:var(--d)}.c4{stroke:var(--e)}
