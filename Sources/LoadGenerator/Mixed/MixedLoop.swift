@@ -90,7 +90,7 @@ final class MixedLoop: LoadLoop {
         if !back.isEmpty {
             away.removeAll { $0.until <= now }
             for role in back { role.backSince = now }
-            reopen(back.map(\.client))
+            reopen(back.map { $0.client })
         }
         while let intended = pace?.take(now: now) { act(intended) }
         let next = min(pace?.next ?? .max, away.map(\.until).min() ?? .max)

@@ -73,7 +73,7 @@ final class StormLoop: LoadLoop {
     /// Ends every reader's connection without a word; `all` those of the writers, too.
     func leave(all: Bool) {
         isAway = true
-        for client in all ? clients : readers.map(\.client) where client.state == .ready {
+        for client in all ? clients : readers.map({ $0.client }) where client.state == .ready {
             client.close()
             readyCount -= 1
         }
@@ -132,7 +132,7 @@ final class StormLoop: LoadLoop {
     func comeBack(at start: UInt64) {
         self.start = start
         isAway = false
-        reopen(readers.map(\.client))
+        reopen(readers.map { $0.client })
     }
 
     func welcomed(_ now: UInt64) {
