@@ -215,7 +215,9 @@ struct ReaderThread: ~Copyable {
     private mutating func answer(_ request: ReadRequest) -> StoreEvent {
         do {
             switch request.question {
-            case .page(let query): return .page(ticket: request.ticket, page: .success(try reader.read(query, now: work.options.now())))
+            case .page(let query):
+                let page = try reader.read(query, now: work.options.now())
+                return .page(ticket: request.ticket, page: .success(page))
             case .group(let id):
                 guard let group = try reader.group(id) else { return request.failed(.notFound) }
                 return .group(ticket: request.ticket, result: .success(group))

@@ -160,7 +160,8 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private func answer(_ request: Read, now: UInt64) -> StoreEvent {
         do {
             switch request.question {
-            case .page(let query): return .page(ticket: request.ticket, page: .success(try reader.read(query, now: now)))
+            case .page(let query):
+                return .page(ticket: request.ticket, page: .success(try reader.read(query, now: now)))
             case .group(let id):
                 guard let group = try reader.group(id) else { return request.failed(.notFound) }
                 return .group(ticket: request.ticket, result: .success(group))

@@ -126,7 +126,8 @@ struct RunTable: ~Copyable {
         defer { all.reset() }
         var runs: [Run] = []
         while try all.step() {
-            guard let family = RunFamily(rawValue: all.integer(1)), let state = RunState(rawValue: all.integer(3)) else {
+            let state = RunState(rawValue: all.integer(3))
+            guard let family = RunFamily(rawValue: all.integer(1)), let state else {
                 throw SQLiteError(corrupt: "switchboard.db: run \(all.unsigned(0)) is of no known kind")
             }
             let run = Run(

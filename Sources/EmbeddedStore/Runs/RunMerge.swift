@@ -2,7 +2,7 @@ internal import Base
 
 /// What is left out when runs are merged, and by readers.
 struct RunFilter {
-    /// Ids below these are too old: the first id within the time that an inbox, and that a sender's window reaches back.
+    /// Smaller ids are too old: the first one within the time of an inbox, and within that of a sender's window.
     var firstInboxID: UInt64
     var firstSentID: UInt64
 
