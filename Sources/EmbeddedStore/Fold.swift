@@ -162,8 +162,14 @@ package struct Fold: ~Copyable {
         }
     }
 
+    /// Of each device only the last one: positions never go back.
     private func writeConfirms() throws(SQLiteError) {
-        for record in gathered.confirms {
+        var devices: [RecordView] = []
+        for record in gathered.confirms.reversed() {
+            if devices.first?.senderNumber != record.senderNumber { devices.removeAll(keepingCapacity: true) }
+            let isOld = devices.contains { $0.unsafeDestination.elementsEqual(record.unsafeDestination) }
+            guard !isOld else { continue }
+            devices.append(record)
             statements.device.bind(1, record.senderNumber)
             statements.device.bind(2, text: record.unsafeDestination)
             statements.device.bind(3, record.cseq)

@@ -39,10 +39,7 @@ struct JournalThread: ~Copyable {
         return work.journal.wait(until: deadline) { queue in
             if queue.requests.isEmpty { return queue.isClosing ? .some(nil) : nil }
             if window > 0, !queue.isClosing, SystemClock.monotonic() < until { return nil }
-            let taken = (queue.requests, queue.bytes)
-            queue.requests = []
-            queue.bytes = 0
-            return .some(taken)
+            return .some(SharedWork.take(&queue, bytesMax: SharedWork.roundBytesMax))
         }
     }
 

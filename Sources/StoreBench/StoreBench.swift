@@ -34,6 +34,8 @@ struct StoreBench: ParsableCommand {
     var cases = "raw,rows,journal,store,small"
     @Option(help: "Where the files are written; the directory is emptied.")
     var directory = "/tmp/switchboard-bench"
+    @Flag(help: "Also open a copy of the store case's files: as a crash leaves them, and as a proper end does.")
+    var start = false
     @Flag(help: "Messages have no cid.")
     var noCid = false
     @Option(help: "Bytes after which the index folds, in MiB.")
@@ -67,11 +69,24 @@ struct StoreBench: ParsableCommand {
             }
         }
         for each in cases { print(line(each.name, results[each.name] ?? [])) }
+        if start { try printStarts(of: "\(directory)/store") }
         ratio(results, "journal", "raw", "messages/s") { $0.perSecond }
         ratio(results, "store", "raw", "messages/s") { $0.perSecond }
         ratio(results, "store", "rows", "messages/s") { $0.perSecond }
         ratio(results, "store", "small", "CPU a message") { $0.microseconds }
         ratio(results, "store", "small", "mean wait for the answer") { $0.meanLatency }
+    }
+
+    /// How long it takes until a store can be used.
+    private func printStarts(of directory: String) throws {
+        let copy = "\(self.directory)/copy"
+        system("cp -a '\(directory)' '\(copy)' && rm '\(copy)/switchboard.lock' && sync -f '\(copy)'")
+        for end in ["a crash", "a proper end"] {
+            let begin = Measurement.nanoseconds()
+            let store = try EmbeddedStore(EmbeddedStoreOptions(directory: copy), mailboxes: [])
+            print("opened after \(end) in \(rounded(Double(Measurement.nanoseconds() - begin) / 1e9, 2)) s")
+            store.close()
+        }
     }
 
     private func make(_ name: String, _ load: Load) throws -> any BenchCase {

@@ -40,7 +40,8 @@ final class JournalCase: BenchCase {
     }
 
     private func open() throws -> Parts {
-        let fold = try Fold(Connection(path: directory + "/switchboard.db", options: ConnectionOptions(cacheBytes: 256 << 20)))
+        let indexOptions = ConnectionOptions(cacheBytes: 256 << 20)
+        let fold = try Fold(Connection(path: directory + "/switchboard.db", options: indexOptions))
         let options = ConnectionOptions(isExclusive: true, pageBytes: page)
         let file = try JournalFile(
             Connection(path: directory + "/journal.db", options: options), checkpointBytes: checkpointBytes)
