@@ -5,8 +5,9 @@ package import Store
 package struct FoldOptions: Sendable {
     /// How long an inbox entry waits for its devices.
     package var retentionMilliseconds: UInt64 = 90 * 24 * 3_600 * 1_000
-    /// How far the WAL grows before its pages are moved. A page that several folds change is moved once.
-    package var checkpointBytes = 256 << 20
+    /// Bytes of batches after which the WAL's pages are moved. It grows to two or three times as much, and is read
+    /// and written once after a crash.
+    package var checkpointBytes = 64 << 20
     package var runs = RunOptions()
 
     package init() {}
