@@ -49,7 +49,6 @@ struct RunIndex: ~Copyable {
         var all = entries
         if let open = catalog.readable(family).last, open.target == 0, open.entries <= UInt64(options.openEntries) {
             var old = try contents(of: open)
-            run.rank = open.rank
             run.lastID = max(run.lastID, open.lastID)
             run.entries += UInt64(old.count)
             // What was there comes first among an owner's entries, and the sort keeps the order of equal ones.
