@@ -5,8 +5,10 @@ package import Store
 package struct FoldOptions: Sendable {
     /// How long an inbox entry waits for its devices.
     package var retentionMilliseconds: UInt64 = 90 * 24 * 3_600 * 1_000
-    /// How far the WAL grows before its pages are moved. A page that several folds change is moved once.
-    package var checkpointBytes = 256 << 20
+    /// Bytes of batches after which the WAL's pages are moved. It grows to two or three times as much, and is read
+    /// and written once after a crash.
+    package var checkpointBytes = 64 << 20
+    package var runs = RunOptions()
 
     package init() {}
 }
@@ -20,9 +22,10 @@ package struct Fold: ~Copyable {
     package private(set) var position: UInt64
     private let connection: Connection
     private let statements: FoldStatements
+    private var positions: Positions
+    private var runs: RunIndex
     private var gathered = GatheredChanges()
     private var lastID: UInt64
-    private var sweep = RetentionSweep()
     private let options: FoldOptions
     private var bytesSinceCheckpoint = 0
 
@@ -30,12 +33,16 @@ package struct Fold: ~Copyable {
     package init(_ connection: consuming Connection, options: FoldOptions = FoldOptions()) throws(SQLiteError) {
         try Schema.index.migrate(connection, file: "switchboard.db")
         let statements = try FoldStatements(connection)
+        let positions = try Positions(connection)
+        let runs = try RunIndex(connection, options.runs)
         let position = try connection.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0
         let lastID = try connection.integer("SELECT value FROM meta WHERE key = 'last_id'") ?? 0
         self.position = UInt64(position)
         self.lastID = UInt64(lastID)
         self.connection = connection
         self.statements = statements
+        self.positions = positions
+        self.runs = runs
         self.options = options
     }
 
@@ -86,12 +93,20 @@ package struct Fold: ~Copyable {
     // MARK: One transaction
 
     private mutating func write(now: UInt64) throws(SQLiteError) {
+        positions.begin()
+        try runs.begin()
         for record in gathered.introductions { try introduce(record) }
-        try writeMessages()
-        try writeInboxes()
-        try writeSent(now: now)
+        for record in gathered.messages { try insert(record) }
         try writePositions()
-        try sweep.run(statements, before: now > options.retentionMilliseconds ? now - options.retentionMilliseconds : 0)
+        try writeConfirms()
+        try writeReads()
+        gathered.removeConfirmed()
+        try runs.add(.history, gathered.history, lastID: gathered.lastID)
+        try runs.add(.inbox, gathered.inbox, lastID: gathered.lastID)
+        try runs.add(.sent, gathered.sent, lastID: gathered.lastID)
+        let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)
+        try runs.maintain(filter) { (user) throws(SQLiteError) in try positions.user(user, .floor) }
+        try runs.end()
     }
 
     private func introduce(_ record: RecordView) throws(SQLiteError) {
@@ -108,105 +123,67 @@ package struct Fold: ~Copyable {
         try statements.addConversation(record.conversationNumber, record.senderNumber, record.destinationNumber)
     }
 
-    private mutating func writeMessages() throws(SQLiteError) {
-        for (index, key) in gathered.messages.enumerated() {
-            if index % GatheredChanges.warmMessages == 0 { gathered.warmMessages(from: index) }
-            let record = key.record
-            statements.message.bind(1, key.first)
-            statements.message.bind(2, key.second)
-            statements.message.bind(3, record.id)
-            statements.message.bind(4, record.senderNumber)
-            statements.message.bind(5, Int(record.command))
-            statements.message.bind(6, Int(record.content))
-            statements.message.bind(7, blob: record.unsafeCid)
-            statements.message.bind(8, blob: record.unsafeBody)
-            try statements.message.run()
+    private func insert(_ record: RecordView) throws(SQLiteError) {
+        statements.message.bind(1, record.id)
+        statements.message.bind(2, record.conversationNumber)
+        statements.message.bind(3, record.cseq)
+        statements.message.bind(4, record.senderSeq)
+        statements.message.bind(5, record.senderNumber)
+        statements.message.bind(6, Int(record.command))
+        statements.message.bind(7, Int(record.content))
+        statements.message.bind(8, blob: record.unsafeCid)
+        statements.message.bind(9, blob: record.unsafeBody)
+        try statements.message.run()
+    }
+
+    /// Writes the heads of inboxes and conversations, floors and times; each in the order in which they lie.
+    private mutating func writePositions() throws(SQLiteError) {
+        try Fold.forEachLast(of: gathered.history) { (last) throws(SQLiteError) in
+            try positions.raiseHead(ofConversation: last.owner, to: last.position)
+        }
+        try Fold.forEachLast(of: gathered.inbox) { (last) throws(SQLiteError) in
+            try positions.raise(last.owner, .head, to: last.position)
+        }
+        for (user, floor) in gathered.floors.sorted(by: { $0.key < $1.key }) {
+            try positions.raise(user, .floor, to: floor)
+        }
+        for (user, time) in gathered.seen.sorted(by: { $0.key < $1.key }) {
+            try positions.raise(user, .seen, to: time)
+        }
+        try positions.flush()
+    }
+
+    /// Calls `body` with the last of each owner's entries.
+    private static func forEachLast(
+        of entries: [RunEntry], _ body: (RunEntry) throws(SQLiteError) -> Void
+    ) throws(SQLiteError) {
+        for index in entries.indices
+        where index + 1 == entries.count || entries[index + 1].owner != entries[index].owner {
+            try body(entries[index])
         }
     }
 
-    /// Inserts the entries that some device still waits for, and each inbox's new head.
-    private func writeInboxes() throws(SQLiteError) {
-        var index = 0
-        while index < gathered.entries.count {
-            let user = gathered.entries[index].user
-            let floor = gathered.floors[user] ?? 0
-            var head: UInt64 = 0
-            while index < gathered.entries.count, gathered.entries[index].user == user {
-                let entry = gathered.entries[index]
-                head = entry.seq
-                index += 1
-                guard head > floor else { continue }
-                statements.entry.bind(1, user)
-                statements.entry.bind(2, head)
-                statements.entry.bind(3, entry.conversation)
-                statements.entry.bind(4, entry.cseq)
-                try statements.entry.run()
-            }
-            statements.head.bind(1, user)
-            statements.head.bind(2, head)
-            try statements.head.run()
-        }
-    }
-
-    private func writeSent(now: UInt64) throws(SQLiteError) {
-        for row in gathered.sent {
-            statements.sent.bind(1, SentHours.hour(MessageID.time(row.entry.id)))
-            statements.sent.bind(2, row.user)
-            statements.sent.bind(3, row.entry.id)
-            statements.sent.bind(4, row.hash)
-            statements.sent.bind(5, row.entry.cseq)
-            statements.sent.bind(6, row.entry.seq)
-            try statements.sent.run()
-        }
-        // Bounded by what came in, so that no fold stands still for a day's rows.
-        statements.oldSent.bind(1, SentHours.first(now: now))
-        statements.oldSent.bind(2, 1_000 + gathered.sent.count * 4)
-        try statements.oldSent.run()
-    }
-
-    private func writePositions() throws(SQLiteError) {
-        for record in gathered.confirms {
+    /// Of each device only the last one: positions never go back.
+    private func writeConfirms() throws(SQLiteError) {
+        var devices: [RecordView] = []
+        for record in gathered.confirms.reversed() {
+            if devices.first?.senderNumber != record.senderNumber { devices.removeAll(keepingCapacity: true) }
+            let isOld = devices.contains { $0.unsafeDestination.elementsEqual(record.unsafeDestination) }
+            guard !isOld else { continue }
+            devices.append(record)
             statements.device.bind(1, record.senderNumber)
             statements.device.bind(2, text: record.unsafeDestination)
             statements.device.bind(3, record.cseq)
             try statements.device.run()
         }
-        for (user, floor) in gathered.floors.sorted(by: { $0.key < $1.key }) {
-            statements.floor.bind(1, user)
-            statements.floor.bind(2, floor)
-            try statements.floor.run()
-            statements.confirmed.bind(1, user)
-            statements.confirmed.bind(2, floor)
-            try statements.confirmed.run()
-        }
-        for (user, time) in gathered.seen.sorted(by: { $0.key < $1.key }) {
-            statements.seen.bind(1, user)
-            statements.seen.bind(2, time)
-            try statements.seen.run()
-        }
+    }
+
+    private func writeReads() throws(SQLiteError) {
         for record in gathered.reads {
             statements.cursor.bind(1, record.senderNumber)
             statements.cursor.bind(2, record.conversationNumber)
             statements.cursor.bind(3, record.cseq)
             try statements.cursor.run()
-        }
-    }
-}
-
-/// Deletes inbox entries that outlived the retention, a few users at a time, in turns.
-private struct RetentionSweep {
-    private var user: UInt64 = 0
-    private static let usersPerFold = 64
-    private static let rowsPerUser = 1_000
-
-    mutating func run(_ statements: borrowing FoldStatements, before time: UInt64) throws(SQLiteError) {
-        for _ in 0..<RetentionSweep.usersPerFold {
-            guard let next = try statements.nextUserWithEntries(after: user) else {
-                user = 0
-                return
-            }
-            user = next
-            try statements.deleteEntries(of: user, before: time, limit: RetentionSweep.rowsPerUser)
         }
     }
 }

@@ -1,37 +1,17 @@
 internal import Store
 
-/// A record and the key that its row is sorted by.
-struct RecordKey {
-    var first: UInt64
-    var second: UInt64
-    var record: RecordView
-}
-
-/// A row of the inbox.
-struct EntryKey {
-    var user: UInt64
-    var seq: UInt64
-    var conversation: UInt64
-    var cseq: UInt64
-}
-
-/// A row of what a sender sent.
-struct SentRow {
-    var user: UInt64
-    var hash: UInt64
-    var entry: SentEntry
-}
-
 /// What some batches change, by table.
 ///
 /// *Ownership:* the records point into the batches' arenas, which whoever folds keeps alive.
 struct GatheredChanges {
-    /// By conversation and `cseq`.
-    private(set) var messages: [RecordKey] = []
-    /// By user and `seq`.
-    private(set) var entries: [EntryKey] = []
-    /// By sender and id, for messages with a `cid`.
-    private(set) var sent: [SentRow] = []
+    /// In the order of their ids.
+    private(set) var messages: [RecordView] = []
+    /// (conversation, `cseq`) and the id.
+    private(set) var history: [RunEntry] = []
+    /// (user, `seq`) and the id.
+    private(set) var inbox: [RunEntry] = []
+    /// (sender, id) and the hash of the `cid`, for messages with one.
+    private(set) var sent: [RunEntry] = []
     private(set) var introductions: [RecordView] = []
     private(set) var confirms: [RecordView] = []
     private(set) var reads: [RecordView] = []
@@ -40,13 +20,10 @@ struct GatheredChanges {
     private(set) var seen: [UInt64: UInt64] = [:]
     private(set) var lastID: UInt64 = 0
 
-    /// The sum of what was read ahead; it only keeps the compiler from leaving the loads out.
-    private var warmth: UInt64 = 0
-    static let warmMessages = 64
-
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
-        entries.removeAll(keepingCapacity: true)
+        history.removeAll(keepingCapacity: true)
+        inbox.removeAll(keepingCapacity: true)
         sent.removeAll(keepingCapacity: true)
         introductions.removeAll()
         confirms.removeAll()
@@ -76,32 +53,31 @@ struct GatheredChanges {
     private mutating func gatherMessage(_ record: RecordView) {
         let id = record.id
         lastID = max(lastID, id)
-        let conversation = record.conversationNumber
-        let cseq = record.cseq
-        messages.append(RecordKey(first: conversation, second: cseq, record: record))
+        messages.append(record)
+        history.append(RunEntry(owner: record.conversationNumber, position: record.cseq, value: id))
         for index in 0..<record.placementCount {
             let (user, seq) = record.placement(index)
-            entries.append(EntryKey(user: user, seq: seq, conversation: conversation, cseq: cseq))
+            inbox.append(RunEntry(owner: user, position: seq, value: id))
         }
         if !record.unsafeCid.isEmpty {
-            let entry = SentEntry(id: id, cseq: cseq, seq: record.senderSeq)
-            sent.append(SentRow(user: record.senderNumber, hash: StableHash.cid(record.unsafeCid), entry: entry))
+            let hash = StableHash.cid(record.unsafeCid)
+            sent.append(RunEntry(owner: record.senderNumber, position: id, value: hash))
         }
     }
 
-    /// Reads the next messages' memory ahead: their order is not that of the memory, and a row that waits for it
-    /// holds up the next.
-    mutating func warmMessages(from start: Int) {
-        for index in start..<min(start + GatheredChanges.warmMessages, messages.count) {
-            let record = messages[index].record
-            warmth &+= record.id &+ UInt64(record.unsafeBody.last ?? 0)
-        }
-    }
-
+    /// Sorts what goes to tables that are sorted.
     mutating func sort() {
-        RadixSort.sort(&messages) { $0.first }
-        RadixSort.sort(&entries) { $0.user }
-        RadixSort.sort(&sent) { $0.user }
+        RadixSort.sort(&history) { $0.owner }
+        RadixSort.sort(&inbox) { $0.owner }
+        RadixSort.sort(&sent) { $0.owner }
+        RadixSort.sort(&confirms) { $0.senderNumber }
+        RadixSort.sort(&reads) { $0.senderNumber }
+    }
+
+    /// Leaves out of the inbox what all devices have confirmed; it is never written.
+    mutating func removeConfirmed() {
+        guard !floors.isEmpty else { return }
+        inbox.removeAll { entry in floors[entry.owner].map { entry.position <= $0 } ?? false }
     }
 }
 

@@ -5,39 +5,43 @@ internal import Store
 ///
 /// What it finds is current: only what is folded is ever forgotten, so nothing newer waits in the journal.
 struct IndexLookup: ~Copyable {
+    private let snapshot: Snapshot
+    private let runs: RunReader
+    private var positions: Positions
     private let user: Statement
     private let conversation: Statement
     private let devices: Statement
-    private let recent: Statement
-    private let exact: Statement
+    private let places: Statement
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
-        let user = try connection.prepare("SELECT number, head, floor FROM users WHERE name = ?1")
-        let conversation = try connection.prepare(
-            """
-            SELECT number, (SELECT max(cseq) FROM messages WHERE conversation = number)
-            FROM conversations WHERE owner = ?1 AND peer = ?2
-            """)
+        let snapshot = try Snapshot(connection)
+        let runs = try RunReader(connection)
+        let positions = try Positions(connection)
+        let user = try connection.prepare("SELECT number FROM users WHERE name = ?1")
+        let conversation = try connection.prepare("SELECT number FROM conversations WHERE owner = ?1 AND peer = ?2")
         let devices = try connection.prepare("SELECT device, confirmed FROM devices WHERE user = ?1")
-        let recent = try connection.prepare(
-            "SELECT hash FROM sent WHERE hour = ?1 AND user = ?2 ORDER BY id DESC LIMIT ?3")
-        let exact = try connection.prepare(
-            "SELECT id, cseq, seq FROM sent WHERE hour = ?1 AND user = ?2 AND hash = ?3 ORDER BY id DESC LIMIT 1")
+        let places = try connection.prepare("SELECT cseq, seq FROM messages WHERE id = ?1")
+        self.snapshot = snapshot
+        self.runs = runs
+        self.positions = positions
         self.user = user
         self.conversation = conversation
         self.devices = devices
-        self.recent = recent
-        self.exact = exact
+        self.places = places
     }
 
-    func user(_ name: Identifier) throws(SQLiteError) -> UserState? {
+    mutating func user(_ name: Identifier) throws(SQLiteError) -> UserState? {
         defer { user.reset() }
         user.bindCopy(1, name.description)
         guard try user.step() else { return nil }
-        return UserState(number: user.unsigned(0), name: name, head: user.unsigned(1), floor: user.unsigned(2))
+        let number = user.unsigned(0)
+        positions.begin()
+        return UserState(
+            number: number, name: name, head: try positions.user(number, .head),
+            floor: try positions.user(number, .floor))
     }
 
-    func conversation(_ name: ConversationName) throws(SQLiteError) -> ConversationState? {
+    mutating func conversation(_ name: ConversationName) throws(SQLiteError) -> ConversationState? {
         defer { conversation.reset() }
         switch name {
         case .privately(let first, let second):
@@ -48,7 +52,9 @@ struct IndexLookup: ~Copyable {
             conversation.bindCopy(2, group.description)
         }
         guard try conversation.step() else { return nil }
-        return ConversationState(name, number: conversation.unsigned(0), head: conversation.unsigned(1))
+        let number = conversation.unsigned(0)
+        positions.begin()
+        return ConversationState(name, number: number, head: try positions.head(ofConversation: number))
     }
 
     func devices(of number: UInt64) throws(SQLiteError) -> DeviceList {
@@ -67,45 +73,43 @@ struct IndexLookup: ~Copyable {
     /// The `cid` hashes of a sender's last messages within the window's time, oldest first.
     func sentHashes(of number: UInt64, now: UInt64) throws(SQLiteError) -> [UInt64] {
         var hashes: [UInt64] = []
-        for hour in SentHours.recent(now: now) where hashes.count < Limits.cidWindowMessages {
-            defer { recent.reset() }
-            recent.bind(1, hour)
-            recent.bind(2, number)
-            recent.bind(3, Limits.cidWindowMessages - hashes.count)
-            while try recent.step() { hashes.append(recent.unsigned(0)) }
+        try recent(number, now: now) { (_, hash) in
+            hashes.append(hash)
+            return true
         }
         return hashes.reversed()
     }
 
     func sent(_ key: SentKey, now: UInt64) throws(SQLiteError) -> SentEntry? {
-        for hour in SentHours.recent(now: now) {
-            defer { exact.reset() }
-            exact.bind(1, hour)
-            exact.bind(2, key.user)
-            exact.bind(3, key.hash)
-            if try exact.step() {
-                return SentEntry(id: exact.unsigned(0), cseq: exact.unsigned(1), seq: exact.unsigned(2))
-            }
+        var id: UInt64?
+        try recent(key.user, now: now) { (position, hash) in
+            if hash == key.hash { id = position }
+            return id == nil
         }
-        return nil
-    }
-}
-
-/// The hours that `sent` is clustered by.
-enum SentHours {
-    private static let milliseconds: UInt64 = 3_600_000
-
-    static func hour(_ time: UInt64) -> UInt64 { time / milliseconds }
-
-    /// The first hour that the window may still need.
-    static func first(now: UInt64) -> UInt64 {
-        let window = Limits.cidWindowMilliseconds / milliseconds
-        return hour(now) > window ? hour(now) - window : 0
+        guard let id else { return nil }
+        defer { places.reset() }
+        places.bind(1, id)
+        guard try places.step() else {
+            throw SQLiteError(corrupt: "switchboard.db: message \(id) is missing")
+        }
+        return SentEntry(id: id, cseq: places.unsigned(0), seq: places.unsigned(1))
     }
 
-    /// Newest first.
-    static func recent(now: UInt64) -> ReversedCollection<ClosedRange<UInt64>> {
-        (first(now: now)...hour(now)).reversed()
+    /// Calls `body` with the ids and hashes of what the window may still need, newest first, until it answers false.
+    private func recent(_ user: UInt64, now: UInt64, _ body: (UInt64, UInt64) -> Bool) throws(SQLiteError) {
+        let first = MessageID.first(at: now - min(now, Limits.cidWindowMilliseconds))
+        var rest = Limits.cidWindowMessages
+        try snapshot.begin()
+        do {
+            try runs.backward(.sent, owner: user, before: UInt64(Int64.max)) { (id, hash) in
+                rest -= 1
+                return rest >= 0 && id >= first && body(id, hash)
+            }
+        } catch {
+            snapshot.abandon()
+            throw error
+        }
+        try snapshot.end()
     }
 }
 
@@ -118,6 +122,9 @@ enum MessageID {
     static func next(after last: UInt64, now: UInt64) -> UInt64 {
         max(last + 1, (now > epoch ? now - epoch : 0) << 12)
     }
+
+    /// The smallest id of a message of `time` or later.
+    static func first(at time: UInt64) -> UInt64 { (time > epoch ? time - epoch : 0) << 12 }
 
     /// The message's time. It is that of its id, so it never runs backwards either.
     @inline(__always)

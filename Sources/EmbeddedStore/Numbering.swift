@@ -10,7 +10,7 @@ struct Numbering: ~Copyable {
     private var conversations = ConversationTable()
     private var recent = RecentlySent()
     private var deviceNames = IdentifierPacker()
-    private let lookup: IndexLookup
+    private var lookup: IndexLookup
     private var next: Counters
     private var log: [Change] = []
     private var before: Counters

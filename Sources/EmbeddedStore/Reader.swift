@@ -5,14 +5,16 @@ package import Store
 ///
 /// *Thread:* one at a time.
 package struct Reader: ~Copyable {
+    private let retentionMilliseconds: UInt64
+    private let snapshot: Snapshot
+    private let runs: RunReader
+    private var positions: Positions
     private let user: Statement
     private let userName: Statement
     private let device: Statement
-    private let entries: Statement
     private let conversation: Statement
-    private let newest: Statement
-    private let messages: Statement
-    private let seen: Statement
+    private let message: Statement
+    private let messageBytes: Statement
     private let group: Statement
     private let members: Statement
 
@@ -20,53 +22,64 @@ package struct Reader: ~Copyable {
     /// otherwise be one gigabyte in memory. A page has at least one entry.
     private static let pageBytesMax = 4 << 20
 
-    package init(_ connection: borrowing Connection) throws(SQLiteError) {
-        let user = try connection.prepare("SELECT number, floor, head FROM users WHERE name = ?1")
+    package init(
+        _ connection: borrowing Connection, options: FoldOptions = FoldOptions()
+    ) throws(SQLiteError) {
+        let snapshot = try Snapshot(connection)
+        let runs = try RunReader(connection)
+        let positions = try Positions(connection)
+        let user = try connection.prepare("SELECT number FROM users WHERE name = ?1")
         let userName = try connection.prepare("SELECT name FROM users WHERE number = ?1")
         let device = try connection.prepare("SELECT confirmed FROM devices WHERE user = ?1 AND device = ?2")
-        let entries = try connection.prepare(
-            """
-            SELECT i.seq, m.cseq, m.id, m.sender, m.command, m.content, m.cid, m.body, c.owner, c.peer
-            FROM inbox i CROSS JOIN messages m USING(conversation, cseq)
-            CROSS JOIN conversations c ON c.number = i.conversation
-            WHERE i.user = ?1 AND i.seq > ?2 ORDER BY i.seq LIMIT ?3
-            """)
         let conversation = try connection.prepare("SELECT number FROM conversations WHERE owner = ?1 AND peer = ?2")
-        let newest = try connection.prepare(
+        let message = try connection.prepare(
             """
-            SELECT cseq, length(body) FROM messages WHERE conversation = ?1 AND cseq < ?2
-            ORDER BY cseq DESC LIMIT ?3
+            SELECT cseq, sender, command, content, cid, body, c.owner, c.peer
+            FROM messages CROSS JOIN conversations c ON c.number = conversation WHERE id = ?1
             """)
-        let messages = try connection.prepare(
-            """
-            SELECT 0, cseq, id, sender, command, content, cid, body, c.owner, c.peer
-            FROM messages CROSS JOIN conversations c ON c.number = conversation
-            WHERE conversation = ?1 AND cseq > ?2 AND cseq < ?3 ORDER BY cseq LIMIT ?4
-            """)
-        let seen = try connection.prepare("SELECT seen FROM users WHERE name = ?1 AND seen > 0")
+        let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
+        self.retentionMilliseconds = options.retentionMilliseconds
+        self.snapshot = snapshot
+        self.runs = runs
+        self.positions = positions
         self.user = user
         self.userName = userName
         self.device = device
-        self.entries = entries
         self.conversation = conversation
-        self.newest = newest
-        self.messages = messages
-        self.seen = seen
+        self.message = message
+        self.messageBytes = messageBytes
         self.group = group
         self.members = members
     }
 
-    package func read(_ query: ReadQuery) throws(SQLiteError) -> Page {
+    /// Reads a page.
+    ///
+    /// - Parameter now: what is older than the retention is left out of an inbox; milliseconds since the Unix epoch.
+    package mutating func read(_ query: ReadQuery, now: UInt64) throws(SQLiteError) -> Page {
+        positions.begin()
+        try snapshot.begin()
+        do {
+            let page = try page(query, now: now)
+            try snapshot.end()
+            return page
+        } catch {
+            snapshot.abandon()
+            throw error
+        }
+    }
+
+    private mutating func page(_ query: ReadQuery, now: UInt64) throws(SQLiteError) -> Page {
         switch query {
         case .inbox(let name, let after, let limit):
             guard let user = try number(of: name) else { return empty(through: after) }
-            return try inbox(of: user.number, head: user.head, after: after, limit: limit)
+            return try inbox(of: user, after: after, limit: limit, now: now)
         case .unconfirmed(let name, let deviceName, let limit):
             guard let user = try number(of: name) else { return empty(through: 0) }
-            let confirmed = try confirmed(by: deviceName, user: user.number) ?? user.floor
-            return try inbox(of: user.number, head: user.head, after: confirmed, limit: limit)
+            let floor = try positions.user(user, .floor)
+            let confirmed = try confirmed(by: deviceName, user: user) ?? floor
+            return try inbox(of: user, after: confirmed, limit: limit, now: now)
         case .history(let key, let range, let limit):
             guard let number = try number(of: key) else { return empty(through: 0) }
             return try history(of: number, range, limit: limit)
@@ -74,12 +87,13 @@ package struct Reader: ~Copyable {
     }
 
     /// When the users were last online; only those who ever were.
-    package func lastSeen(_ users: [Identifier]) throws(SQLiteError) -> [Identifier: UInt64] {
+    package mutating func lastSeen(_ users: [Identifier]) throws(SQLiteError) -> [Identifier: UInt64] {
         var times: [Identifier: UInt64] = [:]
         for name in users {
-            defer { seen.reset() }
-            seen.bindCopy(1, name.description)
-            if try seen.step() { times[name] = seen.unsigned(0) }
+            guard let number = try number(of: name) else { continue }
+            positions.begin()
+            let time = try positions.user(number, .seen)
+            if time > 0 { times[name] = time }
         }
         return times
     }
@@ -110,102 +124,109 @@ package struct Reader: ~Copyable {
     /// SQLite's integers are signed, and so is every number of ours.
     private func clamp(_ position: UInt64) -> UInt64 { min(position, UInt64(Int64.max)) }
 
-    /// - Parameter head: read before the entries, so that a page without more speaks for all up to there, also where
-    ///   confirmed entries are gone.
-    private func inbox(of user: UInt64, head: UInt64, after: UInt64, limit: Int) throws(SQLiteError) -> Page {
-        defer { entries.reset() }
-        entries.bind(1, user)
-        entries.bind(2, clamp(after))
-        entries.bind(3, clamp(limit) + 1)
-        var page = try page(entries, limit: clamp(limit), from: after)
+    /// A page without more speaks for all up to the inbox's head, also where confirmed entries are gone.
+    private mutating func inbox(
+        of user: UInt64, after: UInt64, limit: Int, now: UInt64
+    ) throws(SQLiteError) -> Page {
+        let head = try positions.user(user, .head)
+        let first = max(clamp(after), try positions.user(user, .floor))
+        let filter = RunFilter(now: now, retentionMilliseconds: retentionMilliseconds)
+        var page = PageBuilder(limit: clamp(limit), through: after)
+        if first < head {
+            try runs.forward(.inbox, owner: user, after: first) { (seq, id) throws(SQLiteError) in
+                guard id >= filter.firstInboxID else { return true }
+                return try append(id, seq: seq, place: seq, to: &page)
+            }
+        }
         if !page.more { page.through = max(page.through, head) }
-        return page
+        return page.finish()
     }
 
     private func history(of conversation: UInt64, _ range: HistoryRange, limit: Int) throws(SQLiteError) -> Page {
         let limit = clamp(limit)
         let end: UInt64
         switch range {
-        case .after(let after): return try messages(of: conversation, after: clamp(after), before: nil, limit: limit)
+        case .after(let after):
+            var page = PageBuilder(limit: limit, through: clamp(after))
+            try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, id) throws(SQLiteError) in
+                try append(id, seq: 0, place: cseq, to: &page)
+            }
+            return page.finish()
         case .newest: end = UInt64(Int64.max)
         case .before(let before): end = clamp(before)
         }
         // Oldest first within the page, but counted from the newest: find where the page begins.
-        defer { newest.reset() }
-        newest.bind(1, conversation)
-        newest.bind(2, end)
-        newest.bind(3, limit + 1)
-        var first = end
-        var count = 0
+        var found: [(cseq: UInt64, id: UInt64)] = []
         var bytes = 0
         var more = false
-        while try newest.step() {
-            bytes += newest.integer(1)
-            if count == limit || (count > 0 && bytes > Reader.pageBytesMax) {
-                more = true
-                break
-            }
-            count += 1
-            first = newest.unsigned(0)
+        try runs.backward(.history, owner: conversation, before: end) { (cseq, id) throws(SQLiteError) in
+            bytes += try size(of: id)
+            more = found.count == limit || (!found.isEmpty && bytes > Reader.pageBytesMax)
+            if !more { found.append((cseq, id)) }
+            return !more
         }
-        guard count > 0 else { return empty(through: 0) }
-        var page = try messages(of: conversation, after: first - 1, before: end, limit: count)
+        guard !found.isEmpty else { return empty(through: 0) }
+        // It was measured and is not cut again: its newest messages are those that were asked for.
+        var page = PageBuilder(limit: limit, through: 0, bytesMax: .max)
+        for (cseq, id) in found.reversed() { _ = try append(id, seq: 0, place: cseq, to: &page) }
         page.more = more
-        return page
+        return page.finish()
     }
 
-    private func messages(
-        of conversation: UInt64, after: UInt64, before: UInt64?, limit: Int
-    ) throws(SQLiteError) -> Page {
-        defer { messages.reset() }
-        messages.bind(1, conversation)
-        messages.bind(2, after)
-        messages.bind(3, before ?? UInt64(Int64.max))
-        messages.bind(4, limit + 1)
-        // A page that was measured beforehand is not cut again: its newest messages are those that were asked for.
-        let bytesMax = before == nil ? Reader.pageBytesMax : Int.max
-        return try page(messages, limit: limit, from: after, isHistory: true, bytesMax: bytesMax)
-    }
-
-    /// Makes a page of rows (seq, cseq, id, sender, command, content, cid, body, owner, peer).
-    private func page(
-        _ rows: borrowing Statement, limit: Int, from: UInt64, isHistory: Bool = false,
-        bytesMax: Int = Reader.pageBytesMax
-    ) throws(SQLiteError) -> Page {
+    /// What a page is made of while it grows.
+    private struct PageBuilder {
         let arena = RecordArena()
+        let limit: Int
+        var through: UInt64
+        var bytesMax = Reader.pageBytesMax
+        var more = false
         var names: [UInt64: Identifier] = [:]
-        var through = from
-        while try rows.step() {
-            let body = rows.bytes(7)
-            let isFull = !arena.isEmpty && arena.byteCount + body.count > bytesMax
-            if arena.entries.count == limit || isFull { return Page(arena: arena, more: true, through: through) }
-            let senderNumber = rows.unsigned(3)
-            let sender = try name(of: senderNumber, &names)
-            let destination = try destination(rows, senderNumber, &names)
-            let head = MessageHead(
-                command: UInt8(truncatingIfNeeded: rows.integer(4)),
-                content: UInt8(truncatingIfNeeded: rows.integer(5)), sender: sender, destination: destination)
-            let seq = rows.unsigned(0)
-            let id = rows.unsigned(2)
-            arena.appendStored(
-                head, cid: RawSpan(_unsafeBytes: rows.bytes(6)), body: RawSpan(_unsafeBytes: body), id: id,
-                cseq: rows.unsigned(1), seq: seq, time: MessageID.time(id))
-            through = isHistory ? rows.unsigned(1) : seq
+
+        func finish() -> Page { Page(arena: arena, more: more, through: through) }
+    }
+
+    private func size(of id: UInt64) throws(SQLiteError) -> Int {
+        defer { messageBytes.reset() }
+        messageBytes.bind(1, id)
+        return try messageBytes.step() ? messageBytes.integer(0) : 0
+    }
+
+    /// Adds a message to a page; false if the page was full already.
+    private func append(
+        _ id: UInt64, seq: UInt64, place: UInt64, to page: inout PageBuilder
+    ) throws(SQLiteError) -> Bool {
+        defer { message.reset() }
+        message.bind(1, id)
+        guard try message.step() else { throw SQLiteError(corrupt: "switchboard.db: message \(id) is missing") }
+        let body = message.bytes(5)
+        let isFull = !page.arena.isEmpty && page.arena.byteCount + body.count > page.bytesMax
+        if page.arena.entries.count == page.limit || isFull {
+            page.more = true
+            return false
         }
-        return Page(arena: arena, more: false, through: through)
+        let senderNumber = message.unsigned(1)
+        let head = MessageHead(
+            command: UInt8(truncatingIfNeeded: message.integer(2)),
+            content: UInt8(truncatingIfNeeded: message.integer(3)), sender: try name(of: senderNumber, &page.names),
+            destination: try destination(message, senderNumber, &page.names))
+        page.arena.appendStored(
+            head, cid: RawSpan(_unsafeBytes: message.bytes(4)), body: RawSpan(_unsafeBytes: body), id: id,
+            cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
+        page.through = place
+        return true
     }
 
     private func destination(
         _ rows: borrowing Statement, _ sender: UInt64, _ names: inout [UInt64: Identifier]
     ) throws(SQLiteError) -> Identifier {
-        if rows.isText(9) {
-            guard let group = Identifier(rows.text(9)) else {
+        if rows.isText(7) {
+            guard let group = Identifier(rows.text(7)) else {
                 throw SQLiteError(corrupt: "switchboard.db: a conversation has no valid group")
             }
             return group
         }
-        let owner = rows.unsigned(8)
-        return try name(of: owner == sender ? rows.unsigned(9) : owner, &names)
+        let owner = rows.unsigned(6)
+        return try name(of: owner == sender ? rows.unsigned(7) : owner, &names)
     }
 
     // MARK: Names and numbers
@@ -223,10 +244,10 @@ package struct Reader: ~Copyable {
         return name
     }
 
-    private func number(of name: Identifier) throws(SQLiteError) -> (number: UInt64, floor: UInt64, head: UInt64)? {
+    private func number(of name: Identifier) throws(SQLiteError) -> UInt64? {
         defer { user.reset() }
         user.bindCopy(1, name.description)
-        return try user.step() ? (user.unsigned(0), user.unsigned(1), user.unsigned(2)) : nil
+        return try user.step() ? user.unsigned(0) : nil
     }
 
     private func confirmed(by name: Identifier, user number: UInt64) throws(SQLiteError) -> UInt64? {
@@ -244,8 +265,8 @@ package struct Reader: ~Copyable {
             conversation.bindCopy(2, group.description)
         case .privately(let one, let other):
             guard let first = try number(of: one), let second = try number(of: other) else { return nil }
-            conversation.bind(1, min(first.number, second.number))
-            conversation.bind(2, max(first.number, second.number))
+            conversation.bind(1, min(first, second))
+            conversation.bind(2, max(first, second))
         }
         return try conversation.step() ? conversation.unsigned(0) : nil
     }

@@ -44,35 +44,37 @@ struct Schema {
 
     /// `switchboard.db`: what can be asked.
     ///
-    /// A conversation's last `cseq` is that of its last message; only an inbox, whose rows go when they are confirmed,
-    /// needs its head written down. A private conversation has its smaller user number as owner and the other as peer;
-    /// a group's has owner 0 and the group's id as peer. `sent` is clustered by hour first, so that its growth stays
-    /// in few pages and what is old goes in one piece.
+    /// Messages lie in the order of their commits; where those of a conversation, an inbox or a sender are is in the
+    /// runs: blocks of sorted entries, and fences with the first key of each block (``RunIndex``). A private
+    /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
+    /// id as peer.
     static let index = Schema(steps: [
         (
             "index",
             """
-            CREATE TABLE users(
-                number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, head INTEGER NOT NULL DEFAULT 0,
-                floor INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0);
+            CREATE TABLE users(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+            CREATE TABLE user_positions(block INTEGER PRIMARY KEY, numbers BLOB NOT NULL);
             CREATE TABLE conversations(
                 number INTEGER PRIMARY KEY, owner INTEGER NOT NULL, peer NOT NULL, UNIQUE(owner, peer));
+            CREATE TABLE conversation_heads(block INTEGER PRIMARY KEY, numbers BLOB NOT NULL);
             CREATE TABLE messages(
-                conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, id INTEGER NOT NULL, sender INTEGER NOT NULL,
-                command INTEGER NOT NULL, content INTEGER NOT NULL, cid BLOB NOT NULL, body BLOB NOT NULL,
-                PRIMARY KEY(conversation, cseq)) WITHOUT ROWID;
-            CREATE TABLE inbox(
-                user INTEGER NOT NULL, seq INTEGER NOT NULL, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL,
-                PRIMARY KEY(user, seq)) WITHOUT ROWID;
+                id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, seq INTEGER NOT NULL,
+                sender INTEGER NOT NULL, command INTEGER NOT NULL, content INTEGER NOT NULL, cid BLOB NOT NULL,
+                body BLOB NOT NULL);
+            CREATE TABLE blocks(id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+            CREATE TABLE fences(
+                run INTEGER NOT NULL, owner INTEGER NOT NULL, position INTEGER NOT NULL, block INTEGER NOT NULL,
+                PRIMARY KEY(run, owner, position)) WITHOUT ROWID;
+            CREATE TABLE runs(
+                run INTEGER PRIMARY KEY, family INTEGER NOT NULL, rank INTEGER NOT NULL, state INTEGER NOT NULL,
+                entries INTEGER NOT NULL, last_id INTEGER NOT NULL, target INTEGER NOT NULL,
+                owner INTEGER NOT NULL, position INTEGER NOT NULL);
             CREATE TABLE devices(
                 user INTEGER NOT NULL, device TEXT NOT NULL, confirmed INTEGER NOT NULL,
                 PRIMARY KEY(user, device)) WITHOUT ROWID;
             CREATE TABLE cursors(
                 user INTEGER NOT NULL, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL,
                 PRIMARY KEY(user, conversation)) WITHOUT ROWID;
-            CREATE TABLE sent(
-                hour INTEGER NOT NULL, user INTEGER NOT NULL, id INTEGER NOT NULL, hash INTEGER NOT NULL,
-                cseq INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(hour, user, id)) WITHOUT ROWID;
             CREATE TABLE groups(
                 id TEXT PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
             CREATE TABLE members(

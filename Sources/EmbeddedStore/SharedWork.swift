@@ -39,6 +39,23 @@ final class SharedWork: Sendable {
         var isClosing = false
     }
 
+    /// The first requests of the queue that make up at most `bytesMax`, at least one.
+    static func take(_ queue: inout JournalQueue, bytesMax: Int) -> (requests: [JournalRequest], bytes: Int) {
+        var count = 0
+        var bytes = 0
+        for request in queue.requests {
+            var size = attachBytes
+            if case .batch(let arena) = request { size = arena.byteCount }
+            if count > 0, bytes + size > bytesMax { break }
+            count += 1
+            bytes += size
+        }
+        let taken = Array(queue.requests[..<count])
+        queue.requests.removeFirst(count)
+        queue.bytes -= bytes
+        return (taken, bytes)
+    }
+
     struct IndexQueue {
         var batches: [CommittedBatch] = []
         var bytes = 0
@@ -81,6 +98,8 @@ final class SharedWork: Sendable {
 
     /// What an attachment counts as in the queue.
     static let attachBytes = 256
+    /// Bytes that the journal takes into one transaction; what is more waits for the next.
+    static let roundBytesMax = 64 << 20
     /// Beyond this many times the limit, work is refused: a caller that doesn't heed the congestion must not take
     /// all memory.
     private static let refusalFactor = 4

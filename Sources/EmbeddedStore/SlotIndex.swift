@@ -29,12 +29,17 @@ struct SlotIndex {
         }
     }
 
-    /// The place that a key with this hash probably has: what lies at its home, unless that has another hash.
+    /// The place that a key with this hash probably has; the key itself isn't looked at.
     @inline(__always)
     func guess(_ hash: UInt64) -> Int? {
         let tag = hash >> 32
-        let entry = entries[Int(truncatingIfNeeded: tag) & mask]
-        return entry >> 32 == tag && entry != 0 ? Int(entry & 0xFFFF_FFFF) - 1 : nil
+        var position = Int(truncatingIfNeeded: tag) & mask
+        while true {
+            let entry = entries[position]
+            if entry == 0 { return nil }
+            if entry >> 32 == tag { return Int(entry & 0xFFFF_FFFF) - 1 }
+            position = (position + 1) & mask
+        }
     }
 
     /// Adds a key that isn't there.

@@ -55,6 +55,9 @@ package struct Statement: ~Copyable {
         sqlite3_reset(handle)
     }
 
+    /// The row id that the connection gave last.
+    var insertedRow: UInt64 { UInt64(bitPattern: sqlite3_last_insert_rowid(sqlite3_db_handle(handle))) }
+
     @inline(__always)
     func reset() { sqlite3_reset(handle) }
 

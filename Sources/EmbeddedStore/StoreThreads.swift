@@ -39,10 +39,7 @@ struct JournalThread: ~Copyable {
         return work.journal.wait(until: deadline) { queue in
             if queue.requests.isEmpty { return queue.isClosing ? .some(nil) : nil }
             if window > 0, !queue.isClosing, SystemClock.monotonic() < until { return nil }
-            let taken = (queue.requests, queue.bytes)
-            queue.requests = []
-            queue.bytes = 0
-            return .some(taken)
+            return .some(SharedWork.take(&queue, bytesMax: SharedWork.roundBytesMax))
         }
     }
 
@@ -170,18 +167,18 @@ struct IndexThread: ~Copyable {
 /// Answers questions, one at a time.
 struct ReaderThread: ~Copyable {
     private let connection: Connection
-    private let reader: Reader
+    private var reader: Reader
     private let work: SharedWork
 
     init(_ path: String, _ options: ConnectionOptions, _ work: SharedWork) throws(SQLiteError) {
         let connection = try Connection(path: path, options: options)
-        let reader = try Reader(connection)
+        let reader = try Reader(connection, options: work.options.fold)
         self.connection = connection
         self.reader = reader
         self.work = work
     }
 
-    func run() {
+    mutating func run() {
         while let request = take() {
             let event: StoreEvent
             if let error = waitForFold(through: request.after) {
@@ -212,10 +209,12 @@ struct ReaderThread: ~Copyable {
         }
     }
 
-    private func answer(_ request: ReadRequest) -> StoreEvent {
+    private mutating func answer(_ request: ReadRequest) -> StoreEvent {
         do {
             switch request.question {
-            case .page(let query): return .page(ticket: request.ticket, page: .success(try reader.read(query)))
+            case .page(let query):
+                let page = try reader.read(query, now: work.options.now())
+                return .page(ticket: request.ticket, page: .success(page))
             case .group(let id):
                 guard let group = try reader.group(id) else { return request.failed(.notFound) }
                 return .group(ticket: request.ticket, result: .success(group))

@@ -1,4 +1,5 @@
 internal import Base
+internal import EmbeddedStore
 
 /// What can happen in a step.
 enum Action: Int, CaseIterable {
@@ -21,6 +22,8 @@ struct Profile {
     let pageEntries: Int
     let cachedUsersMax: Int
     let checkpointBytes: Int
+    /// Small, so that the index has many runs and merges of some messages.
+    let runs: RunOptions
     /// Requests waiting for the journal from which on the store calls itself congested.
     let congestedRequests: Int
     /// Of 100.
@@ -42,6 +45,13 @@ struct Profile {
         pageEntries = random.pick([1, 3, 10, 100])
         cachedUsersMax = random.pick([0, 2, 1 << 18])
         checkpointBytes = random.pick([1, 10_000, 100_000, 8 << 20])
+        var runs = RunOptions()
+        runs.blockEntries = random.pick([1, 3, RunOptions().blockEntries])
+        runs.openEntries = random.pick([0, 2, 20])
+        runs.fanIn = random.pick([2, 3, 8])
+        runs.mergeFactor = random.pick([1, 3, 8])
+        runs.stepEntries = random.pick([1, 5, 30])
+        self.runs = runs
         congestedRequests = random.pick([2, 20, 1_000])
         acceptedShare = random.pick([0, 10, 50])
         cidShare = random.pick([100, 90, 50])

@@ -10,7 +10,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     let epoch: String
     private var parts: Recovery.Parts
     private let reading: Connection
-    private let reader: Reader
+    private var reader: Reader
     private let congestedRequests: Int
 
     private var requests: [JournalRequest] = []
@@ -51,6 +51,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         options.cachedUsersMax = profile.cachedUsersMax
         options.journalCheckpointBytes = profile.checkpointBytes
         options.fold.checkpointBytes = profile.checkpointBytes
+        options.fold.runs = profile.runs
         options.indexCacheBytes = 1 << 20
         options.now = { now }
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
@@ -58,12 +59,12 @@ final class SimulatedStore: Store, @unchecked Sendable {
         committed = recovery.position
         parts = recovery.split()
         reading = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs, isReadOnly: true))
-        reader = try Reader(reading)
+        reader = try Reader(reading, options: options.fold)
         congestedRequests = profile.congestedRequests
         mailboxes = Array(repeating: [], count: profile.hubs)
         if plant == .forgottenWindow {
             try parts.fold.withConnection { (connection) throws(SQLiteError) in
-                try connection.execute("DELETE FROM sent")
+                try connection.execute("DELETE FROM runs WHERE family = \(RunFamily.sent.rawValue)")
             }
         }
     }
@@ -153,13 +154,14 @@ final class SimulatedStore: Store, @unchecked Sendable {
             mailboxes[mailbox].append(request.failed(.unavailable("the index can't be written")))
             return
         }
-        mailboxes[mailbox].append(answer(request))
+        mailboxes[mailbox].append(answer(request, now: now))
     }
 
-    private func answer(_ request: Read) -> StoreEvent {
+    private func answer(_ request: Read, now: UInt64) -> StoreEvent {
         do {
             switch request.question {
-            case .page(let query): return .page(ticket: request.ticket, page: .success(try reader.read(query)))
+            case .page(let query):
+                return .page(ticket: request.ticket, page: .success(try reader.read(query, now: now)))
             case .group(let id):
                 guard let group = try reader.group(id) else { return request.failed(.notFound) }
                 return .group(ticket: request.ticket, result: .success(group))

@@ -15,8 +15,15 @@ struct Load {
         var random = SeededRandom(seed: 7)
         body = (0..<bodyBytes).map { _ in UInt8.random(in: 32...126, using: &random) }
         names = (0..<users).compactMap { Identifier("user\($0)") }
-        peers = (0..<users).shuffled(using: &random)
+        // In a circle, so that nobody writes to themselves.
+        let circle = (0..<users).shuffled(using: &random)
+        var peers = circle
+        for (place, user) in circle.enumerated() { peers[user] = circle[(place + 1) % users] }
+        self.peers = peers
     }
+
+    /// Somebody whose inbox can be read.
+    var reader: Identifier { names[0] }
 
     func next(_ random: inout SeededRandom) -> (sender: Int, destination: Int) {
         let sender = Int(random.next() % UInt64(users))

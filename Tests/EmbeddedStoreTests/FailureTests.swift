@@ -54,9 +54,9 @@ struct FailureTests {
         }
         #expect(failures > 1 && stored.count > 10)
         try fold.fold(committed, now: now)
-        let reader = try fold.withConnection { (connection) throws(SQLiteError) in try Reader(connection) }
-        let page = try reader.read(.inbox(user: name("a"), after: 0, limit: 1_000))
-        let last = try reader.read(.unconfirmed(user: name("a"), device: name("d"), limit: 1_000))
+        var reader = try fold.withConnection { (connection) throws(SQLiteError) in try Reader(connection) }
+        let page = try reader.read(.inbox(user: name("a"), after: 0, limit: 1_000), now: now)
+        let last = try reader.read(.unconfirmed(user: name("a"), device: name("d"), limit: 1_000), now: now)
         #expect(page.seqs == Array(floor + 1...UInt64(stored.count)))
         #expect(page.bodies == Array(stored.suffix(page.bodies.count)))
         #expect(last.seqs == page.seqs)

@@ -1,4 +1,5 @@
 import Base
+import Store
 import Testing
 
 @testable import EmbeddedStore
@@ -91,5 +92,27 @@ struct TableTests {
                 bytes[index] ^= 1 << bit
             }
         }
+    }
+
+    /// What waits is taken in pieces, in order, and nothing is left behind that counts.
+    @Test func journalTakesABoundedRound() {
+        var queue = SharedWork.JournalQueue()
+        for index in 0..<5 {
+            let arena = RecordArena()
+            arena.addPrivate("a", "b", String(repeating: "x", count: 1_000 * (index + 1)), cid: "", reply: nil)
+            queue.requests.append(.batch(arena))
+            queue.bytes += arena.byteCount
+        }
+        queue.requests.append(.detach(name("a"), mailbox: MailboxIndex(0)))
+        queue.bytes += SharedWork.attachBytes
+        var counts: [Int] = []
+        while !queue.requests.isEmpty {
+            let before = queue.bytes
+            let (requests, bytes) = SharedWork.take(&queue, bytesMax: 4_500)
+            #expect(requests.count == 1 || bytes <= 4_500)
+            #expect(queue.bytes == before - bytes)
+            counts.append(requests.count)
+        }
+        #expect(counts == [2, 1, 1, 1, 1] && queue.bytes == 0)
     }
 }

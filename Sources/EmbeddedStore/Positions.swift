@@ -1,0 +1,55 @@
+/// What is kept of each user and each conversation and changes with every message: in few blocks of numbers.
+///
+/// *Thread:* that of the connection.
+struct Positions: ~Copyable {
+    private var users: NumberBlocks
+    private var conversations: NumberBlocks
+
+    /// The numbers of a user, in the order in which they lie in a block.
+    enum UserNumber: Int, CaseIterable {
+        /// Last place in the inbox.
+        case head
+        /// Up to where all devices have confirmed.
+        case floor
+        /// When the user was last online, milliseconds since the Unix epoch; 0 for never.
+        case seen
+    }
+
+    init(_ connection: borrowing Connection) throws(SQLiteError) {
+        let users = try NumberBlocks(connection, table: "user_positions", width: UserNumber.allCases.count)
+        let conversations = try NumberBlocks(connection, table: "conversation_heads", width: 1)
+        self.users = users
+        self.conversations = conversations
+    }
+
+    /// Forgets what is in memory, at the beginning of a transaction.
+    mutating func begin() {
+        users.begin()
+        conversations.begin()
+    }
+
+    mutating func user(_ number: UInt64, _ which: UserNumber) throws(SQLiteError) -> UInt64 {
+        try users.number(which.rawValue, of: number)
+    }
+
+    /// Place of the last message of a conversation.
+    mutating func head(ofConversation number: UInt64) throws(SQLiteError) -> UInt64 {
+        try conversations.number(0, of: number)
+    }
+
+    /// Raises a number of a user; cheap for users in ascending order.
+    mutating func raise(_ user: UInt64, _ which: UserNumber, to value: UInt64) throws(SQLiteError) {
+        try users.raise(which.rawValue, of: user, to: value)
+    }
+
+    /// Raises the head of a conversation; cheap for conversations in ascending order.
+    mutating func raiseHead(ofConversation number: UInt64, to cseq: UInt64) throws(SQLiteError) {
+        try conversations.raise(0, of: number, to: cseq)
+    }
+
+    /// Writes what was raised.
+    mutating func flush() throws(SQLiteError) {
+        try users.flush()
+        try conversations.flush()
+    }
+}
