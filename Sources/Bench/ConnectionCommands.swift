@@ -58,7 +58,7 @@ struct IdleCommand: ParsableCommand {
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions
 
-    @Option(help: "Connections in all; each needs a descriptor here and one in the router.")
+    @Option(help: "Connections in all.")
     var connections = 10_000
 
     @Option(help: "Connections that are opened before memory is looked at for the first time.")
@@ -70,23 +70,25 @@ struct IdleCommand: ParsableCommand {
     @Option(help: "Seconds of quiet before memory is looked at.")
     var settle = 3.0
 
+    @Option(help: "Each client sends a heartbeat every so many seconds while the CPU is looked at; none without.")
+    var heartbeat: Double?
+
     mutating func validate() throws {
         guard (1...1_000_000).contains(connections), (0..<connections).contains(primed) else {
             throw ValidationError("connections from 1 to 1000000, fewer of them primed")
         }
         guard (0...600).contains(settle) else { throw ValidationError("--settle up to 600") }
+        if let heartbeat, !(0.1...600).contains(heartbeat) { throw ValidationError("--heartbeat from 0.1 to 600") }
         try target.validateCompression(false)
     }
 
     func run() throws {
-        let limit = prepareProcess()
-        guard connections + 100 < limit else {
-            throw ValidationError("this process may open only \(limit) descriptors")
-        }
-        try target.withTarget { target, pid in
+        prepareProcess()
+        try target.withTarget(connections: connections) { target, pid in
             let plan = Plan(target: target, connections: connections)
-            let circumstances = options.circumstances(serverPID: pid)
-            let scenario = IdleScenario(plan, circumstances, primed: primed, settle: settle)
+            let circumstances = options.circumstances(serverPID: pid, connections: connections)
+            let scenario = IdleScenario(
+                plan, circumstances, primed: primed, settle: settle, heartbeat: heartbeat)
             let result = try scenario.run()
             var report = scenario.report(result)
             if floor {

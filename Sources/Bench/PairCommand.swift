@@ -45,8 +45,8 @@ struct PairCommand: ParsableCommand {
     var lz4 = false
 
     mutating func validate() throws {
-        guard (2...60_000).contains(connections), (1...100_000).contains(window), (0...1 << 20).contains(size) else {
-            throw ValidationError("connections from 2 to 60000, window from 1 to 100000, size up to 1048576")
+        guard (2...1_000_000).contains(connections), (1...100_000).contains(window), (0...1 << 20).contains(size) else {
+            throw ValidationError("connections from 2 to 1000000, window from 1 to 100000, size up to 1048576")
         }
         if let rate, !(rate > 0 && rate <= 1e7) { throw ValidationError("--rate above 0 and up to 10000000") }
         if !rates.isEmpty, rate != nil || floor.isMeasured || floor.rounds != 1 {
@@ -58,9 +58,13 @@ struct PairCommand: ParsableCommand {
         try target.validateCompression(lz4)
         var nowhere = Target.nowhere
         nowhere.wire = target.wire
-        if let objection = ExchangeScenario(plan(nowhere), options.circumstances(serverPID: nil)).objection {
+        if let objection = ExchangeScenario(plan(nowhere), circumstances(nil)).objection {
             throw ValidationError(objection)
         }
+    }
+
+    private func circumstances(_ pid: Int?) -> Circumstances {
+        options.circumstances(serverPID: pid, connections: connections)
     }
 
     private static func rates(_ text: String) throws -> [Double] {
@@ -92,8 +96,8 @@ struct PairCommand: ParsableCommand {
 
     func run() throws {
         prepareProcess()
-        try target.withTarget { target, pid in
-            let scenario = ExchangeScenario(plan(target), options.circumstances(serverPID: pid))
+        try target.withTarget(connections: connections) { target, pid in
+            let scenario = ExchangeScenario(plan(target), circumstances(pid))
             if !rates.isEmpty { return try sweep(scenario) }
             try floor.run(
                 floor.isMeasured ? floors(scenario) : [], message: scenario.message,

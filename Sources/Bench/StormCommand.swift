@@ -38,26 +38,24 @@ struct StormCommand: ParsableCommand {
     var restart = false
 
     mutating func validate() throws {
-        guard (1...60_000).contains(connections), (0...10_000_000).contains(messages), (0...65_536).contains(size)
-        else { throw ValidationError("connections from 1 to 60000, messages up to 10000000, size up to 65536") }
+        guard (1...1_000_000).contains(connections), (0...10_000_000).contains(messages), (0...65_536).contains(size)
+        else { throw ValidationError("connections from 1 to 1000000, messages up to 10000000, size up to 65536") }
         guard (1...60_000).contains(concurrency) else { throw ValidationError("--concurrency from 1 to 60000") }
         try target.validateCompression(lz4)
         if restart, target.spawn == nil { throw ValidationError("--restart needs --spawn") }
     }
 
     func run() throws {
-        let limit = prepareProcess()
-        guard connections + 100 < limit else {
-            throw ValidationError("this process may open only \(limit) descriptors")
-        }
-        try target.withServer { target, pid, server in
+        prepareProcess()
+        try target.withServer(connections: connections) { target, pid, server in
             var plan = Plan(target: target, connections: connections)
             plan.mode = .durable
             plan.size = size
             plan.ramp = concurrency
             plan.isCompressed = lz4
+            let circumstances = options.circumstances(serverPID: pid, connections: connections)
             let scenario = StormScenario(
-                plan, options.circumstances(serverPID: pid), messages: messages, restarts: restart ? server : nil)
+                plan, circumstances, messages: messages, restarts: restart ? server : nil)
             let result = try scenario.run()
             let report = scenario.report(result)
             options.show(report)

@@ -46,9 +46,10 @@ final class BinaryClient: LoadClient {
         channel.buffer.append(utf8: json)
     }
 
-    override func writeHeartbeat(_ stamp: UInt64, to channel: Channel) {
-        BinaryHeader(.ping, length: Stamp.textBytes).append(to: &channel.buffer)
-        channel.buffer.append(utf8: Stamp.text(stamp))
+    override func writeHeartbeat(_ stamp: UInt64?, to channel: Channel) {
+        let text = stamp.map { Stamp.text($0) } ?? ""
+        BinaryHeader(.ping, length: text.utf8.count).append(to: &channel.buffer)
+        channel.buffer.append(utf8: text)
     }
 
     override func writeMessage(_ stamp: UInt64, to channel: Channel) {
@@ -94,6 +95,7 @@ final class BinaryClient: LoadClient {
         case .welcome: becameReady()
         case .error: refuse(header, payload)
         case .ping: pong(payload)
+        case .pong: owner.meter.acked += 1
         default: owner.meter.other += 1
         }
     }
@@ -133,6 +135,7 @@ final class BinaryClient: LoadClient {
 
     private func pong(_ payload: UnsafeRawBufferPointer) {
         guard let channel else { return }
+        owner.meter.pings += 1
         channel.prepareToWrite()
         BinaryHeader(.pong, length: payload.count).append(to: &channel.buffer)
         channel.buffer.append(payload)

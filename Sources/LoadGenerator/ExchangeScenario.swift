@@ -32,7 +32,9 @@ package struct ExchangeScenario: Sendable {
         if let objection { throw BenchError(objection) }
         let crew = try Crew(plan, cores: circumstances.cores) { ExchangeLoop($0, loop: $1) }
         defer { crew.stop() }
-        try crew.open(count: plan.connections, secondsMax: 60)
+        let line = ProgressLine(isShown: circumstances.showsProgress)
+        try crew.open(count: plan.connections, secondsMax: 60, progress: line.showSignedIn)
+        line.clear()
         let share = plan.rate.map { $0 / Double(crew.count) }
         try crew.ask { loop in
             try loop.prepare()

@@ -61,7 +61,8 @@ package class LoadClient: ChannelDelegate {
     /// Sends a JSON frame, in the binary protocol as a COMMAND.
     final func send(command json: String) { withReadyChannel { write(command: json, to: $0) } }
 
-    final func sendHeartbeat(_ stamp: UInt64) { withReadyChannel { writeHeartbeat(stamp, to: $0) } }
+    /// Says that the client is there; the answer brings `stamp` back, if one is given.
+    final func sendHeartbeat(_ stamp: UInt64? = nil) { withReadyChannel { writeHeartbeat(stamp, to: $0) } }
 
     private final func withReadyChannel(_ body: (Channel) -> Void) {
         guard state == .ready, let channel else { return }
@@ -117,8 +118,8 @@ package class LoadClient: ChannelDelegate {
     func write(_ message: OutgoingMessage, to channel: Channel) {}
     /// Writes a JSON frame of section 3, which was prepared.
     func write(command json: String, to channel: Channel) {}
-    /// Writes a heartbeat whose answer brings `stamp` back.
-    func writeHeartbeat(_ stamp: UInt64, to channel: Channel) {}
+    /// Writes a heartbeat, which was prepared; its answer brings `stamp` back.
+    func writeHeartbeat(_ stamp: UInt64?, to channel: Channel) {}
     /// Counts a JSON frame.
     func handle(json: UnsafeRawBufferPointer, _ now: UInt64) {}
     /// Counts a binary frame.

@@ -150,6 +150,8 @@ package class LoadLoop {
     }
 
     private static let failuresMax = 8
+    /// What one sign-in of many may take.
+    static let signInSecondsMax = 0.002
 
     // MARK: What clients tell
 

@@ -90,15 +90,24 @@ package struct ProcessUsage: Sendable, Equatable {
         }
     }
 
+    /// Bytes that a process had written to disks so far, from /proc/PID/io; nil if that may not be read.
+    package static func writtenBytes(pid: Int) -> Int? {
+        ProcFile.read("/proc/\(pid)/io").flatMap { ProcFile.number("write_bytes", in: $0) }
+    }
+
     /// The process that listens on a TCP port of this machine; nil if none is found or may be looked at.
     package static func listener(port: UInt16) -> Int? {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap(ProcFile.read)
         let sockets = Set(tables.flatMap { listeningSockets(table: $0, port: port) })
         guard !sockets.isEmpty else { return nil }
         for pid in ((try? ProcFile.list("/proc")) ?? []).compactMap({ Int($0) }) {
-            for descriptor in (try? ProcFile.list("/proc/\(pid)/fd")) ?? [] {
-                guard let link = ProcFile.link("/proc/\(pid)/fd/\(descriptor)") else { continue }
-                if sockets.contains(where: { link == "socket:[\($0)]" }) { return pid }
+            // Threads may have descriptor tables of their own.
+            for thread in (try? ProcFile.list("/proc/\(pid)/task")) ?? [] {
+                let directory = "/proc/\(pid)/task/\(thread)/fd"
+                for descriptor in (try? ProcFile.list(directory)) ?? [] {
+                    guard let link = ProcFile.link("\(directory)/\(descriptor)") else { continue }
+                    if sockets.contains(where: { link == "socket:[\($0)]" }) { return pid }
+                }
             }
         }
         return nil

@@ -76,6 +76,15 @@ package struct Target: Sendable {
         return "127.0.0.\(2 + index / connectionsPerSource % 250)"
     }
 
+    /// How many descriptor tables of this limit hold so many connections; at least one.
+    package static func tables(for connections: Int, limit: Int) -> Int {
+        let room = max(1, limit - descriptorsBesides)
+        return max(1, (connections + room - 1) / room)
+    }
+
+    /// What a table of descriptors holds beside connections.
+    private static let descriptorsBesides = 64
+
     /// Well below the about 28,000 ephemeral ports of one address, since ports rest for a minute after a close.
     private static let connectionsPerSource = 10_000
 }

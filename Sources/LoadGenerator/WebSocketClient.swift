@@ -47,8 +47,9 @@ final class WebSocketClient: LoadClient {
         channel.buffer.appendMaskedFrame(.text, RawSpan(_unsafeBytes: frame.unsafeBytes), key: nextKey())
     }
 
-    override func writeHeartbeat(_ stamp: UInt64, to channel: Channel) {
-        write(command: #"{"cmd":0,"ref":"\#(Stamp.text(stamp))"}"#, to: channel)
+    override func writeHeartbeat(_ stamp: UInt64?, to channel: Channel) {
+        let reference = stamp.map { #","ref":"\#(Stamp.text($0))""# } ?? ""
+        write(command: #"{"cmd":0\#(reference)}"#, to: channel)
     }
 
     override func writeMessage(_ stamp: UInt64, to channel: Channel) {
@@ -102,6 +103,7 @@ final class WebSocketClient: LoadClient {
             owner.meter.behind += 1
             fetch(after: seq)
         case .fetched: takePage(json, now)
+        case .heartbeat: owner.meter.acked += 1
         case .other: owner.meter.other += 1
         }
     }
@@ -127,6 +129,7 @@ final class WebSocketClient: LoadClient {
 
     private func pong(_ payload: RawSpan) {
         guard let channel else { return }
+        owner.meter.pings += 1
         channel.prepareToWrite()
         channel.buffer.appendMaskedFrame(.pong, payload, key: nextKey())
     }

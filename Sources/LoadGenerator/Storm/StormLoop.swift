@@ -56,6 +56,8 @@ final class StormLoop: LoadLoop {
     private var isAway = false
     private var readers: [StormRole] = []
     private var writers: [LoadClient] = []
+    /// Whether some of the clients that send are here.
+    var hasWriters: Bool { !writers.isEmpty }
     /// What is left to be sent, as numbers of messages.
     private var unsent: Range<Int> = 0..<0
     private var readerCount = 0
