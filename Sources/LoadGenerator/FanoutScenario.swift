@@ -54,7 +54,8 @@ package struct FanoutScenario: Sendable {
     }
 
     package func run() throws -> Measurement {
-        let group = "group-\(plan.target.run)"
+        // A group of its own for each round.
+        let group = "group-\(plan.target.run)-\(Target.randomRun())"
         if plan.target.wire != .floor { try plan.target.createGroup(group, members: 0..<plan.connections) }
         let crew = try Crew(plan, cores: circumstances.cores) { FanoutLoop($0, loop: $1) }
         defer { crew.stop() }

@@ -89,6 +89,7 @@ package struct IdleScenario: Sendable {
     package func runFloor(core: Int?) throws -> Result {
         try Floor.withForwarder(capacity: plan.connections, core: core) { address, pid in
             var floor = self
+            floor.heartbeat = nil
             floor.plan.target.wire = .floor
             floor.plan.target.tcp = address
             floor.circumstances.serverPID = pid

@@ -1,36 +1,19 @@
-import Foundation
 import LoadGenerator
-import Logging
 import Reactor
-import Server
 import Testing
 
 /// Whether `verify` finds out: a real router, real clients, and somebody between them who lies.
 @Suite(.serialized) struct VerifyLieTests {
     /// What was found of a lie: the promises that were broken.
     private func promisesBroken(by lie: LyingProxy.Lie) async throws -> Set<LoadGenerator.Promise> {
-        let directory = NSTemporaryDirectory() + "switchboard-" + UUID().uuidString
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        var configuration = Configuration()
-        configuration.listen = SocketAddress(host: "127.0.0.1", port: 0)
-        configuration.tcpListen = SocketAddress(host: "127.0.0.1", port: 0)
-        configuration.data = directory
-        configuration.loops = 1
-        configuration.dev = true
-        var log = Logger(label: "test")
-        log.logLevel = .critical
-        let server = try await RouterServer.start(configuration, log: log)
-        let proxy = try LyingProxy(to: server.tcp.port, lie: lie)
-        proxy.start()
-        let target = Target(
-            web: SocketAddress(host: "127.0.0.1", port: server.http.port),
-            tcp: SocketAddress(host: "127.0.0.1", port: proxy.port), wire: .binary)
-        let found = await withCheckedContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(returning: Result { try VerifyLieTests.verify(target) }) }
+        let violations = try await withTestRouter { web, tcp in
+            let proxy = try LyingProxy(to: tcp.port, lie: lie)
+            proxy.start()
+            defer { proxy.stop() }
+            let between = SocketAddress(host: "127.0.0.1", port: proxy.port)
+            return try VerifyLieTests.verify(Target(web: web, tcp: between, wire: .binary))
         }
-        proxy.stop()
-        await server.stop()
-        return Set(try found.get().map(\.promise))
+        return Set(violations.map(\.promise))
     }
 
     private static func verify(_ target: Target) throws -> [Violation] {
