@@ -44,7 +44,7 @@ package struct HTTPHeaders: Sendable, Equatable {
     /// The elements of a comma-separated list, over all fields of the name, without the white space around them and
     /// without empty ones (RFC 9110, section 5.6.1). Not for fields that may hold quoted strings with commas.
     package func list(_ name: String) -> [String] {
-        all(name).flatMap { $0.split(separator: ",") }
+        all(name).flatMap { $0.utf8.split(separator: UInt8(ascii: ",")) }
             .map { HTTPGrammar.trimmed($0) }
             .filter { !$0.isEmpty }
     }
@@ -91,13 +91,17 @@ enum HTTPGrammar {
         }
     }
 
+    /// Looks at whole pieces of memory: iterating over the bytes of a string costs several times as much.
     static func equalIgnoringCase(_ left: String, _ right: String) -> Bool {
-        left.utf8.count == right.utf8.count
-            && zip(left.utf8, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
+        guard left.utf8.count == right.utf8.count else { return false }
+        var left = left, right = right
+        return left.withUTF8 { left in
+            right.withUTF8 { right in left.indices.allSatisfy { lowercased(left[$0]) == lowercased(right[$0]) } }
+        }
     }
 
-    static func trimmed(_ text: Substring) -> String {
-        var bytes = text.utf8
+    static func trimmed(_ text: Substring.UTF8View) -> String {
+        var bytes = text
         while let first = bytes.first, isBlank(first) { bytes.removeFirst() }
         while let last = bytes.last, isBlank(last) { bytes.removeLast() }
         return String(Substring(bytes))

@@ -42,8 +42,8 @@ package struct HTTPRequest: Sendable, Equatable {
     /// The value of the first cookie of the name (RFC 6265, section 4.2), without quotes around it.
     package func cookie(_ name: String) -> String? {
         for line in headers.all("Cookie") {
-            for pair in line.split(separator: ";") {
-                guard let equals = pair.firstIndex(of: "=") else { continue }
+            for pair in line.utf8.split(separator: UInt8(ascii: ";")) {
+                guard let equals = pair.firstIndex(of: UInt8(ascii: "=")) else { continue }
                 guard HTTPGrammar.trimmed(pair[..<equals]) == name else { continue }
                 let value = HTTPGrammar.trimmed(pair[pair.index(after: equals)...])
                 guard value.utf8.count >= 2, value.hasPrefix("\""), value.hasSuffix("\"") else { return value }
