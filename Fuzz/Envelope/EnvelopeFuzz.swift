@@ -4,7 +4,7 @@ import Wire
 @c(LLVMFuzzerTestOneInput)
 public func fuzzEnvelope(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: data, count: count))
-    var envelope = Envelope()
+    let envelope = Envelope()
     do {
         try envelope.scan(bytes.span.bytes)
         checkAccessors(envelope, bytes)
@@ -18,7 +18,7 @@ public func fuzzEnvelope(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 }
 
 /// No accessor traps, whatever the values are.
-private func checkAccessors(_ envelope: borrowing Envelope, _ bytes: [UInt8]) {
+private func checkAccessors(_ envelope: Envelope, _ bytes: [UInt8]) {
     let span = bytes.span.bytes
     for field in EnvelopeField.allCases {
         _ = try? envelope.identifier(field, in: span)
@@ -32,11 +32,11 @@ private func checkAccessors(_ envelope: borrowing Envelope, _ bytes: [UInt8]) {
 }
 
 /// A message's own members are an object that has nothing to drop, and whose members are itself.
-private func checkMembers(_ envelope: borrowing Envelope, _ bytes: [UInt8]) {
+private func checkMembers(_ envelope: Envelope, _ bytes: [UInt8]) {
     var members = OutputBuffer()
     envelope.appendMembers(of: bytes.span.bytes, to: &members)
     require(members.count == envelope.membersByteCount, "size of the members")
-    var second = Envelope()
+    let second = Envelope()
     do {
         try second.scanMembers(RawSpan(_unsafeBytes: members.unsafeBytes))
     } catch {
@@ -55,7 +55,7 @@ private func checkWriter(_ bytes: [UInt8]) {
     frame.append("{\"content\":")
     frame.appendJSONString(bytes.span.bytes)
     frame.append("}")
-    var envelope = Envelope()
+    let envelope = Envelope()
     let span = RawSpan(_unsafeBytes: frame.unsafeBytes)
     do {
         try envelope.scanMembers(span)
@@ -70,13 +70,13 @@ private func checkWriter(_ bytes: [UInt8]) {
 
 /// What a body's admission accepts can be put into a JSON frame.
 private func checkBody(_ bytes: [UInt8]) {
-    var envelope = Envelope()
+    let envelope = Envelope()
     var scratch = OutputBuffer()
     for contentType in ContentType.allCases {
         for isCompressed in [false, true] {
             let body = MessageBody(BodyForm(contentType, isCompressed: isCompressed), bytes.span.bytes)
             var cleaned = OutputBuffer()
-            guard let admission = try? body.admit(envelope: &envelope, scratch: &scratch, cleaned: &cleaned) else {
+            guard let admission = try? body.admit(envelope: envelope, scratch: &scratch, cleaned: &cleaned) else {
                 continue
             }
             var frame = OutputBuffer()

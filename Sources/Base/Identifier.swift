@@ -12,7 +12,8 @@ package struct Identifier: Hashable, Comparable, Sendable {
 
     /// Validates and copies `bytes`; nil if they are not an identifier.
     package init?(_ bytes: RawSpan) {
-        guard (1...Identifier.bytesMax).contains(bytes.byteCount), Identifier.isValid(bytes) else { return nil }
+        guard bytes.byteCount >= 1 && bytes.byteCount <= Identifier.bytesMax else { return nil }
+        guard Identifier.isValid(bytes) else { return nil }
         self.init(trusted: bytes)
     }
 
@@ -36,21 +37,25 @@ package struct Identifier: Hashable, Comparable, Sendable {
             word += 1
             offset += 8
         }
-        if offset < count { words[word] = Identifier.lastWord(bytes, from: offset) }
+        if offset < count { words[word] = Identifier.tail(bytes, from: offset) }
         self.words = words
         self.length = UInt8(count)
     }
 
-    /// The bytes from `offset` on, less than eight, as a word lies in memory, little-endian.
+    /// The last one to seven bytes as a word.
     @inline(__always)
-    private static func lastWord(_ bytes: RawSpan, from offset: Int) -> UInt64 {
-        var word: UInt64 = 0
-        var shift: UInt64 = 0
-        for offset in offset..<bytes.byteCount {
-            word |= UInt64(bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self)) << shift
-            shift += 8
+    private static func tail(_ bytes: RawSpan, from offset: Int) -> UInt64 {
+        let count = bytes.byteCount
+        if count >= 8 {
+            let last = bytes.unsafeLoadUnaligned(fromByteOffset: count &- 8, as: UInt64.self).littleEndian
+            return last &>> UInt64((offset &+ 8 &- count) &* 8)
         }
-        return word
+        var tail: UInt64 = 0
+        for index in offset..<count {
+            let byte = bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt8.self)
+            tail |= UInt64(byte) &<< UInt64((index &- offset) &* 8)
+        }
+        return tail
     }
 
     /// Whether these are the bytes of this identifier.
@@ -65,7 +70,7 @@ package struct Identifier: Hashable, Comparable, Sendable {
             word += 1
             offset += 8
         }
-        return offset == count || words[word] == Identifier.lastWord(bytes, from: offset)
+        return offset == count || words[word] == Identifier.tail(bytes, from: offset)
     }
 
     /// Number of UTF-8 bytes.
@@ -114,16 +119,41 @@ package struct Identifier: Hashable, Comparable, Sendable {
         return foldedMultiply(hash, 0x9E37_79B9_7F4A_7C15)
     }
 
+    /// Whether no byte is a control, a space, `:` or `/`, and all else is UTF-8 without white space and controls.
     private static func isValid(_ bytes: RawSpan) -> Bool {
-        let text = Span<UInt8>(_bytes: bytes)
-        var isASCII = true
-        for index in text.indices {
-            let byte = text[index]
-            if byte >= 0x80 { isASCII = false; continue }
-            if byte <= 0x20 || byte == 0x7F || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "/") { return false }
+        let count = bytes.byteCount
+        var seen: UInt64 = 0
+        var offset = 0
+        while offset &+ 8 <= count {
+            let word = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self).littleEndian
+            if hasForbidden(word) { return false }
+            seen |= word
+            offset &+= 8
         }
-        if isASCII { return true }
-        guard let utf8 = try? UTF8Span(validating: text) else { return false }
+        if offset < count {
+            // Bytes beyond the end become letters.
+            let word = tail(bytes, from: offset) | 0x6161_6161_6161_6161 &<< UInt64((count &- offset) &* 8)
+            if hasForbidden(word) { return false }
+            seen |= word
+        }
+        return seen & 0x8080_8080_8080_8080 == 0 || isValidText(bytes)
+    }
+
+    /// Whether one of eight bytes is up to 0x20, 0x7F, `:` or `/`.
+    @inline(__always)
+    private static func hasForbidden(_ word: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        // Below 0x80 these differences borrow from no neighbour before the lowest byte that is found.
+        let control = word &- ones &* 0x21
+        let delete = (word ^ ones &* 0x7F) &- ones
+        let colon = (word ^ ones &* UInt64(UInt8(ascii: ":"))) &- ones
+        let slash = (word ^ ones &* UInt64(UInt8(ascii: "/"))) &- ones
+        return (control | delete | colon | slash) & ~word & 0x8080_8080_8080_8080 != 0
+    }
+
+    @inline(never)
+    private static func isValidText(_ bytes: RawSpan) -> Bool {
+        guard let utf8 = try? UTF8Span(validating: Span<UInt8>(_bytes: bytes)) else { return false }
         var scalars = utf8.makeUnicodeScalarIterator()
         while let scalar = scalars.next() {
             if scalar.properties.isWhitespace || scalar.properties.generalCategory == .control { return false }

@@ -37,7 +37,7 @@ extension Hub {
             throw EnvelopeError(.badRequest, "unknown flags of a body")
         }
         scratch.removeAll()
-        let admission = try MessageBody(form, body).admit(envelope: &envelope, scratch: &inflated, cleaned: &scratch)
+        let admission = try MessageBody(form, body).admit(envelope: envelope, scratch: &inflated, cleaned: &scratch)
         let isCleaned = admission == .cleaned
         let head = MessageHead(
             command: send.kind.rawValue, content: isCleaned ? BodyForm.members.rawValue : form.rawValue,

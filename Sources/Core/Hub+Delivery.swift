@@ -5,17 +5,52 @@ internal import Wire
 extension Hub {
     /// A batch is on disk: acks to its senders and entries to its recipients' sessions, in the order of the numbers.
     func deliver(_ notice: CommitNotice) {
-        for item in notice.items {
-            let record = notice.arena.record(at: item.record)
-            let sender = acknowledge(item, of: record, in: notice.arena)
-            guard item.attachment != CommitNotice.Item.noAttachment, let user = users.user(token: item.attachment)
-            else { continue }
-            user.head = max(user.head, item.seq)
-            user.sessions.forEach { session in
-                guard session !== sender else { return }
-                push(record, at: item.record, in: notice.arena, seq: item.seq, to: session)
-            }
+        encoded.removeAll()
+        guard notice.items.count < Hub.wideCommitItems else { return deliverByRecipient(notice) }
+        for item in notice.items { deliver(item, notice.arena) }
+    }
+
+    /// From this many items on a commit is delivered recipient by recipient.
+    private static let wideCommitItems = 512
+
+    private func deliver(_ item: CommitNotice.Item, _ arena: RecordArena) {
+        let record = arena.record(at: item.record)
+        let sender = acknowledge(item, of: record, in: arena)
+        guard item.attachment != CommitNotice.Item.noAttachment, let user = users.user(token: item.attachment)
+        else { return }
+        user.head = max(user.head, item.seq)
+        user.sessions.forEach { session in
+            guard session !== sender else { return }
+            push(record, at: item.record, seq: item.seq, to: session)
         }
+    }
+
+    /// Writes all that a recipient gets and sends it before the next one's turn: thousands of recipients then share
+    /// one block of memory, and each of them is touched once however many messages there are.
+    private func deliverByRecipient(_ notice: CommitNotice) {
+        chains.link(count: notice.items.count, slots: users.slotCount) { index in
+            let item = notice.items[index]
+            if let slot = recipientSlot(item, notice.arena) { return slot }
+            deliver(item, notice.arena)
+            return nil
+        }
+        for start in chains.starts {
+            var index = start
+            while index != RecipientChains.none {
+                deliver(notice.items[Int(index)], notice.arena)
+                index = chains.next(index)
+            }
+            guard let slot = recipientSlot(notice.items[Int(start)], notice.arena) else { continue }
+            users.user(slot: slot)?.sessions.forEach { $0.outlet.flushNow() }
+        }
+    }
+
+    /// The slot of the user whom an item concerns; nil if it is nobody's who is here.
+    private func recipientSlot(_ item: CommitNotice.Item, _ arena: RecordArena) -> Int? {
+        if item.attachment != CommitNotice.Item.noAttachment { return users.slot(token: item.attachment) }
+        let reply = arena.replies[Int(item.reply)]
+        guard reply.form != ReplyForm.external.rawValue, let session = sessions.session(reply.token) else { return nil }
+        return users.slot(token: session.user.token)
     }
 
     /// Answers the sender, if the answer goes here; returns its session.
@@ -65,7 +100,7 @@ extension Hub {
     }
 
     private func push(
-        _ record: RecordView, at offset: UInt32, in arena: RecordArena, seq: UInt64, to session: Session
+        _ record: RecordView, at offset: UInt32, seq: UInt64, to session: Session
     ) {
         guard session.state == .live, seq > session.sentThrough else { return }
         guard hasRoom(session) else {
@@ -73,7 +108,11 @@ extension Hub {
             session.state = .behind
             return writeBehind(to: session)
         }
-        writeEntry(record, key: (ObjectIdentifier(arena), offset), seq: seq, to: session)
+        if session.form == .json {
+            emitMessage(record, at: offset, seq: seq, to: session)
+        } else {
+            emitDeliver(record, seq: seq, to: session)
+        }
         session.sentThrough = seq
     }
 
@@ -84,25 +123,22 @@ extension Hub {
         return session.state != .closed && session.outlet.pendingBytes <= Limits.sessionOutputBytesMax
     }
 
-    /// Writes an inbox entry in the session's form.
-    func writeEntry(
-        _ record: RecordView, key: (arena: ObjectIdentifier, offset: UInt32)?, seq: UInt64, to session: Session
-    ) {
-        if session.form == .json {
-            encodeMessage(record, key: key)
-            emitMessage(seq: seq, to: session)
-        } else {
-            emitDeliver(record, seq: seq, to: session)
-        }
+    /// Writes an inbox entry that was read back in the session's form.
+    private func writeEntry(_ record: RecordView, seq: UInt64, to session: Session) {
+        guard session.form == .json else { return emitDeliver(record, seq: seq, to: session) }
+        message.setMessage(record, inflated: &inflated)
+        session.outlet.prepareToWrite()
+        session.outlet.buffer.appendMessageFrame(message.unsafeBytes, seq: seq)
     }
 
     // MARK: Catching up
 
     /// Reads the next page of what a session missed, unless its socket has enough to do.
     func catchUp(_ session: Session) {
-        guard session.state == .catchingUp, !session.awaitsPage, hasRoom(session), session.state == .catchingUp else {
-            return
-        }
+        // Making room may end the session, or call this.
+        guard session.state == .catchingUp, !session.awaitsPage, hasRoom(session), session.state == .catchingUp,
+            !session.awaitsPage
+        else { return }
         session.awaitsPage = true
         let query = ReadQuery.inbox(
             user: session.user.id, after: session.sentThrough, limit: Limits.pageEntriesDefault)
@@ -125,7 +161,7 @@ extension Hub {
             // The ack of a message that this session sent stands for its entry; that of a resend comes behind it.
             let isAcked = session.deferredAcks.contains { $0.seq == seq && $0.takesPlace }
             writeDeferredAcks(through: seq - 1, to: session)
-            if !isAcked { writeEntry(record, key: nil, seq: seq, to: session) }
+            if !isAcked { writeEntry(record, seq: seq, to: session) }
             writeDeferredAcks(through: seq, to: session)
             session.sentThrough = seq
         }

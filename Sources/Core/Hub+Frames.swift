@@ -141,12 +141,7 @@ extension Hub {
             throw EnvelopeError(.badRequest, "dstid is missing")
         }
         let isGroup = try envelope.bool(.group, in: bytes) ?? false
-        scratch.removeAll()
-        envelope.appendMembers(of: bytes, to: &scratch)
-        messageRecord = nil
-        message.setTyping(
-            from: session.user.id, to: destination, isGroup: isGroup,
-            members: RawSpan(_unsafeBytes: scratch.unsafeBytes))
+        message.setTyping(from: session.user.id, to: destination, isGroup: isGroup, envelope, bytes)
         typing(to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
     }
 }

@@ -8,21 +8,18 @@ extension Hub {
     /// Reads inbox entries for a client that asks; a session that was behind and has fetched up is live again.
     func fetch(after: UInt64, limit: Int, _ session: Session, form: ReplyForm, reference: [UInt8]) {
         let query = ReadQuery.inbox(user: session.user.id, after: after, limit: limit)
-        let ticket = pending.add(
-            .init(page: { [unowned self] result in
-                guard session.state != .closed else { return }
-                switch result {
-                case .failure(let error):
-                    answerFailedRead(error, session, form: form, reference: reference)
-                case .success(let page):
-                    fetched(page, after: after, session, form: form, reference: reference)
-                }
-            }))
-        store.read(query, mailbox: node, ticket: ticket)
+        let refused: (EnvelopeError) -> Void = { [unowned self] refusal in
+            refuseRead(refusal, session, form: form, reference: reference)
+        }
+        readInTurn(query, session, refused: refused) { [unowned self] result in
+            switch result {
+            case .failure(let error): refused(EnvelopeError(store: error))
+            case .success(let page): fetched(page, after: after, session, form: form, reference: reference)
+            }
+        }
     }
 
-    private func answerFailedRead(_ error: StoreError, _ session: Session, form: ReplyForm, reference: [UInt8]) {
-        let refusal = EnvelopeError(store: error)
+    private func refuseRead(_ refusal: EnvelopeError, _ session: Session, form: ReplyForm, reference: [UInt8]) {
         if form == .binary {
             emitError(refusal, cid: 0, to: session)
         } else {
@@ -86,22 +83,22 @@ extension Hub {
         _ conversation: ConversationKey, name: [UInt8], _ range: HistoryRange, limit: Int, _ session: Session,
         reference: [UInt8]
     ) {
-        let ticket = pending.add(
-            .init(page: { [unowned self] result in
-                guard session.state != .closed else { return }
-                switch result {
-                case .failure(let error): answerFailedRead(error, session, form: .json, reference: reference)
-                case .success(let page):
-                    scratch.removeAll()
-                    scratch.append(#"{"cmd":"history","conv":"#)
-                    scratch.appendJSONString(name.span.bytes)
-                    scratch.append(#","messages":["#)
-                    appendMessages(of: page, withSeq: false)
-                    scratch.append(#"],"more":"#)
-                    finishPage(more: page.more, reference: reference, session)
-                }
-            }))
-        store.read(.history(conversation, range, limit: limit), mailbox: node, ticket: ticket)
+        let refused: (EnvelopeError) -> Void = { [unowned self] refusal in
+            refuseRead(refusal, session, form: .json, reference: reference)
+        }
+        readInTurn(.history(conversation, range, limit: limit), session, refused: refused) { [unowned self] result in
+            switch result {
+            case .failure(let error): refused(EnvelopeError(store: error))
+            case .success(let page):
+                scratch.removeAll()
+                scratch.append(#"{"cmd":"history","conv":"#)
+                scratch.appendJSONString(name.span.bytes)
+                scratch.append(#","messages":["#)
+                appendMessages(of: page, withSeq: false)
+                scratch.append(#"],"more":"#)
+                finishPage(more: page.more, reference: reference, session)
+            }
+        }
     }
 
     // MARK: Pages as JSON
@@ -122,8 +119,7 @@ extension Hub {
 
     /// Appends a stored message as the JSON object that clients see.
     package func appendMessage(_ record: RecordView, withSeq: Bool, to output: inout OutputBuffer) {
-        encodeMessage(record, key: nil)
-        output.append(message.unsafeBytes)
+        output.appendMessage(record, inflated: &inflated)
         if withSeq {
             output.append(#","seq":"#)
             output.append(decimal: record.senderSeq)

@@ -43,6 +43,7 @@ extension Hub {
         let user = session.user
         session.state = .closed
         session.deferredAcks = []
+        readTurns.forget(session.handle)
         sessions.remove(session)
         user.sessions.remove(session)
         if session.pendingConfirm > 0 {

@@ -6,17 +6,12 @@ internal import Wire
 extension Hub {
     // MARK: Messages
 
-    /// Encodes a record into ``message`` up to its `seq`: `{"cmd":10,…,"time":1`. The same record isn't encoded twice.
-    func encodeMessage(_ record: RecordView, key: (arena: ObjectIdentifier, offset: UInt32)?) {
-        if let key, let encoded = messageRecord, encoded == key { return }
-        messageRecord = key
-        message.setMessage(record, inflated: &inflated)
-    }
-
-    /// Writes the frame in ``message`` with a recipient's own `seq`.
-    func emitMessage(seq: UInt64, to session: Session) {
+    /// Writes a message of the commit that is being delivered with a recipient's own `seq`.
+    func emitMessage(_ record: RecordView, at offset: UInt32, seq: UInt64, to session: Session) {
+        let place = encoded.place(of: record, at: offset, inflated: &inflated)
         session.outlet.prepareToWrite()
-        session.outlet.buffer.appendMessageFrame(message.unsafeBytes, seq: seq)
+        let json = UnsafeRawBufferPointer(rebasing: encoded.unsafeBytes[place])
+        session.outlet.buffer.appendMessageFrame(json, seq: seq)
     }
 
     // MARK: Answers
@@ -41,7 +36,6 @@ extension Hub {
         guard reply.form == ReplyForm.json.rawValue, let session = sessions.session(reply.token) else { return }
         // The body that is being sent may lie in `scratch`.
         message.removeAll()
-        messageRecord = nil
         message.append(#"{"cmd":"ack","level":"accepted""#)
         if cid.byteCount > 0 {
             message.append(#","cid":"#)
@@ -113,9 +107,14 @@ extension Hub {
 
 // Whole frames. They are written within one access to the buffer: each costs a check while the program runs.
 extension OutputBuffer {
-    /// Becomes the JSON of a message up to its `seq`: `{"cmd":10,…,"time":1`.
+    /// Becomes the JSON of a message up to its `seq`.
     mutating func setMessage(_ record: RecordView, inflated: inout OutputBuffer) {
         removeAll()
+        appendMessage(record, inflated: &inflated)
+    }
+
+    /// Appends the JSON of a message up to its `seq`: `{"cmd":10,…,"time":1`.
+    mutating func appendMessage(_ record: RecordView, inflated: inout OutputBuffer) {
         append(record.command == 11 ? #"{"cmd":11,"userid":"# : #"{"cmd":10,"userid":"#)
         appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
         append(#","dstid":"#)
@@ -172,14 +171,17 @@ extension OutputBuffer {
         append(UInt8(ascii: "}"))
     }
 
-    /// Becomes a typing event with the members that the client gave.
-    mutating func setTyping(from sender: Identifier, to destination: Identifier, isGroup: Bool, members: RawSpan) {
+    /// Becomes a typing event with the members that the client gave in `frame`.
+    mutating func setTyping(
+        from sender: Identifier, to destination: Identifier, isGroup: Bool, _ envelope: Envelope,
+        _ frame: RawSpan
+    ) {
         removeAll()
         append(#"{"cmd":"typing","userid":"#)
         appendJSONString(sender)
         append(#","conv":"#)
         appendConversation(command: isGroup ? 11 : 10, sender: sender, destination: destination)
-        appendInnerMembers(members)
+        envelope.appendFurtherMembers(of: frame, to: &self)
         append(UInt8(ascii: "}"))
     }
 }
@@ -204,10 +206,6 @@ extension OutputBuffer {
             appendJSONEscaped(destination)
         }
         append(UInt8(ascii: "\""))
-    }
-
-    private mutating func appendJSONEscaped(_ identifier: Identifier) {
-        identifier.withBytes { appendJSONEscaped($0) }
     }
 
     /// Appends the members of a JSON object to those of another that is being written: `,"a":1`.

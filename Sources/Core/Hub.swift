@@ -22,7 +22,8 @@ package final class Hub {
     var devices = IdentifierPacker()
     var groups = GroupCache()
     var pending = PendingAnswers()
-    var envelope = Envelope()
+    var readTurns = ReadTurns()
+    let envelope = Envelope()
     /// What this tick's frames add up to; handed over in one piece.
     private var batch: RecordArena?
     private var confirming: [Session] = []
@@ -31,9 +32,11 @@ package final class Hub {
     package internal(set) var outstandingReplies = 0
     /// A frame in the making.
     var scratch = OutputBuffer()
-    /// The JSON of the record that was pushed last, up to its `seq`: one encoding serves all recipients.
+    /// A message or an event in the making.
     var message = OutputBuffer()
-    var messageRecord: (arena: ObjectIdentifier, offset: UInt32)?
+    /// The messages of the commit that is being delivered.
+    var encoded = EncodedMessages()
+    var chains = RecipientChains()
     /// Decompressed bodies on their way into JSON.
     var inflated = OutputBuffer()
 
@@ -70,7 +73,6 @@ package final class Hub {
         resumeSenders()
         for session in confirming { appendConfirm(session) }
         confirming.removeAll(keepingCapacity: true)
-        messageRecord = nil
         guard let batch, !batch.isEmpty else { return }
         self.batch = nil
         submit(batch)

@@ -17,13 +17,22 @@ package struct Topology: Sendable {
     }
 
     /// Shard of a user, counted over all loops.
-    package func shard(of user: Identifier) -> Int { shard(hash: user.hash64) }
+    package func shard(of user: Identifier) -> Int {
+        let hash = user.hash64
+        return Int(node(hash: hash).rawValue) * shardsPerNode + shardOfNode(hash: hash)
+    }
 
-    /// The same for whoever has the id's hash already.
-    func shard(hash: UInt64) -> Int { Int(hash % UInt64(nodes * shardsPerNode)) }
+    /// Shard of a user, counted within its loop.
+    func shardOfNode(hash: UInt64) -> Int { pick(hash.byteSwapped, of: shardsPerNode) }
 
     /// The loop that owns a user's shard.
     package func node(of user: Identifier) -> MailboxIndex { node(hash: user.hash64) }
 
-    func node(hash: UInt64) -> MailboxIndex { MailboxIndex(shard(hash: hash) % nodes) }
+    func node(hash: UInt64) -> MailboxIndex { MailboxIndex(pick(hash, of: nodes)) }
+
+    /// One of `count`, by a multiplication where a remainder would take a division.
+    @inline(__always)
+    private func pick(_ hash: UInt64, of count: Int) -> Int {
+        Int(truncatingIfNeeded: hash.multipliedFullWidth(by: UInt64(truncatingIfNeeded: count)).high)
+    }
 }

@@ -125,6 +125,17 @@ final class UserTable {
         return user
     }
 
+    /// Slots that were ever used: every slot is below.
+    var slotCount: Int { slots.count }
+
+    /// The slot that a token means, whoever is in it now; nil if it never existed.
+    func slot(token: UInt32) -> Int? {
+        let slot = Int(token & UserTable.slotMask)
+        return slot < slots.count ? slot : nil
+    }
+
+    func user(slot: Int) -> User? { slots[slot] }
+
     func find(_ id: Identifier) -> User? { find(id, hash: id.hash64) }
 
     func find(_ id: Identifier, hash: UInt64) -> User? {
@@ -133,7 +144,7 @@ final class UserTable {
     }
 
     /// Index of the map of the user's shard.
-    private func map(of hash: UInt64) -> Int { topology.shard(hash: hash) / topology.nodes }
+    private func map(of hash: UInt64) -> Int { topology.shardOfNode(hash: hash) }
 
     /// The user, who is added if the shard has room; nil if it is full.
     func findOrAdd(_ id: Identifier) -> User? {

@@ -9,6 +9,9 @@ package protocol ChannelDelegate: AnyObject {
     func channelTimer(_ channel: Channel) -> UInt64?
     /// All written bytes were taken by the kernel after they had to wait, or were more than may wait.
     func channelDrained(_ channel: Channel)
+    /// The peer has ended its side; what it sent before has been received. True if it still gets answers: nothing
+    /// more is read then, and the delegate ends the connection. False ends it now.
+    func channelPeerEnded(_ channel: Channel) -> Bool
     /// The connection ended, by either side. The last call.
     func channelClosed(_ channel: Channel)
     /// The peer's connection is established; only for channels made by ``EventLoop/connect(to:from:delegate:)``.
@@ -16,6 +19,8 @@ package protocol ChannelDelegate: AnyObject {
 }
 
 extension ChannelDelegate {
+    /// Nothing is owed to a peer that went.
+    package func channelPeerEnded(_ channel: Channel) -> Bool { false }
     package func channelConnected(_ channel: Channel) {}
     package func channelDrained(_ channel: Channel) {}
 }

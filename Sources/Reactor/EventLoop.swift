@@ -169,7 +169,7 @@ package final class EventLoop {
         }
         do {
             guard let count = try SystemCall.receive(channel.descriptor, readBuffer) else { return }
-            guard count > 0 else { return close(channel) }
+            guard count > 0 else { return peerEnded(channel) }
             // What comes in after we said goodbye is only read so that it doesn't reset the goodbye.
             guard channel.state == .open else { return }
             channel.lastReceived = second
@@ -177,6 +177,12 @@ package final class EventLoop {
         } catch {
             close(channel)
         }
+    }
+
+    private func peerEnded(_ channel: Channel) {
+        guard channel.state == .open, channel.delegate.channelPeerEnded(channel) else { return close(channel) }
+        // The kernel would tell of the end with every wait.
+        if channel.state == .open { channel.setReading(false) }
     }
 
     // MARK: Mail and timers

@@ -21,10 +21,9 @@ package enum Command: Sendable, CaseIterable {
     /// A `cmd` of the right type that this version doesn't know, or none where none is needed.
     case unknown
 
-    /// The command of an integer token, given its digits.
-    init(number digits: RawSpan) {
-        let length = digits.byteCount
-        let word = length <= 2 ? JSONScanner(digits).word(at: 0) : .max
+    /// The command of an integer, whose digits lie at `range`.
+    init(number bytes: RawSpan, _ range: Range<Int>) {
+        let word = range.count <= 2 ? Command.word(of: bytes, range) : .max
         self =
             switch word {
             case JSONBytes.word("10"): .privateMessage
@@ -34,15 +33,15 @@ package enum Command: Sendable, CaseIterable {
             }
     }
 
-    /// The command of a string, given its decoded bytes.
-    init(name: RawSpan) {
-        let length = name.byteCount
+    /// The command of a string, whose decoded bytes lie at `range`.
+    init(name bytes: RawSpan, _ range: Range<Int>) {
+        let length = range.count
         guard length <= 8 else {
-            self = Command(longName: name)
+            self = Command(longName: bytes.extracting(range))
             return
         }
         self =
-            switch (length, JSONScanner(name).word(at: 0)) {
+            switch (length, Command.word(of: bytes, range)) {
             case (7, JSONBytes.word("confirm")): .confirm
             case (5, JSONBytes.word("fetch")): .fetch
             case (7, JSONBytes.word("history")): .history
@@ -58,6 +57,11 @@ package enum Command: Sendable, CaseIterable {
             case (7, JSONBytes.word("connect")): .connect
             default: .unknown
             }
+    }
+
+    /// Up to eight bytes; those around them make it one load.
+    private static func word(of bytes: RawSpan, _ range: Range<Int>) -> UInt64 {
+        JSONScanner(bytes).word(at: range.lowerBound) & JSONBytes.mask(range.count)
     }
 
     private init(longName name: RawSpan) {

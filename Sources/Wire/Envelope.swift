@@ -2,15 +2,17 @@ package import Base
 
 /// Where the members of a JSON frame lie that the server needs: one pass validates the whole text and notes them.
 ///
-/// One value serves many frames, one after the other, and allocates nothing for ordinary ones. It holds offsets, not
+/// One object serves many frames, one after the other, and allocates nothing for ordinary ones. It holds offsets, not
 /// bytes: every accessor must be given the bytes that were scanned, and traps if they are shorter.
 /// The UTF-8 must have been validated before; other bytes never crash it.
-package struct Envelope: ~Copyable {
+package final class Envelope {
     /// What the frame asks for.
     package private(set) var command = Command.unknown
 
     private var tokens: [26 of ByteRange] = .init(repeating: ByteRange(0..<0))
     private var present: UInt32 = 0
+    /// Fields whose value is a string that has escapes.
+    private var escaped: UInt32 = 0
     private var runs: [18 of ByteRange] = .init(repeating: ByteRange(0..<0))
     private var runCount = 0
     private var groupRun = -1
@@ -21,7 +23,7 @@ package struct Envelope: ~Copyable {
     /// Scans a client's frame. Its `cmd` must be a string or an integer and its `ref`, if any, as ``ref`` says.
     ///
     /// After an error the members before the fault are still there, so that the refusal can repeat `ref` and `cid`.
-    package mutating func scan(_ bytes: RawSpan) throws(EnvelopeError) {
+    package func scan(_ bytes: RawSpan) throws(EnvelopeError) {
         do {
             try scanObject(bytes)
         } catch {
@@ -37,7 +39,7 @@ package struct Envelope: ~Copyable {
     /// Scans an object that need not be a frame: the members in a binary body or in the body of an HTTP request.
     ///
     /// `command` is `unknown` afterwards, whatever `cmd` says.
-    package mutating func scanMembers(_ bytes: RawSpan) throws(EnvelopeError) {
+    package func scanMembers(_ bytes: RawSpan) throws(EnvelopeError) {
         try scanObject(bytes)
     }
 
@@ -50,14 +52,19 @@ package struct Envelope: ~Copyable {
         present & field.bit == 0 ? nil : tokens[Int(field.rawValue)].range
     }
 
+    /// Whether a member's value is a string that has escapes.
+    @inline(__always)
+    func hasEscapes(_ field: EnvelopeField) -> Bool { escaped & field.bit != 0 }
+
     /// The value of `ref`, to be repeated in the answer as it is: a JSON string or integer of at most 66 bytes.
     package var ref: Range<Int>? { token(.ref) }
 
     // MARK: Scanning
 
-    private mutating func scanObject(_ bytes: RawSpan) throws(EnvelopeError) {
+    private func scanObject(_ bytes: RawSpan) throws(EnvelopeError) {
         command = .unknown
         present = 0
+        escaped = 0
         runCount = 0
         groupRun = -1
         keys.reset()
@@ -76,15 +83,17 @@ package struct Envelope: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func scanTopLevel(_ scanner: inout JSONScanner) throws(EnvelopeError) {
+    private func scanTopLevel(_ scanner: inout JSONScanner) throws(EnvelopeError) {
         var isRunOpen = false
         while true {
             scanner.skipWhitespace()
             let start = scanner.offset
             let key = try scanner.skipKey(keys: &keys, base: 0)
             let value = scanner.offset
-            try scanner.skipValue(depth: 1, keys: &keys)
-            try note(EnvelopeField(key), member: start..<scanner.offset, value: value, &isRunOpen)
+            let hasEscapes = try scanner.skipValue(depth: 1, keys: &keys)
+            let field = EnvelopeField(key)
+            if hasEscapes, let field { escaped |= field.bit }
+            try note(field, member: start..<scanner.offset, value: value, &isRunOpen)
             scanner.skipWhitespace()
             if scanner.current == JSONBytes.comma {
                 scanner.offset &+= 1
@@ -97,7 +106,7 @@ package struct Envelope: ~Copyable {
 
     /// Notes a member, and the run of kept members that it begins, continues or ends.
     @inline(__always)
-    private mutating func note(
+    private func note(
         _ field: EnvelopeField?, member: Range<Int>, value: Int, _ isRunOpen: inout Bool
     ) throws(EnvelopeError) {
         var staysOpen = true
@@ -127,7 +136,7 @@ package struct Envelope: ~Copyable {
     }
 
     /// Forgets a `ref` that can't be repeated; true if there was one.
-    private mutating func dropWrongRef(in bytes: RawSpan) -> Bool {
+    private func dropWrongRef(in bytes: RawSpan) -> Bool {
         guard let range = ref else { return false }
         if range.count <= Envelope.refBytesMax, isStringOrInteger(bytes.extracting(range)) { return false }
         present &= ~EnvelopeField.ref.bit
@@ -138,8 +147,12 @@ package struct Envelope: ~Copyable {
         guard let range = token(.cmd), isStringOrInteger(bytes.extracting(range)) else {
             throw .badRequest("cmd must be a string or an integer")
         }
-        if !Envelope.isString(bytes, range) { return Command(number: bytes.extracting(range)) }
-        return try withDecoded(range, in: bytes) { name throws(EnvelopeError) in Command(name: name) }
+        if !Envelope.isString(bytes, range) { return Command(number: bytes, range) }
+        let inside = (range.lowerBound &+ 1)..<(range.upperBound &- 1)
+        guard hasEscapes(.cmd) else { return Command(name: bytes, inside) }
+        return try withDecoded(range, hasEscapes: true, in: bytes) { name throws(EnvelopeError) in
+            Command(name: name, name.byteOffsets)
+        }
     }
 
     // MARK: Members
@@ -160,6 +173,14 @@ package struct Envelope: ~Copyable {
             output.append(bytes.extracting(runs[index].range))
         }
         output.append(JSONBytes.closeBrace)
+    }
+
+    /// Appends the same members to those of an object that is being written: `,"a":1,"b":2`.
+    package func appendFurtherMembers(of bytes: RawSpan, to output: inout OutputBuffer) {
+        for index in 0..<runCount where index != groupRun || command != .typing {
+            output.append(JSONBytes.comma)
+            output.append(bytes.extracting(runs[index].range))
+        }
     }
 
     /// Exactly how many bytes ``appendMembers(of:to:)`` appends.

@@ -6,7 +6,7 @@ extension Envelope {
     /// A user id, group id, channel or device: a string, or an integer that means its decimal digits.
     package func identifier(_ field: EnvelopeField, in bytes: RawSpan) throws(EnvelopeError) -> Identifier? {
         guard let range = token(field) else { return nil }
-        return try identifier(at: range, in: bytes)
+        return try identifier(at: range, hasEscapes: hasEscapes(field), in: bytes)
     }
 
     /// An integer from 0 to 2^64 - 1, written without fraction and exponent.
@@ -47,7 +47,7 @@ extension Envelope {
     ) throws(EnvelopeError) -> Result? {
         guard let range = token(field) else { return nil }
         guard Envelope.isString(bytes, range) else { throw .badRequest("a text must be a string") }
-        return try withDecoded(range, in: bytes, body)
+        return try withDecoded(range, hasEscapes: hasEscapes(field), in: bytes, body)
     }
 
     /// Calls `body` with the bytes of a name, such as `conv`: those of a string, escapes decoded, or the digits of an
@@ -56,7 +56,7 @@ extension Envelope {
         _ field: EnvelopeField, in bytes: RawSpan, _ body: (RawSpan) throws(EnvelopeError) -> Result
     ) throws(EnvelopeError) -> Result? {
         guard let range = token(field) else { return nil }
-        return try withName(at: range, in: bytes, body)
+        return try withName(at: range, hasEscapes: hasEscapes(field), in: bytes, body)
     }
 
     /// Calls `body` with the sender's own id of the message, 1–64 bytes; they are valid only for the call.
@@ -83,8 +83,8 @@ extension Envelope {
         scanner.skipWhitespace()
         while scanner.current != JSONBytes.closeBracket {
             let start = scanner.offset
-            try scanner.skipValue(depth: 2, keys: &keys)
-            body(try identifier(at: start..<scanner.offset, in: bytes))
+            let hasEscapes = try scanner.skipValue(depth: 2, keys: &keys)
+            body(try identifier(at: start..<scanner.offset, hasEscapes: hasEscapes, in: bytes))
             scanner.skipWhitespace()
             if scanner.current == JSONBytes.comma { scanner.offset += 1 }
             scanner.skipWhitespace()
@@ -92,8 +92,10 @@ extension Envelope {
         return true
     }
 
-    private func identifier(at range: Range<Int>, in bytes: RawSpan) throws(EnvelopeError) -> Identifier {
-        try withName(at: range, in: bytes) { name throws(EnvelopeError) in
+    private func identifier(
+        at range: Range<Int>, hasEscapes: Bool, in bytes: RawSpan
+    ) throws(EnvelopeError) -> Identifier {
+        try withName(at: range, hasEscapes: hasEscapes, in: bytes) { name throws(EnvelopeError) in
             guard let identifier = Identifier(name) else {
                 throw .badRequest("an id has 1 to 64 bytes without white space, controls, colon and slash")
             }
@@ -102,9 +104,11 @@ extension Envelope {
     }
 
     private func withName<Result>(
-        at range: Range<Int>, in bytes: RawSpan, _ body: (RawSpan) throws(EnvelopeError) -> Result
+        at range: Range<Int>, hasEscapes: Bool, in bytes: RawSpan, _ body: (RawSpan) throws(EnvelopeError) -> Result
     ) throws(EnvelopeError) -> Result {
-        if Envelope.isString(bytes, range) { return try withDecoded(range, in: bytes, body) }
+        if Envelope.isString(bytes, range) {
+            return try withDecoded(range, hasEscapes: hasEscapes, in: bytes, body)
+        }
         let token = bytes.extracting(range)
         // "-0" has no decimal string of its own: it is 0.
         let isNegativeZero = range.count == 2 && JSONScanner(token).word(at: 0) == JSONBytes.word("-0")
@@ -116,10 +120,10 @@ extension Envelope {
 
     /// Calls `body` with the inside of the string token at `range`, its escapes decoded.
     func withDecoded<Result>(
-        _ range: Range<Int>, in bytes: RawSpan, _ body: (RawSpan) throws(EnvelopeError) -> Result
+        _ range: Range<Int>, hasEscapes: Bool, in bytes: RawSpan, _ body: (RawSpan) throws(EnvelopeError) -> Result
     ) throws(EnvelopeError) -> Result {
         let text = bytes.extracting((range.lowerBound + 1)..<(range.upperBound - 1))
-        guard Envelope.hasEscapes(text) else { return try body(text) }
+        guard hasEscapes else { return try body(text) }
         var decoded: [UInt8] = []
         JSONText.decode(text, into: &decoded)
         return try body(decoded.span.bytes)
@@ -127,18 +131,6 @@ extension Envelope {
 
     static func isString(_ bytes: RawSpan, _ range: Range<Int>) -> Bool {
         bytes.unsafeLoadUnaligned(fromByteOffset: range.lowerBound, as: UInt8.self) == JSONBytes.quote
-    }
-
-    private static func hasEscapes(_ text: RawSpan) -> Bool {
-        var offset = 0
-        let scanner = JSONScanner(text)
-        while offset < text.byteCount {
-            // In an accepted string only escapes stop, and the zeros beyond its end.
-            let stops = JSONBytes.stops(scanner.word(at: offset))
-            if stops != 0 { return offset + stops.trailingZeroBitCount >> 3 < text.byteCount }
-            offset += 8
-        }
-        return false
     }
 
     /// Whether a token is a string, or a number without fraction and exponent.

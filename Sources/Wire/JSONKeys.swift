@@ -51,7 +51,7 @@ struct JSONKeys {
     }
 
     /// Adds a key to the object whose keys begin at `base`; throws if a small object has it already.
-    @inline(__always)
+    @inline(never)
     mutating func note(_ key: JSONKey, base: Int, in bytes: RawSpan) throws(EnvelopeError) {
         if count &- base <= JSONKeys.comparedMax {
             var index = base

@@ -22,30 +22,38 @@ struct JSONScanner: ~Escapable {
     /// The byte at `position`; 0 from the end on.
     @inline(__always)
     func byte(at position: Int) -> UInt8 {
-        position < count ? bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt8.self) : 0
+        position < count ? bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt8.self) : 0
     }
 
     /// Eight bytes from `position` on, little-endian; zeros stand for bytes beyond the end.
     @inline(__always)
     func word(at position: Int) -> UInt64 {
         if position &+ 8 <= count {
-            return bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self).littleEndian
+            return bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self).littleEndian
         }
         return lastWord(at: position)
     }
 
     private func lastWord(at position: Int) -> UInt64 {
-        let missing = position + 8 - count
+        guard position < count else { return 0 }
         if count >= 8 {
-            let word = bytes.unsafeLoadUnaligned(fromByteOffset: count - 8, as: UInt64.self).littleEndian
-            return word >> UInt64(missing * 8)
+            let word = bytes.unsafeLoadUnaligned(fromByteOffset: count &- 8, as: UInt64.self).littleEndian
+            return word &>> UInt64(truncatingIfNeeded: (position &+ 8 &- count) &* 8)
         }
-        var word: UInt64 = 0
-        for index in position..<max(position, count) {
-            let byte = bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt8.self)
-            word |= UInt64(byte) << UInt64((index - position) * 8)
+        return shortWord &>> UInt64(truncatingIfNeeded: position &* 8)
+    }
+
+    /// All of a text of 1 to 7 bytes, from two loads that overlap where they must.
+    private var shortWord: UInt64 {
+        if count >= 4 {
+            let first = bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self).littleEndian
+            let last = bytes.unsafeLoadUnaligned(fromByteOffset: count &- 4, as: UInt32.self).littleEndian
+            return UInt64(first) | UInt64(last) &<< UInt64(truncatingIfNeeded: (count &- 4) &* 8)
         }
-        return word
+        let first = UInt64(byte(at: 0))
+        if count == 1 { return first }
+        let last = bytes.unsafeLoadUnaligned(fromByteOffset: count &- 2, as: UInt16.self).littleEndian
+        return first | UInt64(last) &<< UInt64(truncatingIfNeeded: (count &- 2) &* 8)
     }
 
     @inline(__always)
@@ -60,12 +68,15 @@ struct JSONScanner: ~Escapable {
         offset &+= 1
     }
 
-    /// Moves past one value; `depth` counts the containers around it.
-    @inline(__always)
-    mutating func skipValue(depth: Int, keys: inout JSONKeys) throws(EnvelopeError) {
-        guard current == JSONBytes.quote else { return try skipOther(depth: depth, keys: &keys) }
+    /// Moves past one value; `depth` counts the containers around it. True if it is a string that has escapes.
+    @inline(__always) @discardableResult
+    mutating func skipValue(depth: Int, keys: inout JSONKeys) throws(EnvelopeError) -> Bool {
+        guard current == JSONBytes.quote else {
+            try skipOther(depth: depth, keys: &keys)
+            return false
+        }
         offset &+= 1
-        _ = try finishString()
+        return try finishString()
     }
 
     /// Moves past a value that isn't a string.
@@ -83,29 +94,39 @@ struct JSONScanner: ~Escapable {
     /// Moves past the rest of a string whose opening quote was passed; true if it has escapes.
     @inline(__always)
     mutating func finishString() throws(EnvelopeError) -> Bool {
-        // A local, so that the loop keeps it in a register.
-        var position = offset
-        var hasEscapes = false
-        while true {
+        offset = firstStop(from: offset)
+        guard current == JSONBytes.quote else { return try finishUnusualString() }
+        offset &+= 1
+        return false
+    }
+
+    /// The first byte from `start` on that a string can't hold as it is; the end if there is none.
+    ///
+    /// A function of its own: inlined, its loop would share the registers with everything else.
+    @inline(never)
+    private func firstStop(from start: Int) -> Int {
+        var position = start
+        while position &+ 8 <= count {
             let stops = JSONBytes.stops(word(at: position))
-            if stops == 0 {
-                position &+= 8
-                continue
-            }
-            position &+= stops.trailingZeroBitCount >> 3
-            switch byte(at: position) {
-            case JSONBytes.quote:
-                offset = position &+ 1
-                return hasEscapes
-            case JSONBytes.backslash:
-                hasEscapes = true
-                offset = position &+ 1
-                try skipEscape()
-                position = offset
-            default:
-                throw .badRequest(position < count ? "control character in a string" : "unterminated string")
-            }
+            if stops != 0 { return position &+ stops.trailingZeroBitCount >> 3 }
+            position &+= 8
         }
+        // The zeros beyond the end look like controls.
+        return min(count, position &+ JSONBytes.stops(lastWord(at: position)).trailingZeroBitCount >> 3)
+    }
+
+    /// Goes on from a stop that isn't the closing quote.
+    @inline(never)
+    private mutating func finishUnusualString() throws(EnvelopeError) -> Bool {
+        while current == JSONBytes.backslash {
+            offset &+= 1
+            try skipEscape()
+            offset = firstStop(from: offset)
+        }
+        guard offset < count else { throw .badRequest("unterminated string") }
+        guard current == JSONBytes.quote else { throw .badRequest("control character in a string") }
+        offset &+= 1
+        return true
     }
 
     /// Moves past an escape whose backslash was passed, and past both halves of a surrogate pair.

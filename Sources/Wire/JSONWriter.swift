@@ -19,11 +19,35 @@ extension OutputBuffer {
 
     /// Appends an id as a JSON string.
     package mutating func appendJSONString(_ identifier: Identifier) {
-        identifier.withBytes { appendJSONString($0) }
+        append(JSONBytes.quote)
+        appendJSONEscaped(identifier)
+        append(JSONBytes.quote)
+    }
+
+    /// Appends an id as the inside of a JSON string.
+    package mutating func appendJSONEscaped(_ identifier: Identifier) {
+        identifier.withBytes { appendJSONEscaped($0) }
     }
 
     /// Appends the inside of a JSON string: `text` with its escapes, without quotes.
     package mutating func appendJSONEscaped(_ text: RawSpan) {
+        // Nearly always there is nothing to escape: a look at all of it, and one copy.
+        var offset = 0
+        let count = text.byteCount
+        while offset &+ 8 <= count {
+            let word = text.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
+            if JSONBytes.stops(word) != 0 { return appendWithEscapes(text) }
+            offset &+= 8
+        }
+        if offset < count {
+            let stops = JSONBytes.stops(JSONScanner(text).word(at: offset))
+            if stops & JSONBytes.mask(count &- offset) != 0 { return appendWithEscapes(text) }
+        }
+        append(text)
+    }
+
+    @inline(never)
+    private mutating func appendWithEscapes(_ text: RawSpan) {
         let scanner = JSONScanner(text)
         var runStart = 0
         var offset = 0

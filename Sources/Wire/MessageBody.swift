@@ -49,10 +49,10 @@ package struct MessageBody: ~Escapable {
     /// Text must be UTF-8, members must be a JSON object; compressed bytes must decompress to such. `scratch` is
     /// emptied and used for decompressed bytes.
     package func admit(
-        envelope: inout Envelope, scratch: inout OutputBuffer, cleaned: inout OutputBuffer
+        envelope: Envelope, scratch: inout OutputBuffer, cleaned: inout OutputBuffer
     ) throws(EnvelopeError) -> Admission {
         guard bytes.byteCount <= Limits.messageBytesMax else { throw EnvelopeError(.tooLarge, "the body is too large") }
-        guard form.isCompressed else { return try admit(bytes, &envelope, &cleaned) }
+        guard form.isCompressed else { return try admit(bytes, envelope, &cleaned) }
         scratch.removeAll()
         do {
             try LZ4Body.decompress(bytes, to: &scratch)
@@ -62,11 +62,11 @@ package struct MessageBody: ~Escapable {
             case .cutOff, .corrupt: throw .badRequest("the compressed body is broken")
             }
         }
-        return try admit(RawSpan(_unsafeBytes: scratch.unsafeBytes), &envelope, &cleaned)
+        return try admit(RawSpan(_unsafeBytes: scratch.unsafeBytes), envelope, &cleaned)
     }
 
     private func admit(
-        _ raw: RawSpan, _ envelope: inout Envelope, _ cleaned: inout OutputBuffer
+        _ raw: RawSpan, _ envelope: Envelope, _ cleaned: inout OutputBuffer
     ) throws(EnvelopeError) -> Admission {
         if form.contentType == .opaque { return .unchanged }
         guard UTF8Validator.isValid(raw) else {

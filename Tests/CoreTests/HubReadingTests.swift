@@ -105,6 +105,33 @@ struct HubReadingTests {
         #expect(refused == [1: "not_member", 2: "forbidden", 3: "not_found"])
     }
 
+    @Test("Of a client's many reads a few run at a time, all are answered in their order, and too many are refused")
+    func readsInTurn() throws {
+        let world = World()
+        let alice = world.online("alice")
+        for number in 1...300 { alice.send(#"{"cmd":"fetch","ref":\#(number)}"#) }
+        #expect(world.store.waitingCalls == 4)
+        let refused = alice.frames()
+        #expect(refused.allSatisfy { $0["code"] == "overloaded" })
+        #expect(refused.compactMap { $0["ref"]?.number } == Array(261...300))
+        world.settle()
+        #expect(alice.frames().compactMap { $0["ref"]?.number } == Array(1...260))
+        #expect(world.store.inboxReads == 260)
+        alice.send(#"{"cmd":"fetch","ref":1}"#)
+        world.settle()
+        #expect(try alice.frame()["cmd"] == "fetched")
+    }
+
+    @Test("A session that ends takes the reads that wait with it")
+    func readsOfTheGone() {
+        let world = World()
+        let alice = world.online("alice")
+        for _ in 1...10 { alice.send(#"{"cmd":"fetch"}"#) }
+        alice.signOut()
+        world.settle()
+        #expect(world.store.inboxReads == 4)
+    }
+
     @Test("A read that fails is answered with an error and the ref")
     func failedReads() throws {
         let world = World()

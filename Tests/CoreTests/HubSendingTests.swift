@@ -176,6 +176,33 @@ struct HubSendingTests {
 
     // MARK: Groups
 
+    @Test("Many messages to many members at once: everyone gets all in order, senders their acks")
+    func wideCommit() throws {
+        let world = World(usersPerShardMax: 1_000)
+        let members = (0..<200).map { "member\($0)" }
+        _ = world.group("g", Dictionary(uniqueKeysWithValues: members.map { ($0, GroupRole.member) }))
+        let clients = members.map { world.online($0) }
+        for client in clients { client.outlet.takesAll = true }
+        let stranger = world.online("stranger")
+        clients[0].send(#"{"cmd":11,"dstid":"g","content":"load the group"}"#)
+        world.settle()
+        for client in clients { client.drop() }
+        for number in 0..<5 {
+            clients[number % 2].send(#"{"cmd":11,"dstid":"g","content":"\#(number)","cid":"c\#(number)"}"#)
+        }
+        stranger.send(#"{"cmd":10,"dstid":"member7","content":"5"}"#)
+        world.settle()
+        for (index, client) in clients.enumerated() {
+            let frames = client.frames()
+            let expected = index == 7 ? 2...7 : 2...6
+            #expect(frames.compactMap { $0["seq"]?.number } == Array(expected), "member \(index)")
+            #expect(frames.filter { $0["cmd"] == "ack" }.count == (index == 0 ? 3 : index == 1 ? 2 : 0))
+            let pushed = frames.filter { $0["cmd"] == 11 }
+            #expect(pushed.allSatisfy { $0["content"] == .string("\(($0["seq"]?.number ?? 0) - 2)") })
+        }
+        #expect(try stranger.frame()["cmd"] == "ack")
+    }
+
     @Test("A group message reaches every member, once, and the sender's other sessions")
     func groupMessage() throws {
         let world = World(nodes: 2)

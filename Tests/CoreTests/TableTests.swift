@@ -193,7 +193,7 @@ struct TableTests {
             let user = name("user\(index)")
             shards[topology.shard(of: user)] += 1
             loops[Int(topology.node(of: user).rawValue)] += 1
-            #expect(Int(topology.node(of: user).rawValue) == topology.shard(of: user) % nodes)
+            #expect(Int(topology.node(of: user).rawValue) == topology.shard(of: user) / shardsPerNode)
         }
         // Ten standard deviations of a fair distribution.
         for (counts, name) in [(shards, "shards"), (loops, "loops")] {

@@ -70,6 +70,31 @@ private func withRouter(
 struct RouterServerTests {
     // MARK: HTTP
 
+    @Test("Who ends its side after the last request still gets every answer")
+    func halfClosed() async throws {
+        try await withRouter { running in
+            let client = try running.client()
+            client.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.endSending()
+            #expect(try client.response().status == 200)
+            #expect(try client.response().status == 200)
+            #expect(client.isAtEnd())
+        }
+    }
+
+    @Test("A JSON body with a key twice, or that isn't UTF-8, is refused")
+    func strictBodies() async throws {
+        try await withRouter { running in
+            let client = try running.client()
+            for body in [#"{"id":"g","id":"h","members":[]}"#, "{\"id\":\"\u{7F}\" x}", "[]"] {
+                client.send(
+                    "POST /api/groups HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                        + "Authorization: Bearer alice\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+                #expect(try client.response().status == 400, "\(body)")
+            }
+        }
+    }
+
     @Test("Pipelined requests are answered in their order on one connection")
     func pipelining() async throws {
         try await withRouter { running in

@@ -30,6 +30,9 @@ final class TestClient {
 
     deinit { close(descriptor) }
 
+    /// Ends this side only.
+    func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     func send(_ text: String) { send(Array(text.utf8)) }
 
     func send(_ bytes: [UInt8]) {

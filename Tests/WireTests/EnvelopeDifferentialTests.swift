@@ -6,7 +6,7 @@ import Wire
 struct EnvelopeDifferentialTests {
     @Test(arguments: 0..<8) func findsWhatTheFrameWasMadeOf(_ seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
-        var envelope = Envelope()
+        let envelope = Envelope()
         for _ in 0..<100 {
             let content = JSONValue.randomText(using: &random)
             let seq = UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0..<64, using: &random)
@@ -34,8 +34,8 @@ struct EnvelopeDifferentialTests {
             envelope.appendMembers(of: bytes, to: &output)
             #expect(output.count == envelope.membersByteCount)
             #expect(JSONChecker.accepts(output.array))
-            var second = Envelope()
-            #expect(scansAsObject(output.array, with: &second))
+            let second = Envelope()
+            #expect(scansAsObject(output.array, with: second))
             #expect(second.dropsMembers == false)
             #expect(second.token(.content)?.count == envelope.token(.content)?.count)
         }
@@ -43,14 +43,14 @@ struct EnvelopeDifferentialTests {
 
     @Test(arguments: 0..<8) func acceptsAndRefusesAlike(_ seed: UInt64) {
         var random = SeededRandom(seed: seed &+ 100)
-        var envelope = Envelope()
+        let envelope = Envelope()
         var refused = 0
         var accepted = 0
         let spice = Array("\"\\{}[],:0123456789eE+-.utrnaf \n\t\0/".utf8)
         for _ in 0..<100 {
             let members = JSONValue.randomMembers(Int.random(in: 0...20, using: &random), depth: 2, using: &random)
             let frame = Array(JSONValue.object(members).serialized(using: &random).utf8)
-            #expect(scansAsObject(frame, with: &envelope))
+            #expect(scansAsObject(frame, with: envelope))
             for _ in 0..<10 {
                 var mutant = frame
                 let position = Int.random(in: 0..<mutant.count, using: &random)
@@ -63,7 +63,7 @@ struct EnvelopeDifferentialTests {
                 let expected = JSONChecker.accepts(mutant)
                 if expected { accepted += 1 } else { refused += 1 }
                 #expect(
-                    scansAsObject(mutant, with: &envelope) == expected, "\(String(decoding: mutant, as: UTF8.self))")
+                    scansAsObject(mutant, with: envelope) == expected, "\(String(decoding: mutant, as: UTF8.self))")
             }
         }
         #expect(accepted > 50 && refused > 50)

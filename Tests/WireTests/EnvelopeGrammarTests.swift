@@ -112,7 +112,7 @@ struct EnvelopeGrammarTests {
             for _ in 0..<3 {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0x80...0xFF, using: &random)
             }
-            var envelope = Envelope()
+            let envelope = Envelope()
             if (try? envelope.scan(bytes.span.bytes)) != nil {
                 _ = try? envelope.identifier(.dstid, in: bytes.span.bytes)
             }

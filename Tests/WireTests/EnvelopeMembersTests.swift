@@ -53,7 +53,7 @@ struct EnvelopeMembersTests {
     ])
     func saysWhetherMembersAreDropped(_ object: String, _ drops: Bool) throws {
         let bytes = Array(object.utf8)
-        var envelope = Envelope()
+        let envelope = Envelope()
         try envelope.scanMembers(bytes.span.bytes)
         #expect(envelope.dropsMembers == drops)
     }

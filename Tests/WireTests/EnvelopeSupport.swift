@@ -5,7 +5,7 @@ import Wire
 func refusal(of text: String) -> EnvelopeError? { refusal(of: Array(text.utf8)) }
 
 func refusal(of bytes: [UInt8]) -> EnvelopeError? {
-    var envelope = Envelope()
+    let envelope = Envelope()
     do throws(EnvelopeError) {
         try envelope.scan(bytes.span.bytes)
         return nil
@@ -15,7 +15,7 @@ func refusal(of bytes: [UInt8]) -> EnvelopeError? {
 }
 
 /// Whether `bytes` are an object that needs no `cmd`.
-func scansAsObject(_ bytes: [UInt8], with envelope: inout Envelope) -> Bool {
+func scansAsObject(_ bytes: [UInt8], with envelope: Envelope) -> Bool {
     do throws(EnvelopeError) {
         try envelope.scanMembers(bytes.span.bytes)
         return true
@@ -27,7 +27,7 @@ func scansAsObject(_ bytes: [UInt8], with envelope: inout Envelope) -> Bool {
 /// The message's own members of a frame that must be accepted.
 func members(of text: String) throws -> String {
     let bytes = Array(text.utf8)
-    var envelope = Envelope()
+    let envelope = Envelope()
     try envelope.scan(bytes.span.bytes)
     var output = OutputBuffer()
     envelope.appendMembers(of: bytes.span.bytes, to: &output)
@@ -36,10 +36,10 @@ func members(of text: String) throws -> String {
 
 /// What an accessor says about a frame that must be accepted.
 func value<Value>(
-    in text: String, _ read: (borrowing Envelope, RawSpan) throws(EnvelopeError) -> Value
+    in text: String, _ read: (Envelope, RawSpan) throws(EnvelopeError) -> Value
 ) throws -> Value {
     let bytes = Array(text.utf8)
-    var envelope = Envelope()
+    let envelope = Envelope()
     try envelope.scan(bytes.span.bytes)
     return try read(envelope, bytes.span.bytes)
 }

@@ -28,12 +28,12 @@ struct EnvelopeValuesTests {
     }
 
     @Test func needsNoCommandOutsideOfFrames() {
-        var envelope = Envelope()
+        let envelope = Envelope()
         for text in ["{}", " { } ", "{\"cmd\":null}", "{\"ref\":[]}"] {
-            #expect(scansAsObject(Array(text.utf8), with: &envelope))
+            #expect(scansAsObject(Array(text.utf8), with: envelope))
             #expect(envelope.command == .unknown)
         }
-        #expect(!scansAsObject(Array("[]".utf8), with: &envelope))
+        #expect(!scansAsObject(Array("[]".utf8), with: envelope))
     }
 
     @Test(arguments: [
@@ -148,7 +148,7 @@ struct EnvelopeValuesTests {
     ])
     func refIsKnownAfterAnError(_ text: String, _ isKnown: Bool) {
         let bytes = Array(text.utf8)
-        var envelope = Envelope()
+        let envelope = Envelope()
         #expect(throws: EnvelopeError.self) { try envelope.scan(bytes.span.bytes) }
         #expect(envelope.ref.map { Array(bytes[$0]) } == (isKnown ? Array("7".utf8) : nil))
     }
@@ -191,7 +191,7 @@ struct EnvelopeValuesTests {
     }
 
     @Test func oneValueServesManyFrames() throws {
-        var envelope = Envelope()
+        let envelope = Envelope()
         for _ in 0..<3 {
             let first = Array(#"{"cmd":10,"dstid":"b","ref":1,"group":true,"\u0061":1}"#.utf8)
             try envelope.scan(first.span.bytes)

@@ -24,7 +24,7 @@ struct JSONWriterTests {
 
     /// Each byte that needs an escape, and its neighbours, at each place in and around a word.
     @Test func everyByteAtEveryPlaceComesBack() throws {
-        var envelope = Envelope()
+        let envelope = Envelope()
         for byte: UInt8 in 0..<0x80 {
             for place in 0..<18 {
                 var text = Array(repeating: UInt8(ascii: "x"), count: 18)

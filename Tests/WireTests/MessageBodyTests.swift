@@ -11,12 +11,12 @@ struct MessageBodyTests {
 
     /// What is stored for a body that a client sent: its form and bytes, or why it is refused.
     private func admitted(_ form: BodyForm, _ bytes: [UInt8]) -> Result<(BodyForm, [UInt8]), EnvelopeError> {
-        var envelope = Envelope()
+        let envelope = Envelope()
         var scratch = OutputBuffer()
         var cleaned = OutputBuffer()
         do throws(EnvelopeError) {
             switch try MessageBody(form, bytes.span.bytes)
-                .admit(envelope: &envelope, scratch: &scratch, cleaned: &cleaned)
+                .admit(envelope: envelope, scratch: &scratch, cleaned: &cleaned)
             {
             case .unchanged: return .success((form, bytes))
             case .cleaned: return .success((.members, cleaned.array))

@@ -3,8 +3,18 @@ internal import FoundationEssentials
 internal import Wire
 
 extension APIRequest {
-    /// Decodes the JSON body; refuses with what is wrong where.
+    /// Decodes the JSON body; refuses with what is wrong where. What a frame may not have, such as a key twice, a
+    /// body may not have either.
     func body<Body: Decodable>(_ type: Body.Type) throws(APIError) -> Body {
+        let bytes = http.body.span.bytes
+        guard UTF8Validator.isValid(bytes) else {
+            throw APIError(.badRequest, "the body must be a JSON object in UTF-8")
+        }
+        do throws(EnvelopeError) {
+            try Envelope().scanMembers(bytes)
+        } catch {
+            throw APIError(.badRequest, "the body must be a JSON object: \(error.reason)")
+        }
         do {
             return try JSONDecoder().decode(type, from: Data(http.body))
         } catch let error as DecodingError {

@@ -11,6 +11,8 @@ final class HTTPConnection: AcceptingDelegate {
     private var isBusy = false
     private var waiting: [UInt8] = []
     private var begun: UInt32 = 0
+    /// Whether the client has ended its side; it may still wait for answers (RFC 9112, section 9.6).
+    private var isPeerDone = false
 
     /// Seconds for a request to come in whole, and for the next to begin.
     private static let requestSeconds: UInt32 = 10
@@ -83,8 +85,15 @@ final class HTTPConnection: AcceptingDelegate {
         guard keepAlive else { return }
         let rest = waiting
         waiting = []
-        channel.setReading(true)
+        if !isPeerDone { channel.setReading(true) }
         if !rest.isEmpty { rest.withUnsafeBytes { process($0, channel) } }
+        if isPeerDone, !isBusy { channel.closeAfterFlush() }
+    }
+
+    func channelPeerEnded(_ channel: Channel) -> Bool {
+        isPeerDone = true
+        if !isBusy { channel.closeAfterFlush() }
+        return true
     }
 
     private func respond(_ response: HTTPResponse, keepAlive: Bool, isHead: Bool) {

@@ -153,7 +153,7 @@ final class WebSocketConnection: ChannelDelegate {
 
 extension WebSocketConnection {
     private func receiveConnect(_ payload: RawSpan, _ device: Identifier?, _ after: UInt64?) {
-        var envelope = Envelope()
+        let envelope = Envelope()
         do throws(EnvelopeError) {
             try envelope.scan(payload)
             guard envelope.command == .connect, let token = try envelope.string(.token, in: payload) else {
