@@ -86,7 +86,7 @@ struct IdleCommand: ParsableCommand {
     var primed = 100
 
     @Option(help: "Seconds of quiet before memory is looked at.")
-    var settle = 3.0
+    var settle = 4.0
 
     @Option(help: "Each client sends a heartbeat every so many seconds while the CPU is looked at; none without.")
     var heartbeat: Double?
