@@ -10,7 +10,8 @@ struct TargetOptions: ParsableArguments {
     @Option(help: "The router's address for the binary protocol.")
     var tcp = "127.0.0.1:8081"
 
-    @Option(name: .customLong("protocol"), help: "What clients speak: json (over WebSocket) or binary (over TCP).")
+    @Option(
+        name: .customLong("protocol"), help: "What clients speak: json (over WebSocket), binary (over TCP), or both.")
     var wire = WireProtocol.json
 
     @Option(help: "Sign in with JWTs signed with this secret instead of by id alone.")
@@ -36,6 +37,12 @@ struct TargetOptions: ParsableArguments {
         if spawn == nil, !routerArgs.isEmpty || pinServer != nil {
             throw ValidationError("--router-args and --pin-server are for a router that is started with --spawn")
         }
+    }
+
+    /// What every command asks of `--protocol` and `--lz4` together.
+    func validateCompression(_ isCompressed: Bool, allowsBoth: Bool = false) throws {
+        if wire == .both, !allowsBoth { throw ValidationError("only verify speaks both protocols in one run") }
+        if isCompressed, wire == .json { throw ValidationError("--lz4 needs --protocol binary") }
     }
 
     /// The numeric address in the URL; nil if there is none.

@@ -41,6 +41,15 @@ package struct ConnectScenario: Sendable {
         return measurement
     }
 
+    /// The same against the forwarder at `address`.
+    func floor(at address: SocketAddress, serverPID: Int) -> ConnectScenario {
+        var floor = self
+        floor.plan.target.wire = .floor
+        floor.plan.target.tcp = address
+        floor.circumstances.serverPID = serverPID
+        return floor
+    }
+
     package func report(_ measurement: Measurement) -> Report {
         var report = Report()
         let count = measurement.meter.acked

@@ -73,8 +73,9 @@ package struct ExchangeScenario: Sendable {
     }
 
     /// The same exchange against the forwarder at `address`.
-    package func floor(at address: SocketAddress, serverPID: Int) -> ExchangeScenario {
+    func floor(_ work: FloorWork, at address: SocketAddress, serverPID: Int) -> ExchangeScenario {
         var floor = self
+        floor.plan.floorWork = work
         floor.plan.mode = .typing
         floor.plan.isCompressed = false
         floor.plan.target.wire = .floor

@@ -19,6 +19,7 @@ final class IdleLoop: LoadLoop {
         let now = Stamp.now
         while pace.take(now: now) != nil {
             clients[turn].sendHeartbeat()
+            meter.sent += 1
             turn = turn + 1 == clients.count ? 0 : turn + 1
         }
         // A millisecond's heartbeats together: nobody asks how late one is.
@@ -82,6 +83,38 @@ package struct IdleScenario: Sendable {
         return Result(
             before: before, after: after, measurement: measurement,
             writtenBytes: written.flatMap { before in writtenAfter.map { $0 - before } })
+    }
+
+    /// The same with a bare forwarder in the router's place.
+    package func runFloor(core: Int?) throws -> Result {
+        try Floor.withForwarder(capacity: plan.connections, core: core) { address, pid in
+            var floor = self
+            floor.plan.target.wire = .floor
+            floor.plan.target.tcp = address
+            floor.circumstances.serverPID = pid
+            return try floor.run()
+        }
+    }
+
+    /// The memory of both ends of a connection, user space and kernel, beside that of a bare forwarder's.
+    package func ratios(_ result: Result, floor: Result) -> Report {
+        var report = Report()
+        let count = plan.connections - primed
+        let fields: [(String, String, [KeyPath<MemoryUsage, Int>])] = [
+            ("user", "user space", [\.resident]), ("kernel", "kernel, both ends", [\.slab, \.tcpBuffers]),
+            ("all", "both together", [\.resident, \.slab, \.tcpBuffers]),
+        ]
+        report.begin("idle connection in units of its floor: one of a bare forwarder")
+        for (key, label, paths) in fields {
+            func bytes(_ result: Result) -> Double {
+                paths.reduce(0) { $0 + result.after.bytes($1, since: result.before, each: count) }
+            }
+            report.add("\(key)_floor_bytes", "\(label), forwarder", bytes(floor), places: 0, "B")
+            if bytes(floor) > 0 {
+                report.add("\(key)_ratio", label, bytes(result) / bytes(floor), places: 2, "× the floor's")
+            }
+        }
+        return report
     }
 
     package func report(_ result: Result) -> Report {

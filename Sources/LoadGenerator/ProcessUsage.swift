@@ -69,12 +69,22 @@ package struct ProcessUsage: Sendable, Equatable {
             })
     }
 
+    private func isOwner(of id: Int) -> Bool { threads.contains { $0.id == id } }
+
+    /// Adds what the same process, or another one that did the same work, used in another interval.
     package mutating func add(_ other: ProcessUsage) {
+        var added: Set<Int> = []
         for thread in other.threads {
-            if let index = threads.firstIndex(where: { $0.id == thread.id }) {
+            let same =
+                threads.firstIndex { $0.id == thread.id }
+                // The thread of the same name in another process that did the same.
+                ?? threads.firstIndex { $0.name == thread.name && !other.isOwner(of: $0.id) && !added.contains($0.id) }
+            if let index = same {
+                added.insert(threads[index].id)
                 threads[index].userMicroseconds += thread.userMicroseconds
                 threads[index].systemMicroseconds += thread.systemMicroseconds
             } else {
+                added.insert(thread.id)
                 threads.append(thread)
             }
         }

@@ -6,6 +6,8 @@ package enum WireProtocol: String, CaseIterable, Sendable {
     case json
     /// The binary protocol over TCP.
     case binary
+    /// Every other client the one, the rest the other.
+    case both
     /// Bare bytes, to the floor's forwarder only.
     case floor
 }
@@ -50,8 +52,14 @@ package struct Target: Sendable {
         self.run = run
     }
 
-    /// The address of the protocol that the clients speak.
-    var address: SocketAddress { wire == .json ? web : tcp }
+    /// What the client with this index speaks.
+    func wire(of index: Int) -> WireProtocol {
+        guard wire == .both else { return wire }
+        return index % 2 == 0 ? .json : .binary
+    }
+
+    /// Where the clients, or half of them, connect to.
+    var address: SocketAddress { wire == .json || wire == .both ? web : tcp }
 
     /// The name of the client with this index.
     package func user(_ index: Int) -> String { "bench-\(run)-\(index)" }

@@ -107,7 +107,8 @@ package final class EventLoop {
     /// Lets ``run()`` return after this tick. *Thread:* the loop's; from elsewhere, post it.
     package func stop() { isRunning = false }
 
-    func runOnce() {
+    /// Runs one tick; sleeps before it if there is nothing to do.
+    package func runOnce() {
         let count = waitForEvents()
         milliseconds = Clock.realtimeMilliseconds
         for index in 0..<count { handle(events[index]) }
@@ -205,7 +206,10 @@ package final class EventLoop {
             second = UInt32(truncatingIfNeeded: wheel.tick)
             for token in due {
                 guard let channel = channel(of: token), channel.state != .closed else { continue }
-                if channel.state == .closing { linger(channel); continue }
+                if channel.state == .closing {
+                    linger(channel)
+                    continue
+                }
                 if let seconds = channel.delegate.channelTimer(channel) { wheel.schedule(token, in: seconds) }
             }
             resumeListeners()

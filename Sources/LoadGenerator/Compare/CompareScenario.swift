@@ -60,8 +60,7 @@ package struct CompareScenario: Sendable {
                 ? ChildServer.router(router, arguments: [], loops: 1, core: nil) : product.start()
         else { throw BenchError("\(product.title) isn't installed") }
         defer { server.stop() }
-        let wire: WireProtocol = product.package == nil ? .json : .floor
-        var plan = Plan(target: Target(web: server.web, tcp: server.tcp, wire: wire), connections: connections)
+        var plan = Plan(target: Target(web: server.web, tcp: server.tcp, wire: product.wire), connections: connections)
         plan.product = product
         plan.mode = product.isStored ? .durable : .typing
         plan.size = size
