@@ -11,6 +11,12 @@ package struct BlockPool: ~Copyable {
 
     deinit { for block in blocks { block.deallocate() } }
 
+    /// Gives back what is kept.
+    package mutating func releaseAll() {
+        for block in blocks { block.deallocate() }
+        blocks = []
+    }
+
     /// Gives a buffer without memory a block.
     package mutating func lend(to buffer: inout OutputBuffer) {
         guard buffer.capacity == 0 else { return }

@@ -218,6 +218,9 @@ package final class EventLoop {
         }
     }
 
+    /// Gives back what is kept to be used again. *Thread:* the loop's.
+    package func releaseSpareMemory() { blocks.releaseAll() }
+
     // MARK: Writing
 
     func noteDirty(_ channel: Channel) {

@@ -22,6 +22,7 @@ enum MemoryTidying {
             guard abs(connections - before) <= quietConnections,
                 abs(connections - connectionsWhenTidied) >= worthwhileConnections
             else { continue }
+            for node in nodes { await node.run { $0.loop.releaseSpareMemory() } }
             ProcessResources.returnFreedMemory()
             connectionsWhenTidied = connections
         }
