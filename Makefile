@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help packages test-packages build run test check acceptance crash fuzz sanitize simulate clean
+.PHONY: help packages test-packages build run test check acceptance microbench crash fuzz sanitize simulate clean
 
 RELEASE := -c release --static-swift-stdlib
 ROUTER := $(CURDIR)/.build/release/router
@@ -24,7 +24,7 @@ build: packages ## installs what is missing and builds the router (release)
 	@scripts/say "Building the router; the first time takes some minutes"
 	@swift build $(RELEASE) --product router
 
-test: test-packages check build acceptance ## installs what is missing; unit tests, then the acceptance suite
+test: test-packages check build microbench acceptance ## installs what is missing; unit tests, instruction counts, then the acceptance suite
 
 check: packages ## the Swift tests alone
 	@scripts/say "Building and running the Swift tests (debug)"
@@ -34,6 +34,12 @@ acceptance: test-packages ## the acceptance suite and the tests of tuning/ alone
 	@test -x $(ROUTER) || { echo "no $(ROUTER): make build" >&2; exit 1; }
 	@scripts/say "Running the acceptance suite against $(ROUTER)"
 	@$(PYTEST) Tests/acceptance Tests/tuning $(ARGS)
+
+microbench: test-packages ## counts instructions and allocations of pieces of the router, against limits (ARGS=--write sets them)
+	@scripts/say "Building the micro-benchmarks"
+	@swift build $(RELEASE) --product microbench
+	@scripts/say "Counting instructions and allocations"
+	@scripts/microbench $(ARGS)
 
 crash: test-packages build ## kills the router ROUNDS=50 times under load and checks every promise
 	@CRASH_ROUNDS=$(ROUNDS) $(PYTEST) Tests/acceptance/test_crash.py $(ARGS)

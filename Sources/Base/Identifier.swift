@@ -58,6 +58,21 @@ package struct Identifier: Hashable, Comparable, Sendable {
         return tail
     }
 
+    /// Whether these are the bytes of this identifier.
+    package func consists(of bytes: RawSpan) -> Bool {
+        let count = bytes.byteCount
+        guard count == self.count else { return false }
+        var word = 0
+        var offset = 0
+        while offset + 8 <= count {
+            let other = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
+            if words[word] != other { return false }
+            word += 1
+            offset += 8
+        }
+        return offset == count || words[word] == Identifier.tail(bytes, from: offset)
+    }
+
     /// Number of UTF-8 bytes.
     @inlinable package var count: Int { Int(length) }
 

@@ -10,7 +10,13 @@ struct Bench: ParsableCommand {
         abstract: "Loads a message router and tells what it costs.",
         discussion: """
             Every command works against a running router (--url, --tcp) or starts one of its own (--spawn PATH).
-            What the figures mean stands in docs/benchmarks.md.
+            The first run:
+
+              swift build -c release --product router && swift build -c release --product bench
+              .build/release/bench pair --spawn .build/release/router
+
+            `bench help COMMAND` shows what a command measures, its options and examples. What the figures mean
+            stands in docs/benchmarks.md.
             """,
         subcommands: [
             PairCommand.self, FanoutCommand.self, ConnectCommand.self, IdleCommand.self, StormCommand.self,

@@ -4,7 +4,15 @@ import Reactor
 
 struct FloorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "floor", abstract: "What the kernel, the disk and SQLite alone cost on this machine and day.")
+        commandName: "floor", abstract: "What the kernel, the disk and SQLite alone cost on this machine and day.",
+        discussion: """
+            What a router can't be cheaper than: an epoll echo, a forwarder, a sender to many and an accept in C, that
+            parse nothing; an fdatasync; SQLite that stores a message as three rows, and as one appended row. `pair`,
+            `fanout`, `connect` and `idle` measure theirs in turn with the router if they get --floor.
+
+              bench floor --pin-server 0 --pin-client 1
+              bench floor --connections 2000
+            """)
 
     @OptionGroup var options: RunOptions
 
@@ -15,10 +23,12 @@ struct FloorCommand: ParsableCommand {
     var size = 64
 
     @Option(help: "Messages of one SQLite commit.")
-    var batch = 256
+    var batch = FloorCommand.batchDefault
 
     @Option(help: "The core that the forwarder is pinned to.")
     var pinServer: Int?
+
+    static let batchDefault = 256
 
     mutating func validate() throws {
         guard (2...15_000).contains(connections), connections % 2 == 0, (0...65_536).contains(size) else {
@@ -30,23 +40,43 @@ struct FloorCommand: ParsableCommand {
     func run() throws {
         prepareProcess()
         var report = Report()
-        for window in [1, 16] {
-            var plan = Plan(target: .nowhere, connections: connections)
-            plan.window = window
-            plan.size = size
-            let scenario = ExchangeScenario(plan, options.circumstances(serverPID: nil))
-            let measurement = try FloorComparison.forward(scenario, core: pinServer)
-            let title = "kernel alone: forwarding, \(connections) connections, window \(window), \(size) B"
-            report.append(scenario.report(measurement, title: title))
+        for (floor, pressure) in network {
+            let measured = floor.report(try floor.measure(Measurement()))
+            report.append(measured, named: "kernel alone, \(floor.name): \(pressure)")
         }
         report.begin("disk alone: append of 4 KiB and fdatasync")
         report.addLatency("sync", "fdatasync", try DiskFloor.syncs(count: 1_000))
-        report.append(
-            FloorComparison.report(
-                try DiskFloor.threeRows(batch: batch, payloadBytes: size, users: connections, seconds: options.seconds),
-                batch: batch, payloadBytes: size))
+        for layout in RowLayout.allCases {
+            let floor = Floor.rows(
+                layout, batch: batch, payloadBytes: size, users: connections, seconds: options.seconds)
+            report.append(floor.report(try floor.measure(Measurement())))
+        }
         options.show(report)
     }
+
+    /// The kernel's floors, and how hard each is pressed.
+    private var network: [(Floor, String)] {
+        let circumstances = options.circumstances(serverPID: nil)
+        var plan = Plan(target: .nowhere, connections: connections)
+        plan.size = size
+        var floors: [(Floor, String)] = []
+        for window in [1, 16] {
+            plan.window = window
+            let scenario = ExchangeScenario(plan, circumstances)
+            let pressure = "\(connections) connections, window \(window), \(size) B"
+            floors += [FloorWork.echo, .forward].map { (.exchange(scenario, $0, core: pinServer), pressure) }
+        }
+        plan.window = 4
+        let fanout = FanoutScenario(plan, circumstances)
+        floors.append((.fanout(fanout, core: pinServer), "\(connections) members, window 4, \(size) B"))
+        plan.connections = max(connections, FloorCommand.connectsMin)
+        let connect = ConnectScenario(plan, circumstances)
+        floors.append((.connect(connect, core: pinServer), "\(plan.connections) connections, \(plan.ramp) at a time"))
+        return floors
+    }
+
+    /// Fewer connections take too little time to be measured.
+    private static let connectsMin = 10_000
 }
 
 extension Target {

@@ -5,7 +5,14 @@ import Reactor
 struct MixedCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mixed",
-        abstract: "A day of chat in a few seconds: messages, groups, typing, histories, people who go and come back.")
+        abstract: "A day of chat in a few seconds: messages, groups, typing, histories, people who go and come back.",
+        discussion: """
+            What happens, and when, is drawn from --seed and doesn't wait for answers (open loop): each kind has a count
+            and percentiles of its own, from the time at which it should have happened.
+
+              bench mixed --spawn .build/release/router --clients 500 --rate 5000 --html day.html
+              bench mixed --spawn .build/release/router --protocol binary --lz4
+            """)
 
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions
@@ -17,6 +24,9 @@ struct MixedCommand: ParsableCommand {
     @Option(help: "Things that happen a second, of all kinds together; latency counts from the intended time.")
     var rate = 5_000.0
 
+    @Flag(help: "Compress bodies; binary protocol only.")
+    var lz4 = false
+
     @Option(help: "Repeats a run's choices.")
     var seed: UInt64 = 1
 
@@ -24,13 +34,14 @@ struct MixedCommand: ParsableCommand {
         guard (3...10_000).contains(clients), rate > 0, rate <= 1e6 else {
             throw ValidationError("clients from 3 to 10000, rate above 0 and up to 1000000")
         }
-        if target.wire != .json { throw ValidationError("mixed speaks JSON") }
+        try target.validateCompression(lz4)
     }
 
     func run() throws {
         prepareProcess()
         try target.withTarget { target, pid in
-            let plan = Plan(target: target, connections: clients)
+            var plan = Plan(target: target, connections: clients)
+            plan.isCompressed = lz4
             let scenario = MixedScenario(plan, options.circumstances(serverPID: pid), rate: rate, seed: seed)
             let result = try scenario.run()
             let report = scenario.report(result)

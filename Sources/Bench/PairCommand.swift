@@ -4,10 +4,19 @@ import Reactor
 
 struct PairCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pair", abstract: "Clients that send to each other: throughput, latency and CPU a message.")
+        commandName: "pair", abstract: "Clients that send to each other: throughput, latency and CPU a message.",
+        discussion: """
+            With --window (closed loop) each client keeps so many messages in flight: that shows what a message costs.
+            With --rate (open loop) messages go out on a schedule, and latency counts from the time at which they
+            should have gone: that shows what users feel at a given load. --rates does so for several loads.
+
+              bench pair --spawn .build/release/router --mode typing --window 16 --floor --rounds 3
+              bench pair --spawn .build/release/router --rates 5000,20000,50000 --html latency.html
+            """)
 
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions
+    @OptionGroup var floor: FloorOptions
     @OptionGroup var page: PageOption
 
     @Option(help: "Clients; each sends and each receives.")
@@ -28,26 +37,40 @@ struct PairCommand: ParsableCommand {
     @Option(help: "Messages a second of all clients together, on a schedule; latency counts from the intended time.")
     var rate: Double?
 
+    @Option(
+        help: "Rates to try one after the other, as 10000,20000,50000: latency by load.", transform: PairCommand.rates)
+    var rates: [Double] = []
+
     @Flag(help: "Compress bodies; binary protocol only.")
     var lz4 = false
 
-    @Flag(help: "Measure what the kernel (typing) or SQLite (durable) alone costs in turn with the router.")
-    var floor = false
-
-    @Option(help: "How often the router, and its floor, are measured.")
-    var rounds = 1
-
     mutating func validate() throws {
-        guard (2...60_000).contains(connections), (1...100_000).contains(window), (0...1 << 20).contains(size) else {
-            throw ValidationError("connections from 2 to 60000, window from 1 to 100000, size up to 1048576")
+        guard (2...1_000_000).contains(connections), (1...100_000).contains(window), (0...1 << 20).contains(size) else {
+            throw ValidationError("connections from 2 to 1000000, window from 1 to 100000, size up to 1048576")
         }
         if let rate, !(rate > 0 && rate <= 1e7) { throw ValidationError("--rate above 0 and up to 10000000") }
-        if floor, page.html != nil { throw ValidationError("--html shows a router alone, without --floor") }
-        guard (1...100).contains(rounds) else { throw ValidationError("--rounds from 1 to 100") }
+        if !rates.isEmpty, rate != nil || floor.isMeasured || floor.rounds != 1 {
+            throw ValidationError("--rates goes without --rate, --floor and --rounds")
+        }
+        guard rates.allSatisfy({ $0 > 0 && $0 <= 1e7 }) else {
+            throw ValidationError("--rates above 0 and up to 10000000")
+        }
+        try target.validateCompression(lz4)
         var nowhere = Target.nowhere
         nowhere.wire = target.wire
-        if let objection = ExchangeScenario(plan(nowhere), options.circumstances(serverPID: nil)).objection {
+        if let objection = ExchangeScenario(plan(nowhere), circumstances(nil)).objection {
             throw ValidationError(objection)
+        }
+    }
+
+    private func circumstances(_ pid: Int?) -> Circumstances {
+        options.circumstances(serverPID: pid, connections: connections)
+    }
+
+    private static func rates(_ text: String) throws -> [Double] {
+        try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
+            guard let rate = Double(word) else { throw ValidationError("\(word) is no rate") }
+            return rate
         }
     }
 
@@ -63,24 +86,39 @@ struct PairCommand: ParsableCommand {
     }
 
     private var title: String {
-        let pressure = rate.map { "\(Report.grouped(Report.fixed($0, 0)))/s intended" } ?? "window \(window)"
-        return "\(mode.rawValue), \(connections) connections, \(pressure), \(size) B, \(target.wire.rawValue)"
+        "\(mode.rawValue), \(connections) connections, \(pressure), \(size) B, \(target.wire.rawValue)"
+    }
+
+    private var pressure: String {
+        if !rates.isEmpty { return "on a schedule" }
+        return rate.map { "\(Report.grouped(Report.fixed($0, 0)))/s intended" } ?? "window \(window)"
     }
 
     func run() throws {
         prepareProcess()
-        try target.withTarget { target, pid in
-            let scenario = ExchangeScenario(plan(target), options.circumstances(serverPID: pid))
-            if floor {
-                try options.show(
-                    FloorComparison(scenario, title: title, rounds: rounds, core: self.target.pinServer).run())
-            } else {
-                var sum = Measurement()
-                for _ in 0..<rounds { sum.add(try scenario.run()) }
-                let report = scenario.report(sum, title: title)
-                options.show(report)
-                try page.write(report, sum.charts, title: "bench pair")
-            }
+        try target.withTarget(connections: connections) { target, pid in
+            let scenario = ExchangeScenario(plan(target), circumstances(pid))
+            if !rates.isEmpty { return try sweep(scenario) }
+            try floor.run(
+                floor.isMeasured ? floors(scenario) : [], message: scenario.message,
+                title: "bench pair", options, page, { try scenario.run() },
+                report: { scenario.report($0, title: title) })
+        }
+    }
+
+    private func sweep(_ scenario: ExchangeScenario) throws {
+        let sweep = RateSweep(scenario, rates: rates)
+        let steps = try sweep.run()
+        let report = sweep.report(steps, title: title)
+        options.show(report)
+        try page.write(report, sweep.charts(steps), title: "bench pair")
+    }
+
+    private func floors(_ scenario: ExchangeScenario) -> [Floor] {
+        guard mode != .typing else { return [.exchange(scenario, .forward, core: target.pinServer)] }
+        return RowLayout.allCases.map {
+            .rows(
+                $0, batch: FloorCommand.batchDefault, payloadBytes: size, users: connections, seconds: options.seconds)
         }
     }
 }

@@ -10,7 +10,8 @@ struct TargetOptions: ParsableArguments {
     @Option(help: "The router's address for the binary protocol.")
     var tcp = "127.0.0.1:8081"
 
-    @Option(name: .customLong("protocol"), help: "What clients speak: json (over WebSocket) or binary (over TCP).")
+    @Option(
+        name: .customLong("protocol"), help: "What clients speak: json (over WebSocket), binary (over TCP), or both.")
     var wire = WireProtocol.json
 
     @Option(help: "Sign in with JWTs signed with this secret instead of by id alone.")
@@ -38,6 +39,12 @@ struct TargetOptions: ParsableArguments {
         }
     }
 
+    /// What every command asks of `--protocol` and `--lz4` together.
+    func validateCompression(_ isCompressed: Bool, allowsBoth: Bool = false) throws {
+        if wire == .both, !allowsBoth { throw ValidationError("only verify speaks both protocols in one run") }
+        if isCompressed, wire == .json { throw ValidationError("--lz4 needs --protocol binary") }
+    }
+
     /// The numeric address in the URL; nil if there is none.
     var webAddress: SocketAddress? {
         guard url.hasPrefix("ws://") else { return nil }
@@ -47,12 +54,14 @@ struct TargetOptions: ParsableArguments {
     }
 
     /// Calls `body` with the target and the router's process, which is started before and stopped after if asked for.
-    func withTarget(_ body: (Target, Int?) throws -> Void) throws {
-        try withServer { target, pid, _ in try body(target, pid) }
+    ///
+    /// - Parameter connections: those that a router which is started here must hold.
+    func withTarget(connections: Int = 0, _ body: (Target, Int?) throws -> Void) throws {
+        try withServer(connections: connections) { target, pid, _ in try body(target, pid) }
     }
 
     /// The same, with the router itself if it was started here.
-    func withServer(_ body: (Target, Int?, ChildServer?) throws -> Void) throws {
+    func withServer(connections: Int = 0, _ body: (Target, Int?, ChildServer?) throws -> Void) throws {
         guard let web = webAddress, let tcp = SocketAddress(tcp) else { return }
         let credential = jwtSecret.map { Credential.secret($0) } ?? .none
         guard let spawn else {
@@ -62,7 +71,9 @@ struct TargetOptions: ParsableArguments {
         }
         var arguments = routerArgs
         if let jwtSecret { arguments += ["--jwt-secret", jwtSecret] }
-        let server = try ChildServer.router(spawn, arguments: arguments, core: pinServer)
+        // Users aren't spread quite evenly, and a router keeps some descriptors back.
+        let loops = Target.tables(for: connections + connections / 16, limit: ProcessResources.descriptorLimit - 256)
+        let server = try ChildServer.router(spawn, arguments: arguments, loops: loops, core: pinServer)
         defer { server.stop() }
         try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid, server)
     }
@@ -76,7 +87,7 @@ struct RunOptions: ParsableArguments {
     @Option(help: "Seconds of load before.")
     var warmup = 2.0
 
-    @Option(help: "Threads of the load generator.")
+    @Option(help: "Threads of the load generator; more if the connections need more open files than the limit of one.")
     var loops = 1
 
     @Option(help: "The core that the load generator's first thread is pinned to; the next takes the next core.")
@@ -93,10 +104,12 @@ struct RunOptions: ParsableArguments {
         if let pinClient, pinClient < 0 { throw ValidationError("--pin-client can't be negative") }
     }
 
-    func circumstances(serverPID: Int?) -> Circumstances {
-        Circumstances(
+    /// - Parameter connections: how many the threads hold together.
+    func circumstances(serverPID: Int?, connections: Int = 0) -> Circumstances {
+        let threads = max(loops, Target.tables(for: connections, limit: ProcessResources.descriptorLimit))
+        return Circumstances(
             seconds: seconds, warmup: warmup, serverPID: serverPID,
-            cores: (0..<loops).map { loop in pinClient.map { $0 + loop } },
+            cores: (0..<threads).map { thread in pinClient.map { $0 + thread % loops } },
             showsProgress: ProgressLine.isTerminal)
     }
 

@@ -6,7 +6,12 @@ struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Clients with journals chat while connections break and the router is killed; checks every promise.",
-        discussion: "Exits with 1 if a promise was broken, and prints which one, where, and the entries it is about.")
+        discussion: """
+            Exits with 1 if a promise was broken, and prints which one, where, and the entries it is about. With
+            --protocol both every other client speaks binary, so that messages cross from one protocol to the other.
+
+              bench verify --spawn .build/release/router --seconds 60 --clients 50 --kill-every 2 --protocol both
+            """)
 
     @OptionGroup var target: TargetOptions
     @OptionGroup var options: RunOptions
@@ -20,6 +25,9 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: "Seconds between two kills of the router by SIGKILL, on average; with --spawn.")
     var killEvery: Double?
 
+    @Flag(help: "Compress bodies that go over the binary protocol.")
+    var lz4 = false
+
     @Option(help: "Repeats a run's choices.")
     var seed: UInt64?
 
@@ -31,13 +39,14 @@ struct VerifyCommand: ParsableCommand {
             throw ValidationError("--kill-every from 0.05 to 3600")
         }
         if killEvery != nil, target.spawn == nil { throw ValidationError("--kill-every needs --spawn") }
-        if target.wire != .json { throw ValidationError("verify speaks JSON") }
+        try target.validateCompression(lz4, allowsBoth: true)
     }
 
     func run() throws {
         prepareProcess()
         try target.withServer { target, pid, server in
-            let plan = Plan(target: target, connections: clients)
+            var plan = Plan(target: target, connections: clients)
+            plan.isCompressed = lz4
             let scenario = VerifyScenario(
                 plan, options.circumstances(serverPID: pid), rate: rate, killEvery: killEvery,
                 seed: seed ?? .random(in: 0..<1 << 32), server: server)

@@ -19,6 +19,11 @@ int64_t cep_raise_descriptor_limit(void) {
     return (int64_t)limit.rlim_cur;
 }
 
+int64_t cep_descriptor_limit(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : (int64_t)limit.rlim_cur;
+}
+
 int cep_core_count(void) {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof set, &set) < 0 ? -errno : CPU_COUNT(&set);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +29,8 @@ struct forwarder {
     struct connection *connections;
     uint32_t *dirty;
     uint32_t dirty_count;
+    // One above the highest number that was greeted.
+    uint32_t end;
     char input[READ_BYTES];
 };
 
@@ -67,7 +71,8 @@ static void accept_all(struct forwarder *forwarder) {
 static void greet(struct forwarder *forwarder, int descriptor) {
     uint32_t numbers[2];
     ssize_t count = recv(descriptor, numbers, GREETING_BYTES, 0);
-    if (count != GREETING_BYTES || numbers[0] >= forwarder->capacity || numbers[1] >= forwarder->capacity ||
+    if (count != GREETING_BYTES || numbers[0] >= forwarder->capacity ||
+        (numbers[1] >= forwarder->capacity && numbers[1] != CFL_EVERYONE) ||
         forwarder->connections[numbers[0]].descriptor >= 0 ||
         watch(forwarder->epoll, EPOLL_CTL_MOD, descriptor, numbers[0]) < 0 ||
         send(descriptor, "k", 1, MSG_NOSIGNAL) < 0) {
@@ -77,6 +82,7 @@ static void greet(struct forwarder *forwarder, int descriptor) {
     struct connection *connection = &forwarder->connections[numbers[0]];
     connection->descriptor = descriptor;
     connection->peer = numbers[1];
+    if (numbers[0] >= forwarder->end) forwarder->end = numbers[0] + 1;
 }
 
 static int append(struct connection *connection, const char *bytes, size_t count) {
@@ -98,6 +104,36 @@ static void end(struct connection *connection) {
     connection->filled = 0;
 }
 
+static int keep(struct forwarder *forwarder, uint32_t number, const char *bytes, size_t count) {
+    struct connection *connection = &forwarder->connections[number];
+    if (!connection->is_dirty) {
+        connection->is_dirty = 1;
+        forwarder->dirty[forwarder->dirty_count++] = number;
+    }
+    return append(connection, bytes, count);
+}
+
+// One send a socket for all that was read together; only what a full socket doesn't take is copied.
+static int fan_out(struct forwarder *forwarder, size_t count) {
+    for (uint32_t number = 0; number < forwarder->end; number++) {
+        struct connection *connection = &forwarder->connections[number];
+        if (connection->descriptor < 0) continue;
+        ssize_t sent = 0;
+        if (connection->filled == 0) {
+            sent = send(connection->descriptor, forwarder->input, count, MSG_NOSIGNAL);
+            if (sent < 0 && errno != EAGAIN) {
+                end(connection);
+                continue;
+            }
+            if (sent < 0) sent = 0;
+        }
+        if ((size_t)sent == count) continue;
+        int result = keep(forwarder, number, forwarder->input + sent, count - (size_t)sent);
+        if (result < 0) return result;
+    }
+    return 0;
+}
+
 static int forward(struct forwarder *forwarder, uint32_t number) {
     struct connection *connection = &forwarder->connections[number];
     if (connection->descriptor < 0) return 0;
@@ -107,13 +143,9 @@ static int forward(struct forwarder *forwarder, uint32_t number) {
         end(connection);
         return 0;
     }
-    struct connection *peer = &forwarder->connections[connection->peer];
-    if (peer->descriptor < 0) return 0;
-    if (!peer->is_dirty) {
-        peer->is_dirty = 1;
-        forwarder->dirty[forwarder->dirty_count++] = connection->peer;
-    }
-    return append(peer, forwarder->input, (size_t)count);
+    if (connection->peer == CFL_EVERYONE) return fan_out(forwarder, (size_t)count);
+    if (forwarder->connections[connection->peer].descriptor < 0) return 0;
+    return keep(forwarder, connection->peer, forwarder->input, (size_t)count);
 }
 
 // What a full socket doesn't take stays for the next tick: the windows of the clients bound it.
@@ -159,6 +191,7 @@ static int run(struct forwarder *forwarder) {
 }
 
 int cfl_forward(uint16_t port, uint32_t capacity) {
+    prctl(PR_SET_NAME, "forwarder");
     struct forwarder *forwarder = calloc(1, sizeof *forwarder);
     if (!forwarder) return -ENOMEM;
     forwarder->capacity = capacity;
@@ -174,12 +207,18 @@ int cfl_forward(uint16_t port, uint32_t capacity) {
     return watched < 0 ? watched : run(forwarder);
 }
 
+// Below the ports that the kernel gives to those who connect: one of those may be in use before a server takes it.
+enum { PORT_MIN = 10000, PORT_COUNT = 20000, PORT_ATTEMPTS = 200 };
+
 int cfl_free_port(void) {
-    int descriptor = listen_on(0);
-    if (descriptor < 0) return descriptor;
-    struct sockaddr_in address;
-    socklen_t length = sizeof address;
-    int result = getsockname(descriptor, (struct sockaddr *)&address, &length) < 0 ? -errno : ntohs(address.sin_port);
-    close(descriptor);
-    return result;
+    for (int attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+        uint16_t number;
+        if (getrandom(&number, sizeof number, 0) != sizeof number) return -errno;
+        uint16_t port = (uint16_t)(PORT_MIN + number % PORT_COUNT);
+        int descriptor = listen_on(port);
+        if (descriptor < 0) continue;
+        close(descriptor);
+        return port;
+    }
+    return -EADDRINUSE;
 }

@@ -1,9 +1,7 @@
-internal import Base
-
 /// The users of one shard by id: an open-addressing table of 8-byte entries that point into the hub's user slots.
 ///
 /// The ids themselves lie with the users, so that a map of 100,000 users takes about 2 MiB.
-struct ClientMap {
+package struct ClientMap {
     private struct Entry {
         /// Upper half of the hash: tells most strangers apart without touching their user.
         var fingerprint: UInt32
@@ -14,17 +12,17 @@ struct ClientMap {
     private static let removedSlot = UInt32.max - 1
 
     private var entries: [Entry]
-    private(set) var count = 0
+    package private(set) var count = 0
     /// Entries that aren't empty, removed ones included: what makes probing long.
     private var occupied = 0
 
     /// Bytes of the table.
-    var byteCount: Int { entries.count * MemoryLayout<Entry>.stride }
+    package var byteCount: Int { entries.count * MemoryLayout<Entry>.stride }
 
-    init() { entries = Array(repeating: Entry(fingerprint: 0, slot: ClientMap.emptySlot), count: 16) }
+    package init() { entries = Array(repeating: Entry(fingerprint: 0, slot: ClientMap.emptySlot), count: 16) }
 
     /// The slot of the user whose hash this is and whom `isMatch` recognises.
-    func find(hash: UInt64, isMatch: (UInt32) -> Bool) -> UInt32? {
+    package func find(hash: UInt64, isMatch: (UInt32) -> Bool) -> UInt32? {
         let fingerprint = UInt32(hash >> 32)
         let mask = entries.count - 1
         var index = Int(truncatingIfNeeded: hash) & mask
@@ -39,14 +37,15 @@ struct ClientMap {
     }
 
     /// Adds a user who isn't there yet. `hashOf` gives the hash of a slot's user when the table grows.
-    mutating func insert(hash: UInt64, slot: UInt32, hashOf: (UInt32) -> UInt64) {
+    package mutating func insert(hash: UInt64, slot: UInt32, hashOf: (UInt32) -> UInt64) {
         if (occupied + 1) * 4 > entries.count * 3 { rebuild(hashOf: hashOf) }
         place(hash: hash, slot: slot)
         count += 1
         occupied += 1
     }
 
-    mutating func remove(hash: UInt64, slot: UInt32) {
+    /// Takes a user out who is there.
+    package mutating func remove(hash: UInt64, slot: UInt32) {
         let mask = entries.count - 1
         var index = Int(truncatingIfNeeded: hash) & mask
         while entries[index].slot != ClientMap.emptySlot {

@@ -1,16 +1,61 @@
 internal import Base
 
 /// A user with at least one session, on the loop that owns the user's shard.
-final class User {
-    let id: Identifier
+///
+/// The id lies behind the fields, in as many bytes as it has: an ``Identifier`` has room for the longest, and there
+/// are very many users.
+final class User: ManagedBuffer<User.Fields, UInt8> {
+    struct Fields {
+        var head: UInt64 = 0
+        var sessions = SessionList.none
+        var token: UInt32 = 0
+        let idCount: UInt8
+    }
+
+    static func make(_ id: Identifier) -> User {
+        let count = id.count
+        let user = unsafeDowncast(
+            User.create(minimumCapacity: count) { _ in Fields(idCount: UInt8(count)) }, to: User.self)
+        user.withUnsafeMutablePointerToElements { elements in
+            let room = UnsafeMutableRawBufferPointer(start: elements, count: count)
+            id.withBytes { bytes in bytes.withUnsafeBytes { room.copyMemory(from: $0) } }
+        }
+        return user
+    }
+
+    private func field<Value>(_ body: (UnsafeMutablePointer<Fields>) -> Value) -> Value {
+        withUnsafeMutablePointerToHeader(body)
+    }
+
+    private func withIDBytes<Value>(_ body: (RawSpan) -> Value) -> Value {
+        withUnsafeMutablePointers { fields, elements in
+            body(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: elements, count: Int(fields.pointee.idCount))))
+        }
+    }
+
+    /// The id, to be passed on.
+    var id: Identifier { withIDBytes { Identifier(trusted: $0) } }
+
+    /// Whether that is this user's id.
+    func isNamed(_ id: Identifier) -> Bool { withIDBytes { id.consists(of: $0) } }
+
     /// What the store knows the attachment by: slot and a generation, so that an event for a user who left isn't
     /// taken for the next one in the slot.
-    var token: UInt32 = 0
-    /// Last place in the inbox that this loop has heard of.
-    var head: UInt64 = 0
-    var sessions = SessionList.none
+    var token: UInt32 {
+        get { field { $0.pointee.token } }
+        set { field { $0.pointee.token = newValue } }
+    }
 
-    init(id: Identifier) { self.id = id }
+    /// Last place in the inbox that this loop has heard of.
+    var head: UInt64 {
+        get { field { $0.pointee.head } }
+        set { field { $0.pointee.head = newValue } }
+    }
+
+    var sessions: SessionList {
+        get { field { $0.pointee.sessions } }
+        set { field { $0.pointee.sessions = newValue } }
+    }
 }
 
 /// A user's sessions: nearly always one, so that one needs no memory of its own.
@@ -94,7 +139,7 @@ final class UserTable {
     func find(_ id: Identifier) -> User? { find(id, hash: id.hash64) }
 
     func find(_ id: Identifier, hash: UInt64) -> User? {
-        let slot = maps[map(of: hash)].find(hash: hash) { slots[Int($0)]?.id == id }
+        let slot = maps[map(of: hash)].find(hash: hash) { slots[Int($0)]?.isNamed(id) ?? false }
         return slot.flatMap { slots[Int($0)] }
     }
 
@@ -109,7 +154,7 @@ final class UserTable {
         guard maps[shard].count < topology.usersPerShardMax, free.count > 0 || slots.count < UserTable.slotMask else {
             return nil
         }
-        let user = User(id: id)
+        let user = User.make(id)
         let slot: UInt32
         if let reused = free.popLast() {
             slot = reused

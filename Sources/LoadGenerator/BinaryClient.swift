@@ -18,8 +18,38 @@ final class BinaryClient: LoadClient {
             credential = Array(try WebToken.make(user, secret: secret).utf8)
         }
         let features = owner.plan.isCompressed ? BinaryFeatures.readsLZ4 : 0
-        BinaryHello(authentication: authentication, features: features, after: nil).append(
-            user: Identifier(user), device: nil, credential: credential.span.bytes, to: &channel.buffer)
+        BinaryHello(authentication: authentication, features: features, after: role?.resumeAfter).append(
+            user: Identifier(user), device: role?.device.flatMap { Identifier($0) },
+            credential: credential.span.bytes, to: &channel.buffer)
+    }
+
+    /// What was left of a frame belongs to the connection that ended.
+    override func reset() { decoder = BinaryFrameDecoder(lengthMax: Limits.frameBytesMax) }
+
+    override func write(_ message: OutgoingMessage, to channel: Channel) {
+        guard let destination = Identifier(message.destination) else { return }
+        var body = OutputBuffer()
+        body.append(utf8: message.content)
+        if owner.plan.isCompressed {
+            var compressed = OutputBuffer()
+            LZ4Body.compress(RawSpan(_unsafeBytes: body.unsafeBytes), to: &compressed)
+            swap(&body, &compressed)
+        }
+        let flags = BinaryFlags(.text, isCompressed: owner.plan.isCompressed)
+        BinarySend(cid: message.cid, kind: message.kind, destination: destination).append(
+            flags: flags, bodyByteCount: body.count, to: &channel.buffer)
+        channel.buffer.append(body.unsafeBytes)
+    }
+
+    override func write(command json: String, to channel: Channel) {
+        BinaryHeader(.command, length: json.utf8.count).append(to: &channel.buffer)
+        channel.buffer.append(utf8: json)
+    }
+
+    override func writeHeartbeat(_ stamp: UInt64?, to channel: Channel) {
+        let text = stamp.map { Stamp.text($0) } ?? ""
+        BinaryHeader(.ping, length: text.utf8.count).append(to: &channel.buffer)
+        channel.buffer.append(utf8: text)
     }
 
     override func writeMessage(_ stamp: UInt64, to channel: Channel) {
@@ -35,33 +65,43 @@ final class BinaryClient: LoadClient {
             switch decoder.next(RawSpan(_unsafeBytes: bytes), &offset) {
             case .needMore: return
             case .frame(let header, let range):
-                handle(header, UnsafeRawBufferPointer(rebasing: bytes[range]), now)
+                receive(header, UnsafeRawBufferPointer(rebasing: bytes[range]), now)
             case .assembled(let header):
-                decoder.withAssembled { payload in payload.withUnsafeBytes { handle(header, $0, now) } }
+                decoder.withAssembled { payload in payload.withUnsafeBytes { receive(header, $0, now) } }
             case .failure(let failure): return fail("frame refused: \(failure)")
             }
         }
     }
 
-    private func handle(_ header: BinaryHeader, _ payload: UnsafeRawBufferPointer, _ now: UInt64) {
+    private func receive(_ header: BinaryHeader, _ payload: UnsafeRawBufferPointer, _ now: UInt64) {
+        guard let role else { return handle(header, payload, now) }
+        switch BinaryFrameType(rawValue: header.type) {
+        case .ping: pong(payload)
+        case .event: role.take(json: payload, now)
+        default: role.take(header, payload, now)
+        }
+    }
+
+    override func handle(_ header: BinaryHeader, _ payload: UnsafeRawBufferPointer, _ now: UInt64) {
         switch BinaryFrameType(rawValue: header.type) {
         case .ack where payload.count >= 8:
             let cid = payload.loadUnaligned(fromByteOffset: 0, as: UInt64.self).littleEndian
             owner.acked(self, cid, isAccepted: false, now)
         case .deliver: deliver(payload, now)
-        case .event: handle(ServerFrame(payload), now)
+        case .event: handle(json: payload, now)
         case .fetched where payload.count >= 9 && payload[8] == 1:
             fetch(after: payload.loadUnaligned(fromByteOffset: 0, as: UInt64.self).littleEndian)
         case .fetched: break
         case .welcome: becameReady()
         case .error: refuse(header, payload)
         case .ping: pong(payload)
+        case .pong: owner.meter.acked += 1
         default: owner.meter.other += 1
         }
     }
 
-    private func handle(_ event: ServerFrame, _ now: UInt64) {
-        switch event {
+    override func handle(json: UnsafeRawBufferPointer, _ now: UInt64) {
+        switch ServerFrame(json) {
         case .typing(let stamp): owner.delivered(self, stamp, now)
         case .behind(let seq):
             owner.meter.behind += 1
@@ -95,6 +135,7 @@ final class BinaryClient: LoadClient {
 
     private func pong(_ payload: UnsafeRawBufferPointer) {
         guard let channel else { return }
+        owner.meter.pings += 1
         channel.prepareToWrite()
         BinaryHeader(.pong, length: payload.count).append(to: &channel.buffer)
         channel.buffer.append(payload)

@@ -79,13 +79,14 @@ package final class ChildServer {
         Interruption.servers.withLock { $0[Int(child)] = directory }
     }
 
-    /// Starts a router for development with one loop, unless `arguments` say otherwise, and waits until it is ready.
-    package static func router(_ path: String, arguments: [String], core: Int?) throws -> ChildServer {
+    /// Starts a router for development, with as many loops as given unless `arguments` say otherwise, and waits until
+    /// it is ready.
+    package static func router(_ path: String, arguments: [String], loops: Int, core: Int?) throws -> ChildServer {
         try ChildServer(
             path, core: core, probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web))?.status == 200 },
             arguments: { directory, web, tcp in
                 var words = ["--dev", "--data", directory + "/data", "--listen", "\(web)", "--tcp-listen", "\(tcp)"]
-                if !arguments.contains(where: { $0.hasPrefix("--loops") }) { words += ["--loops", "1"] }
+                if !arguments.contains(where: { $0.hasPrefix("--loops") }) { words += ["--loops", "\(loops)"] }
                 return words + arguments
             })
     }

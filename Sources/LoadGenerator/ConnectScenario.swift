@@ -30,7 +30,7 @@ package struct ConnectScenario: Sendable {
         let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
         let start = Stamp.now
         let line = ProgressLine(isShown: circumstances.showsProgress)
-        try crew.open(count: plan.connections, secondsMax: 300) { line.show("\($0) signed in") }
+        try crew.open(count: plan.connections, secondsMax: 60, progress: line.showSignedIn)
         measurement.seconds = Double(Stamp.now - start) / 1e9
         line.clear()
         measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
@@ -39,6 +39,15 @@ package struct ConnectScenario: Sendable {
         measurement.meter = try crew.meter()
         measurement.whole = measurement.meter
         return measurement
+    }
+
+    /// The same against the forwarder at `address`.
+    func floor(at address: SocketAddress, serverPID: Int) -> ConnectScenario {
+        var floor = self
+        floor.plan.target.wire = .floor
+        floor.plan.target.tcp = address
+        floor.circumstances.serverPID = serverPID
+        return floor
     }
 
     package func report(_ measurement: Measurement) -> Report {

@@ -13,7 +13,8 @@ package final class Crew<Member: LoadLoop> {
         let thread: LoopThread
     }
 
-    /// Starts one thread for each entry of `cores`, pinned there unless it is nil.
+    /// Starts one thread for each entry of `cores`, pinned there unless it is nil. Several have a descriptor table
+    /// each.
     package init(_ plan: Plan, cores: [Int?], make: @escaping @Sendable (Plan, EventLoop) -> Member) throws {
         for (number, core) in cores.enumerated() {
             let mailbox = try Mailbox()
@@ -22,6 +23,7 @@ package final class Crew<Member: LoadLoop> {
                 if let core { ProcessResources.pinThread(core: core) }
                 ProcessResources.sharpenTimers()
                 do throws(Errno) {
+                    if cores.count > 1 { try DescriptorTable.makeOwn(mailboxes: [mailbox]) }
                     let loop = try EventLoop(mailbox: mailbox)
                     answer.give(.success(LoopBound(make(plan, loop))))
                     loop.run()
@@ -65,19 +67,26 @@ package final class Crew<Member: LoadLoop> {
     }
 
     /// Opens `count` clients from `first` on, neighbours on the same loop, and waits until all are signed in.
-    package func open(first: Int = 0, count: Int, secondsMax: Double, progress: (Int) -> Void = { _ in }) throws {
+    ///
+    /// - Parameters:
+    ///   - secondsMax: what it may take beside the time for each client.
+    ///   - progress: called now and then with the clients that are signed in, all that will be, and seconds.
+    package func open(
+        first: Int = 0, count: Int, secondsMax: Double, progress: (Int, Int, Double) -> Void = { _, _, _ in }
+    ) throws {
         for (number, desk) in desks.enumerated() {
             let loops = desks.count
             let indices = (first..<first + count).filter { $0 / 2 % loops == number }
             let member = desk.member
             desk.mailbox.post { member.onLoop.open(indices) }
         }
-        let deadline = Stamp.now + UInt64(secondsMax * 1e9)
+        let start = Stamp.now
+        let deadline = start + UInt64((secondsMax + Double(count) * LoadLoop.signInSecondsMax) * 1e9)
         while true {
             let counts = try ask { ($0.readyCount, $0.failureCount, $0.failures) }
             let ready = counts.reduce(0) { $0 + $1.0 }
             if ready == first + count { return }
-            progress(ready)
+            progress(ready - first, count, Double(Stamp.now - start) / 1e9)
             let reasons = Set(counts.flatMap(\.2)).sorted().joined(separator: "; ")
             if counts.contains(where: { $0.1 > 0 }) { throw BenchError("connections failed: \(reasons)") }
             if Stamp.now > deadline { throw BenchError("only \(ready) of \(first + count) clients are signed in") }

@@ -2,6 +2,14 @@ internal import CSQLite
 internal import FoundationEssentials
 internal import Glibc
 
+/// How a message lies in SQLite.
+package enum RowLayout: String, CaseIterable, Sendable {
+    /// One in the history, one in each of two inboxes: the plain way to store a message so that both users can read it.
+    case threeRows = "three rows a message"
+    /// One row with everything, at the end of one table: the least that storing it can mean.
+    case appendOnly = "one appended row a message"
+}
+
 /// What the disk and SQLite alone cost on this machine and day.
 package enum DiskFloor {
     /// Times of `count` appends of 4 KiB, each synced.
@@ -23,16 +31,14 @@ package enum DiskFloor {
         return latency
     }
 
-    /// Commits batches of messages as three rows each, history and two inboxes, for `seconds`.
-    ///
-    /// It is the plain way to store a message so that both users can read it: `synchronous=FULL`, WAL, prepared
-    /// statements, numbers given from memory, users and conversations chosen at random.
-    package static func threeRows(
-        batch: Int, payloadBytes: Int, users: Int, seconds: Double
+    /// Commits batches of messages for `seconds`: `synchronous=FULL`, WAL, prepared statements, numbers given from
+    /// memory, users and conversations chosen at random.
+    package static func rows(
+        _ layout: RowLayout, batch: Int, payloadBytes: Int, users: Int, seconds: Double
     ) throws -> Measurement {
         let directory = try ChildServer.makeDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let store = try ThreeRowStore(path: directory + "/floor.db", payloadBytes: payloadBytes, users: users)
+        let store = try RowStore(layout, path: directory + "/floor.db", payloadBytes: payloadBytes, users: users)
         var measurement = Measurement()
         let before = try ProcessUsage(pid: ProcessUsage.ownPID)
         let start = Stamp.now
@@ -49,8 +55,9 @@ package enum DiskFloor {
     }
 }
 
-/// Messages as rows: one in the history, one in each of two inboxes.
-private final class ThreeRowStore {
+/// Messages as rows.
+private final class RowStore {
+    private let layout: RowLayout
     private let database: OpaquePointer
     private var statements: [OpaquePointer] = []
     private var inboxes: [Int64]
@@ -59,11 +66,13 @@ private final class ThreeRowStore {
 
     private static let schema = """
         PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+        CREATE TABLE log(id INTEGER PRIMARY KEY, conv INTEGER, cseq INTEGER, body BLOB, own INTEGER, other INTEGER);
         CREATE TABLE history(id INTEGER PRIMARY KEY, conv INTEGER, cseq INTEGER, body BLOB);
         CREATE TABLE inbox(user INTEGER, seq INTEGER, message INTEGER, PRIMARY KEY(user, seq)) WITHOUT ROWID;
         """
 
-    init(path: String, payloadBytes: Int, users: Int) throws {
+    init(_ layout: RowLayout, path: String, payloadBytes: Int, users: Int) throws {
+        self.layout = layout
         var handle: OpaquePointer?
         guard sqlite3_open(path, &handle) == SQLITE_OK, let handle else {
             throw BenchError("SQLite can't open \(path)")
@@ -71,8 +80,12 @@ private final class ThreeRowStore {
         database = handle
         inboxes = Array(repeating: 0, count: max(users, 2))
         payload = Array(repeating: 0x61, count: payloadBytes)
-        guard sqlite3_exec(database, ThreeRowStore.schema, nil, nil, nil) == SQLITE_OK else { throw failure }
-        for text in ["INSERT INTO history VALUES(?,?,?,?)", "INSERT INTO inbox VALUES(?,?,?)"] {
+        guard sqlite3_exec(database, RowStore.schema, nil, nil, nil) == SQLITE_OK else { throw failure }
+        let texts =
+            layout == .appendOnly
+            ? ["INSERT INTO log VALUES(?,?,?,?,?,?)"]
+            : ["INSERT INTO history VALUES(?,?,?,?)", "INSERT INTO inbox VALUES(?,?,?)"]
+        for text in texts {
             var statement: OpaquePointer?
             guard sqlite3_prepare_v2(database, text, -1, &statement, nil) == SQLITE_OK, let statement else {
                 throw failure
@@ -97,24 +110,31 @@ private final class ThreeRowStore {
     private func insert() throws {
         let sender = Int.random(in: 0..<inboxes.count)
         let receiver = (sender + Int.random(in: 1..<inboxes.count)) % inboxes.count
-        let history = statements[0]
-        sqlite3_bind_int64(history, 1, nextID)
-        sqlite3_bind_int64(history, 2, Int64(min(sender, receiver) * inboxes.count + max(sender, receiver)))
-        sqlite3_bind_int64(history, 3, nextID)
+        inboxes[sender] += 1
+        inboxes[receiver] += 1
+        let message = statements[0]
+        sqlite3_bind_int64(message, 1, nextID)
+        sqlite3_bind_int64(message, 2, Int64(min(sender, receiver) * inboxes.count + max(sender, receiver)))
+        sqlite3_bind_int64(message, 3, nextID)
+        if layout == .appendOnly {
+            sqlite3_bind_int64(message, 5, inboxes[sender])
+            sqlite3_bind_int64(message, 6, inboxes[receiver])
+        }
         try payload.withUnsafeBytes { bytes in
             // The bytes outlive the step, so SQLite need not copy them: a null destructor says so.
-            sqlite3_bind_blob(history, 4, bytes.baseAddress, Int32(bytes.count), nil)
-            try step(history)
+            sqlite3_bind_blob(message, 4, bytes.baseAddress, Int32(bytes.count), nil)
+            try step(message)
         }
-        for user in [sender, receiver] {
-            inboxes[user] += 1
-            let inbox = statements[1]
-            sqlite3_bind_int64(inbox, 1, Int64(user))
-            sqlite3_bind_int64(inbox, 2, inboxes[user])
-            sqlite3_bind_int64(inbox, 3, nextID)
-            try step(inbox)
-        }
+        if layout == .threeRows { for user in [sender, receiver] { try insertInbox(user) } }
         nextID += 1
+    }
+
+    private func insertInbox(_ user: Int) throws {
+        let inbox = statements[1]
+        sqlite3_bind_int64(inbox, 1, Int64(user))
+        sqlite3_bind_int64(inbox, 2, inboxes[user])
+        sqlite3_bind_int64(inbox, 3, nextID)
+        try step(inbox)
     }
 
     private func step(_ statement: OpaquePointer) throws {

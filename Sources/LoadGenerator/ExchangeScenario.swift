@@ -32,7 +32,9 @@ package struct ExchangeScenario: Sendable {
         if let objection { throw BenchError(objection) }
         let crew = try Crew(plan, cores: circumstances.cores) { ExchangeLoop($0, loop: $1) }
         defer { crew.stop() }
-        try crew.open(count: plan.connections, secondsMax: 60)
+        let line = ProgressLine(isShown: circumstances.showsProgress)
+        try crew.open(count: plan.connections, secondsMax: 60, progress: line.showSignedIn)
+        line.clear()
         let share = plan.rate.map { $0 / Double(crew.count) }
         try crew.ask { loop in
             try loop.prepare()
@@ -71,8 +73,9 @@ package struct ExchangeScenario: Sendable {
     }
 
     /// The same exchange against the forwarder at `address`.
-    package func floor(at address: SocketAddress, serverPID: Int) -> ExchangeScenario {
+    func floor(_ work: FloorWork, at address: SocketAddress, serverPID: Int) -> ExchangeScenario {
         var floor = self
+        floor.plan.floorWork = work
         floor.plan.mode = .typing
         floor.plan.isCompressed = false
         floor.plan.target.wire = .floor

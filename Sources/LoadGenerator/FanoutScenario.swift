@@ -12,10 +12,10 @@ final class FanoutLoop: LoadLoop {
         guard let sender = clients.first(where: { $0.index == 0 }) else { return }
         sender.template =
             switch plan.target.wire {
-            case .json: try .json(.durable, command: 11, to: group, size: plan.size)
+            case .json, .both: try .json(.durable, command: 11, to: group, size: plan.size)
             case .binary:
                 try .binary(.durable, kind: .group, to: group, size: plan.size, isCompressed: plan.isCompressed)
-            case .floor: throw BenchError("the floor has no groups")
+            case .floor: try .floor(size: plan.floorMessageBytes)
             }
         self.sender = sender
         isSending = true
@@ -55,7 +55,7 @@ package struct FanoutScenario: Sendable {
 
     package func run() throws -> Measurement {
         let group = "group-\(plan.target.run)"
-        try plan.target.createGroup(group, members: 0..<plan.connections)
+        if plan.target.wire != .floor { try plan.target.createGroup(group, members: 0..<plan.connections) }
         let crew = try Crew(plan, cores: circumstances.cores) { FanoutLoop($0, loop: $1) }
         defer { crew.stop() }
         try crew.open(count: plan.connections, secondsMax: 60)
@@ -71,6 +71,17 @@ package struct FanoutScenario: Sendable {
         measurement.missing = try crew.drain { ($0.sent - $0.refused) * others - $0.delivered }
         measurement.whole = try crew.meter()
         return measurement
+    }
+
+    /// The same against the forwarder at `address`, with messages of another size.
+    func floor(at address: SocketAddress, serverPID: Int, messageBytes: Int) -> FanoutScenario {
+        var floor = self
+        floor.plan.floorWork = .fanout
+        floor.plan.size = messageBytes
+        floor.plan.target.wire = .floor
+        floor.plan.target.tcp = address
+        floor.circumstances.serverPID = serverPID
+        return floor
     }
 
     private func stampDepth(_ group: String) throws -> Int? {

@@ -9,7 +9,8 @@ final class FloorClient: LoadClient {
 
     override func writeOpening(to channel: Channel) throws {
         channel.buffer.append(littleEndian: UInt32(index))
-        channel.buffer.append(littleEndian: UInt32(owner.plan.peer(of: index)))
+        let isEveryone = owner.plan.floorWork == .fanout && index == 0
+        channel.buffer.append(littleEndian: isEveryone ? UInt32.max : UInt32(owner.plan.peer(of: index)))
     }
 
     override func writeMessage(_ stamp: UInt64, to channel: Channel) {
@@ -33,12 +34,21 @@ final class FloorClient: LoadClient {
             guard partial.count == size else { return }
             let stamp = partial.withUnsafeBytes { Stamp.read($0, at: 0) }
             partial.removeAll(keepingCapacity: true)
-            owner.delivered(self, stamp, now)
+            take(stamp, now)
         }
         while rest.count >= size {
-            owner.delivered(self, Stamp.read(UnsafeRawBufferPointer(rebasing: rest), at: 0), now)
+            take(Stamp.read(UnsafeRawBufferPointer(rebasing: rest), at: 0), now)
             rest = rest.dropFirst(size)
         }
         partial.append(contentsOf: rest)
+    }
+
+    /// In a fan-out the sender's own copy stands for the ack.
+    private func take(_ stamp: UInt64?, _ now: UInt64) {
+        if owner.plan.floorWork == .fanout, index == 0 {
+            owner.acked(self, stamp, isAccepted: false, now)
+        } else {
+            owner.delivered(self, stamp, now)
+        }
     }
 }

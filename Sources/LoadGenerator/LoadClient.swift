@@ -1,5 +1,6 @@
 internal import Base
 package import Reactor
+internal import Wire
 
 /// One connection of one user. Subclasses speak a protocol; the ``LoadLoop`` decides what is sent when.
 ///
@@ -12,6 +13,8 @@ package class LoadClient: ChannelDelegate {
     package private(set) final var state = State.idle
     final var channel: Channel?
     final var template: MessageTemplate?
+    /// What looks closer at what comes in; nil for clients that only count.
+    final var role: ClientRole?
     /// Who sends to this client and waits for the arrival; on the same loop.
     unowned(unsafe) final var source: LoadClient?
     /// Messages without their answer.
@@ -29,8 +32,8 @@ package class LoadClient: ChannelDelegate {
     final func connect() throws {
         startedAt = Stamp.now
         state = .connecting
-        let source = Target.source(index: index, of: owner.plan.connections, to: owner.plan.target.address)
-        channel = try owner.loop.connect(to: owner.plan.target.address, from: source, delegate: self)
+        let source = Target.source(index: index, of: owner.plan.connections, to: address)
+        channel = try owner.loop.connect(to: address, from: source, delegate: self)
     }
 
     /// Makes a client whose connection ended ready to connect again.
@@ -52,6 +55,21 @@ package class LoadClient: ChannelDelegate {
         writeMessage(stamp, to: channel)
     }
 
+    /// Sends a role's message; a client that isn't signed in sends nothing.
+    final func send(_ message: OutgoingMessage) { withReadyChannel { write(message, to: $0) } }
+
+    /// Sends a JSON frame, in the binary protocol as a COMMAND.
+    final func send(command json: String) { withReadyChannel { write(command: json, to: $0) } }
+
+    /// Says that the client is there; the answer brings `stamp` back, if one is given.
+    final func sendHeartbeat(_ stamp: UInt64? = nil) { withReadyChannel { writeHeartbeat(stamp, to: $0) } }
+
+    private final func withReadyChannel(_ body: (Channel) -> Void) {
+        guard state == .ready, let channel else { return }
+        channel.prepareToWrite()
+        body(channel)
+    }
+
     /// Bytes that the peer hasn't taken yet.
     final var pendingBytes: Int { channel?.pendingBytes ?? 0 }
 
@@ -70,9 +88,7 @@ package class LoadClient: ChannelDelegate {
     }
 
     final func fetch(after seq: UInt64) {
-        guard state == .ready, let channel else { return }
-        channel.prepareToWrite()
-        writeFetch(after: seq, to: channel)
+        withReadyChannel { writeFetch(after: seq, to: $0) }
     }
 
     /// Entries of one page.
@@ -86,6 +102,9 @@ package class LoadClient: ChannelDelegate {
 
     // MARK: What a protocol does
 
+    /// Where the protocol is spoken.
+    var address: SocketAddress { owner.plan.target.tcp }
+
     /// Forgets what was left of the last connection.
     func reset() {}
 
@@ -95,6 +114,16 @@ package class LoadClient: ChannelDelegate {
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {}
     /// Asks for what comes after an inbox entry, as a client does that was told it is behind.
     func writeFetch(after seq: UInt64, to channel: Channel) {}
+    /// Writes what a role sends into the channel, which was prepared.
+    func write(_ message: OutgoingMessage, to channel: Channel) {}
+    /// Writes a JSON frame of section 3, which was prepared.
+    func write(command json: String, to channel: Channel) {}
+    /// Writes a heartbeat, which was prepared; its answer brings `stamp` back.
+    func writeHeartbeat(_ stamp: UInt64?, to channel: Channel) {}
+    /// Counts a JSON frame.
+    func handle(json: UnsafeRawBufferPointer, _ now: UInt64) {}
+    /// Counts a binary frame.
+    func handle(_ header: BinaryHeader, _ payload: UnsafeRawBufferPointer, _ now: UInt64) {}
     /// Writes one message into the channel, which was prepared.
     func writeMessage(_ stamp: UInt64, to channel: Channel) {}
 

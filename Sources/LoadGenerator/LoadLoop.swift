@@ -22,6 +22,8 @@ package struct Plan: Sendable {
     package var isCompressed = false
     /// Connections that are being opened at a time, a loop.
     package var ramp = 64
+    /// What the forwarder is asked for, where there is one instead of a router.
+    package var floorWork = FloorWork.forward
     /// Another server than a router, and how it is spoken to.
     package var product: Product?
 
@@ -32,7 +34,8 @@ package struct Plan: Sendable {
 
     /// Whom the client with this index sends to.
     package func peer(of index: Int) -> Int {
-        switch shape {
+        if floorWork == .echo { return index }
+        return switch shape {
         case .pairs: index ^ 1
         case .ring: (index + 1) % connections
         }
@@ -42,8 +45,8 @@ package struct Plan: Sendable {
 
     func makeClient(_ index: Int, owner: LoadLoop) -> LoadClient {
         if let product { return product.makeClient(index, owner: owner) }
-        return switch target.wire {
-        case .json: WebSocketClient(index: index, owner: owner)
+        return switch target.wire(of: index) {
+        case .json, .both: WebSocketClient(index: index, owner: owner)
         case .binary: BinaryClient(index: index, owner: owner)
         case .floor: FloorClient(index: index, owner: owner)
         }
@@ -52,8 +55,11 @@ package struct Plan: Sendable {
     /// The message that the client with this index sends.
     func makeTemplate(_ index: Int) throws -> MessageTemplate {
         let peer = target.user(peer(of: index))
-        switch target.wire {
-        case .json: return try .json(mode, to: peer, size: size)
+        switch target.wire(of: index) {
+        case .json, .both:
+            // Beside other products, what counts is the same for all: the bytes that they carry.
+            let envelope = product != nil && mode == .typing ? MessageTemplate.typingEnvelopeBytes(to: peer) : 0
+            return try .json(mode, to: peer, size: size + envelope)
         case .binary: return try .binary(mode, to: peer, size: size, isCompressed: isCompressed)
         case .floor: return try .floor(size: floorMessageBytes)
         }
@@ -104,8 +110,14 @@ package class LoadLoop {
         openMore()
     }
 
-    /// The client with this index, unconnected.
-    func makeClient(_ index: Int) -> LoadClient { plan.makeClient(index, owner: self) }
+    private func makeClient(_ index: Int) -> LoadClient {
+        let client = plan.makeClient(index, owner: self)
+        client.role = makeRole(client)
+        return client
+    }
+
+    /// What the scenario does with a client, which isn't connected yet; nil if it only counts.
+    func makeRole(_ client: LoadClient) -> ClientRole? { nil }
 
     /// Ends all connections.
     package final func closeAll() {
@@ -138,6 +150,8 @@ package class LoadLoop {
     }
 
     private static let failuresMax = 8
+    /// What one sign-in of many may take.
+    static let signInSecondsMax = 0.002
 
     // MARK: What clients tell
 

@@ -1,8 +1,24 @@
+internal import Glibc
+
 /// Time that all cores of the machine spent on something, from /proc/stat, in microseconds.
 package struct MachineUsage: Sendable, Equatable {
     package var busyMicroseconds: Double
     /// What the hypervisor gave to others while something here wanted to run.
     package var stolenMicroseconds: Double
+
+    /// The machine and the time, for the head of a page.
+    package static var description: String {
+        var names = utsname()
+        uname(&names)
+        let release = withUnsafeBytes(of: &names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        var now = time(nil)
+        var parts = tm()
+        gmtime_r(&now, &parts)
+        var text = [CChar](repeating: 0, count: 32)
+        let length = strftime(&text, text.count, "%Y-%m-%d %H:%M", &parts)
+        let date = text.withUnsafeBytes { String(decoding: $0.prefix(length), as: UTF8.self) }
+        return "\(date) UTC, Linux \(release), \(sysconf(Int32(_SC_NPROCESSORS_ONLN))) cores"
+    }
 
     package init() throws {
         guard

@@ -128,6 +128,12 @@ package struct ProgressLine {
     package static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
     package func show(_ text: String) { write("\r\u{1B}[K\(text)") }
+    /// How far signing in has come: clients, of how many, in seconds.
+    package func showSignedIn(_ count: Int, _ total: Int, _ seconds: Double) {
+        let rate = Report.fixed(Double(count) / max(seconds, 0.001), 0)
+        show("\(Report.grouped("\(count)")) of \(Report.grouped("\(total)")) signed in, \(Report.grouped(rate))/s")
+    }
+
     package func clear() { write("\r\u{1B}[K") }
 
     private func write(_ text: String) {

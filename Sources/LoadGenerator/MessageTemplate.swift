@@ -35,6 +35,11 @@ package struct MessageTemplate: ~Copyable {
         return UnsafeRawBufferPointer(bytes)
     }
 
+    /// Bytes of a typing event's frame around what it carries.
+    static func typingEnvelopeBytes(to destination: String) -> Int {
+        #"{"cmd":"typing","dstid":"","at":""}"#.utf8.count + destination.utf8.count
+    }
+
     /// A JSON frame: `size` bytes of `content` for a message that is stored, `size` bytes of frame for a typing event
     /// (or as many as it takes, if that is more).
     package static func json(

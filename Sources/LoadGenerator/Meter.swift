@@ -18,6 +18,8 @@ package struct Meter: Sendable {
     /// Open loop: messages whose time came while the connection couldn't take more. They were never sent, so every
     /// latency beside them is too good.
     package var skipped = 0
+    /// Pings that were answered.
+    package var pings = 0
     /// Bytes received.
     package var bytesIn = 0
     /// From the send, or its intended time, to the ack.
@@ -38,6 +40,7 @@ package struct Meter: Sendable {
         difference.behind -= earlier.behind
         difference.other -= earlier.other
         difference.skipped -= earlier.skipped
+        difference.pings -= earlier.pings
         difference.bytesIn -= earlier.bytesIn
         return difference
     }
@@ -51,6 +54,7 @@ package struct Meter: Sendable {
         behind += other.behind
         self.other += other.other
         skipped += other.skipped
+        pings += other.pings
         bytesIn += other.bytesIn
         ackLatency.add(other.ackLatency)
         deliveryLatency.add(other.deliveryLatency)

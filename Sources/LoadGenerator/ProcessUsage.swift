@@ -69,15 +69,30 @@ package struct ProcessUsage: Sendable, Equatable {
             })
     }
 
+    private func isOwner(of id: Int) -> Bool { threads.contains { $0.id == id } }
+
+    /// Adds what the same process, or another one that did the same work, used in another interval.
     package mutating func add(_ other: ProcessUsage) {
+        var added: Set<Int> = []
         for thread in other.threads {
-            if let index = threads.firstIndex(where: { $0.id == thread.id }) {
+            let same =
+                threads.firstIndex { $0.id == thread.id }
+                // The thread of the same name in another process that did the same.
+                ?? threads.firstIndex { $0.name == thread.name && !other.isOwner(of: $0.id) && !added.contains($0.id) }
+            if let index = same {
+                added.insert(threads[index].id)
                 threads[index].userMicroseconds += thread.userMicroseconds
                 threads[index].systemMicroseconds += thread.systemMicroseconds
             } else {
+                added.insert(thread.id)
                 threads.append(thread)
             }
         }
+    }
+
+    /// Bytes that a process had written to disks so far, from /proc/PID/io; nil if that may not be read.
+    package static func writtenBytes(pid: Int) -> Int? {
+        ProcFile.read("/proc/\(pid)/io").flatMap { ProcFile.number("write_bytes", in: $0) }
     }
 
     /// The process that listens on a TCP port of this machine; nil if none is found or may be looked at.
@@ -86,9 +101,13 @@ package struct ProcessUsage: Sendable, Equatable {
         let sockets = Set(tables.flatMap { listeningSockets(table: $0, port: port) })
         guard !sockets.isEmpty else { return nil }
         for pid in ((try? ProcFile.list("/proc")) ?? []).compactMap({ Int($0) }) {
-            for descriptor in (try? ProcFile.list("/proc/\(pid)/fd")) ?? [] {
-                guard let link = ProcFile.link("/proc/\(pid)/fd/\(descriptor)") else { continue }
-                if sockets.contains(where: { link == "socket:[\($0)]" }) { return pid }
+            // Threads may have descriptor tables of their own.
+            for thread in (try? ProcFile.list("/proc/\(pid)/task")) ?? [] {
+                let directory = "/proc/\(pid)/task/\(thread)/fd"
+                for descriptor in (try? ProcFile.list(directory)) ?? [] {
+                    guard let link = ProcFile.link("\(directory)/\(descriptor)") else { continue }
+                    if sockets.contains(where: { link == "socket:[\($0)]" }) { return pid }
+                }
             }
         }
         return nil

@@ -20,6 +20,26 @@ package struct Report: Sendable {
     package struct Section: Sendable {
         package var title: String
         package var rows: [Row] = []
+        package var table: Table?
+    }
+
+    /// The same figures of several things, a line each.
+    package struct Table: Sendable {
+        package struct Column: Sendable {
+            package var key: String
+            package var label: String
+
+            package init(_ key: String, _ label: String) {
+                self.key = key
+                self.label = label
+            }
+        }
+
+        package var columns: [Column]
+        /// As many values as there are columns.
+        package var lines: [[Value]] = []
+
+        package init(_ columns: [Column]) { self.columns = columns }
     }
 
     package private(set) var sections: [Section] = []
@@ -41,6 +61,20 @@ package struct Report: Sendable {
         add(key, label, .decimal(value, places: places), unit)
     }
 
+    /// Puts a table below the figures of the section.
+    package mutating func add(_ table: Table) {
+        precondition(!sections.isEmpty, "a table belongs to a section")
+        precondition(table.lines.allSatisfy { $0.count == table.columns.count })
+        sections[sections.count - 1].table = table
+    }
+
+    /// Appends another report's only section under another title.
+    package mutating func append(_ other: Report, named title: String) {
+        guard var section = other.sections.first else { return }
+        section.title = title
+        sections.append(section)
+    }
+
     package mutating func append(_ other: Report) { sections.append(contentsOf: other.sections) }
 
     /// Aligned text.
@@ -53,11 +87,12 @@ package struct Report: Sendable {
                 let padding = String(repeating: " ", count: width - row.label.count)
                 text += "  \(row.label)\(padding)  \(Report.text(row.value))\(row.unit.isEmpty ? "" : " " + row.unit)\n"
             }
+            if let table = section.table { text += table.text }
         }
         return text
     }
 
-    /// An array of sections, each an object with its title and its figures.
+    /// An array of sections, each an object with its title, its figures and, as `table`, an array of objects.
     package var json: String {
         var output = OutputBuffer()
         output.append("[")
@@ -67,14 +102,9 @@ package struct Report: Sendable {
             output.appendJSONString(section.title)
             for row in section.rows {
                 output.append(",")
-                output.appendJSONString(row.key)
-                output.append(":")
-                switch row.value {
-                case .text(let text): output.appendJSONString(text)
-                case .integer(let number): output.append(utf8: "\(number)")
-                case .decimal(let number, let places): output.append(utf8: Report.fixed(number, places))
-                }
+                output.appendMember(row.key, row.value)
             }
+            if let table = section.table { table.appendJSON(to: &output) }
             output.append("}")
         }
         output.append("\n]\n")
@@ -112,5 +142,45 @@ package struct Report: Sendable {
             whole.append(digit)
         }
         return sign + String(whole.reversed()) + (parts.count > 1 ? ".\(parts[1])" : "")
+    }
+}
+
+extension OutputBuffer {
+    /// Appends a figure as `"key":value`.
+    fileprivate mutating func appendMember(_ key: String, _ value: Report.Value) {
+        appendJSONString(key)
+        append(":")
+        switch value {
+        case .text(let text): appendJSONString(text)
+        case .integer(let number): append(utf8: "\(number)")
+        case .decimal(let number, let places): append(utf8: Report.fixed(number, places))
+        }
+    }
+}
+
+extension Report.Table {
+    /// Columns that are as wide as they need to be, numbers flush right.
+    fileprivate var text: String {
+        let cells = [columns.map(\.label)] + lines.map { $0.map { Report.text($0) } }
+        let widths = columns.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
+        return cells.reduce(into: "") { text, line in
+            for (cell, width) in zip(line, widths) {
+                text += "  " + String(repeating: " ", count: width - cell.count) + cell
+            }
+            text += "\n"
+        }
+    }
+
+    fileprivate func appendJSON(to output: inout OutputBuffer) {
+        output.append(",\"table\":[")
+        for (number, line) in lines.enumerated() {
+            output.append(number == 0 ? "\n  {" : ",\n  {")
+            for (place, (column, value)) in zip(columns, line).enumerated() {
+                if place > 0 { output.append(",") }
+                output.appendMember(column.key, value)
+            }
+            output.append("}")
+        }
+        output.append("]")
     }
 }

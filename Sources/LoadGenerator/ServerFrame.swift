@@ -11,13 +11,15 @@ package enum ServerFrame: Equatable, Sendable {
     /// Live pushes have stopped after this inbox entry, until the client fetches.
     case behind(UInt64)
     case fetched
+    /// The answer to a heartbeat.
+    case heartbeat
     case other
 
     /// Looks at `cmd` and at the member with the stamp, and at nothing else: a load generator that parses what it
     /// receives measures itself.
     package init(_ json: UnsafeRawBufferPointer) {
         guard let start = ServerFrame.value(of: "\"cmd\":", in: json), start + 4 <= json.count else {
-            self = .other
+            self = json.elementsEqual(ServerFrame.heartbeatAnswer) ? .heartbeat : .other
             return
         }
         switch json.loadUnaligned(fromByteOffset: start, as: UInt32.self).littleEndian {
@@ -35,6 +37,8 @@ package enum ServerFrame: Equatable, Sendable {
         default: self = .other
         }
     }
+
+    private static let heartbeatAnswer = Array(#"{"cmd":0}"#.utf8)
 
     /// The stamp that was sent as `ref`; nil if there is none.
     static func reference(in json: UnsafeRawBufferPointer) -> UInt64? { stamp(after: "\"ref\":\"", in: json) }

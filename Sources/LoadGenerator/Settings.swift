@@ -6,6 +6,8 @@ package enum WireProtocol: String, CaseIterable, Sendable {
     case json
     /// The binary protocol over TCP.
     case binary
+    /// Every other client the one, the rest the other.
+    case both
     /// Bare bytes, to the floor's forwarder only.
     case floor
 }
@@ -50,8 +52,14 @@ package struct Target: Sendable {
         self.run = run
     }
 
-    /// The address of the protocol that the clients speak.
-    var address: SocketAddress { wire == .json ? web : tcp }
+    /// What the client with this index speaks.
+    func wire(of index: Int) -> WireProtocol {
+        guard wire == .both else { return wire }
+        return index % 2 == 0 ? .json : .binary
+    }
+
+    /// Where the clients, or half of them, connect to.
+    var address: SocketAddress { wire == .json || wire == .both ? web : tcp }
 
     /// The name of the client with this index.
     package func user(_ index: Int) -> String { "bench-\(run)-\(index)" }
@@ -67,6 +75,15 @@ package struct Target: Sendable {
         guard total > connectionsPerSource, address.isLoopback, !address.host.contains(":") else { return nil }
         return "127.0.0.\(2 + index / connectionsPerSource % 250)"
     }
+
+    /// How many descriptor tables of this limit hold so many connections; at least one.
+    package static func tables(for connections: Int, limit: Int) -> Int {
+        let room = max(1, limit - descriptorsBesides)
+        return max(1, (connections + room - 1) / room)
+    }
+
+    /// What a table of descriptors holds beside connections.
+    private static let descriptorsBesides = 64
 
     /// Well below the about 28,000 ephemeral ports of one address, since ports rest for a minute after a close.
     private static let connectionsPerSource = 10_000

@@ -34,6 +34,14 @@ package enum Stamp {
         }
     }
 
+    /// The digits as text.
+    package static func text(_ stamp: UInt64) -> String {
+        withUnsafeTemporaryAllocation(byteCount: textBytes, alignment: 1) { room in
+            write(stamp, at: room.baseAddress.unsafelyUnwrapped)
+            return String(decoding: room, as: UTF8.self)
+        }
+    }
+
     /// Reads what ``write(_:at:)`` wrote at `offset`; nil if it isn't there.
     @inline(__always)
     package static func read(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> UInt64? {

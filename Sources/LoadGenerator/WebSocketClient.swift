@@ -2,8 +2,8 @@ internal import Base
 internal import Reactor
 internal import Wire
 
-/// A client that speaks JSON in WebSocket text frames. Scenarios that look closer at what comes in subclass it.
-class WebSocketClient: LoadClient {
+/// A client that speaks JSON in WebSocket text frames.
+final class WebSocketClient: LoadClient {
     private var decoder = WebSocketDecoder(role: .client)
     private var key = ""
     /// The answer to the upgrade as far as it came; nil once it was checked.
@@ -17,32 +17,39 @@ class WebSocketClient: LoadClient {
         if case .secret(let secret) = target.credential {
             path += "&token=" + (try WebToken.make(user, secret: secret))
         }
-        if let device { path += "&device=\(device)" }
-        if let resumeAfter { path += "&after=\(resumeAfter)" }
+        if let device = role?.device { path += "&device=\(device)" }
+        if let resumeAfter = role?.resumeAfter { path += "&after=\(resumeAfter)" }
         key = WebSocketHandshake.key(random: (.random(in: .min ... .max), .random(in: .min ... .max)))
         WebSocketHandshake.writeRequest(
             to: &channel.buffer, host: target.web.description, target: path, key: key)
     }
 
-    /// The inbox entry behind which the session shall begin; nil for what is new only.
-    var resumeAfter: UInt64? { nil }
+    override var address: SocketAddress { owner.plan.target.web }
 
-    /// The device that signs in; nil for the default one.
-    var device: String? { nil }
-
-    override final func reset() {
+    override func reset() {
         decoder = WebSocketDecoder(role: .client)
         head = []
     }
 
-    /// Sends a JSON text; a client that isn't signed in sends nothing.
-    final func send(json: String) {
-        guard state == .ready, let channel else { return }
-        channel.prepareToWrite()
+    override func write(command json: String, to channel: Channel) {
         var json = json
         json.withUTF8 {
             channel.buffer.appendMaskedFrame(.text, RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0)), key: nextKey())
         }
+    }
+
+    override func write(_ message: OutgoingMessage, to channel: Channel) {
+        var frame = OutputBuffer()
+        frame.append(utf8: #"{"cmd":\#(message.kind.rawValue),"dstid":"\#(message.destination)","#)
+        frame.append(utf8: #""cid":"\#(message.cidText)","content":"#)
+        frame.appendJSONString(message.content)
+        frame.append("}")
+        channel.buffer.appendMaskedFrame(.text, RawSpan(_unsafeBytes: frame.unsafeBytes), key: nextKey())
+    }
+
+    override func writeHeartbeat(_ stamp: UInt64?, to channel: Channel) {
+        let reference = stamp.map { #","ref":"\#(Stamp.text($0))""# } ?? ""
+        write(command: #"{"cmd":0\#(reference)}"#, to: channel)
     }
 
     override func writeMessage(_ stamp: UInt64, to channel: Channel) {
@@ -63,6 +70,10 @@ class WebSocketClient: LoadClient {
         }
     }
 
+    private func receive(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
+        if let role { role.take(json: json, now) } else { handle(json: json, now) }
+    }
+
     private func decode(_ bytes: UnsafeMutableRawBufferPointer) {
         let now = Stamp.now
         var span = bytes.mutableBytes
@@ -71,9 +82,9 @@ class WebSocketClient: LoadClient {
             switch decoder.next(&span, &offset) {
             case .needMore: return
             case .message(.text, let range):
-                handle(UnsafeRawBufferPointer(rebasing: bytes[range]), now)
+                receive(UnsafeRawBufferPointer(rebasing: bytes[range]), now)
             case .assembled(.text):
-                decoder.withAssembled { assembled in assembled.withUnsafeBytes { handle($0, now) } }
+                decoder.withAssembled { assembled in assembled.withUnsafeBytes { receive($0, now) } }
             case .message(.binary, _), .assembled(.binary), .pong: owner.meter.other += 1
             case .ping(let payload): decoder.withControl(payload, in: span.bytes) { pong($0) }
             case .close(let code, _): return fail("closed by the server with \(code ?? 1005)")
@@ -82,8 +93,7 @@ class WebSocketClient: LoadClient {
         }
     }
 
-    /// Takes one frame of the server.
-    func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
+    override func handle(json: UnsafeRawBufferPointer, _ now: UInt64) {
         switch ServerFrame(json) {
         case .ack(let stamp, let isAccepted): owner.acked(self, stamp, isAccepted: isAccepted, now)
         case .message(let stamp), .typing(let stamp): owner.delivered(self, stamp, now)
@@ -93,6 +103,7 @@ class WebSocketClient: LoadClient {
             owner.meter.behind += 1
             fetch(after: seq)
         case .fetched: takePage(json, now)
+        case .heartbeat: owner.meter.acked += 1
         case .other: owner.meter.other += 1
         }
     }
@@ -118,6 +129,7 @@ class WebSocketClient: LoadClient {
 
     private func pong(_ payload: RawSpan) {
         guard let channel else { return }
+        owner.meter.pings += 1
         channel.prepareToWrite()
         channel.buffer.appendMaskedFrame(.pong, payload, key: nextKey())
     }

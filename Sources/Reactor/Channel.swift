@@ -45,8 +45,12 @@ package final class Channel: Outlet {
     /// isn't taken for one of the next that has the same descriptor.
     var token: UInt64 = 0
     package var delegate: any ChannelDelegate
-    /// The loop's second in which it was to end, or in which its last byte was sent after that.
-    var closingSince: UInt32 = 0
+    /// The loop's second in which it was to end, or in which its last byte was sent after that. What comes in then
+    /// counts no more.
+    var closingSince: UInt32 {
+        get { lastReceived }
+        set { lastReceived = newValue }
+    }
 
     init(loop: EventLoop, descriptor: consuming Descriptor, state: State, delegate: any ChannelDelegate) {
         self.loop = loop
@@ -82,26 +86,47 @@ package final class Channel: Outlet {
     package var isBlocked: Bool { waitsForRoom }
 }
 
-/// A connection between two loops: the socket without a loop. It closes with this object unless a loop adopts it.
+/// A connection between two loops: the socket without a loop. It ends with this object unless a loop adopts it.
 package final class DetachedChannel: Sendable {
-    private let descriptor: Mutex<Int32?>
+    /// Where its descriptor is.
+    enum Place {
+        /// In the table of whoever adopts it.
+        case table(Int32)
+        /// In a passage to the loop that adopts it, with this ticket.
+        case passage(ticket: UInt64)
+        case adopted
+    }
+
+    private let place: Mutex<Place>
+    /// Where it has a place reserved.
+    private let table: DescriptorTable
     /// Bytes that were written and not yet sent.
     let unsent: [UInt8]
 
-    init(descriptor: Int32, unsent: [UInt8]) {
-        self.descriptor = Mutex(descriptor)
+    init(_ place: Place, table: DescriptorTable, unsent: [UInt8]) {
+        self.place = Mutex(place)
+        self.table = table
         self.unsent = unsent
     }
 
-    deinit { descriptor.withLock { if let rawValue = $0 { _ = Descriptor(rawValue) } } }
-
-    /// Traps if it was adopted before.
-    func takeDescriptor() -> Descriptor {
-        let rawValue = descriptor.withLock { descriptor in
-            defer { descriptor = nil }
-            return descriptor
+    deinit {
+        switch place.withLock({ $0 }) {
+        case .table(let rawValue):
+            _ = Descriptor(rawValue)
+            table.giveBack()
+        // The descriptor itself goes with the passage.
+        case .passage: table.giveBack()
+        case .adopted: break
         }
-        guard let rawValue else { preconditionFailure("a channel is adopted once") }
-        return Descriptor(rawValue)
+    }
+
+    /// Where the descriptor is, and with it the reserved place. Traps if it was adopted before.
+    func take() -> Place {
+        let place = place.withLock { place in
+            defer { place = .adopted }
+            return place
+        }
+        if case .adopted = place { preconditionFailure("a channel is adopted once") }
+        return place
     }
 }

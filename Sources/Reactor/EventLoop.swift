@@ -23,12 +23,14 @@ package final class EventLoop {
     /// Called when descriptors run out while accepting, at most once a second.
     package var acceptFailed: ((Errno) -> Void)?
 
-    private let epoll: Descriptor
+    /// Where the connections of this loop have their descriptors.
+    package let table: DescriptorTable
+    let epoll: Int32
     private var events: [cep_event]
     private let readBuffer: UnsafeMutableRawBufferPointer
     private var slots: [Slot] = []
     private var freeSlots: [UInt32] = []
-    private var listeners: [Listener] = []
+    var listeners: [Listener] = []
     private var dirty: [Channel] = []
     private var flushing: [Channel] = []
     private var closed: [UInt32] = []
@@ -36,7 +38,15 @@ package final class EventLoop {
     private var wheel: TimerWheel
     private var due: [UInt64] = []
     private var mails: [Mailbox.Mail] = []
+    var received: Received
+    /// Connections that wait for their way into another loop's table, the oldest first.
+    var departures: [Departure] = []
+    /// Whether a listener waits for a place in the table.
+    var lacksPlace = false
+    /// The loop's second in which it was last told that descriptors have run out.
+    var acceptFailedSecond: UInt32?
     private var isRunning = true
+    private var hasEnded = false
 
     private struct Slot {
         var channel: Channel?
@@ -44,19 +54,25 @@ package final class EventLoop {
     }
 
     private static let mailboxData = UInt64.max
-    private static let listenerBit = UInt64(1) << 63
+    static let listenerBit = UInt64(1) << 63
     private static let readBufferBytes = 64 << 10
     private static let eventsPerWait = 512
-    private static let acceptsPerEvent = 64
     /// How long a peer may take to end its side after we ended ours.
     private static let lingerSeconds: UInt64 = 2
 
-    /// - Parameter mailbox: made before the loop, so that others can post before its thread runs.
-    package init(mailbox: Mailbox) throws(Errno) {
+    /// - Parameters:
+    ///   - mailbox: made before the loop, so that others can post before its thread runs.
+    ///   - table: the one that the loop's thread has, which it may share with others.
+    ///   - entrance: how connections come into a table of the loop's own.
+    package init(
+        mailbox: Mailbox, table: DescriptorTable = DescriptorTable(), entrance: DescriptorPassage? = nil
+    ) throws(Errno) {
         let epoll = try SystemCall.epollCreate()
         try SystemCall.epollAdd(epoll.rawValue, mailbox.descriptor, CEP_IN, EventLoop.mailboxData)
-        self.epoll = epoll
+        self.epoll = epoll.release()
         self.mailbox = mailbox
+        self.table = table
+        received = Received(entrance)
         executor = LoopExecutor(mailbox: mailbox)
         events = Array(repeating: cep_event(), count: EventLoop.eventsPerWait)
         readBuffer = .allocate(byteCount: EventLoop.readBufferBytes, alignment: 64)
@@ -66,27 +82,43 @@ package final class EventLoop {
         milliseconds = Clock.realtimeMilliseconds
     }
 
-    deinit { readBuffer.deallocate() }
+    deinit {
+        readBuffer.deallocate()
+        if !hasEnded { closeDescriptors() }
+    }
 
     /// Runs ticks on the calling thread until ``stop()``.
     package func run() {
         while isRunning { runOnce() }
         for slot in slots { if let channel = slot.channel { close(channel) } }
         freeClosed()
+        // Here, on the thread whose table they are in: this object may go on another.
+        closeDescriptors()
+    }
+
+    private func closeDescriptors() {
+        hasEnded = true
+        dropDepartures()
+        received.closeAll()
+        stopListening()
+        _ = cep_close(epoll)
     }
 
     /// Lets ``run()`` return after this tick. *Thread:* the loop's; from elsewhere, post it.
     package func stop() { isRunning = false }
 
-    func runOnce() {
+    /// Runs one tick; sleeps before it if there is nothing to do.
+    package func runOnce() {
         let count = waitForEvents()
         milliseconds = Clock.realtimeMilliseconds
         for index in 0..<count { handle(events[index]) }
         runMail()
         beforeFlush?()
+        if !departures.isEmpty { sendDepartures() }
         flushDirty()
         advanceTimers()
         freeClosed()
+        if lacksPlace, table.hasPlace { resumeListeners() }
     }
 
     // MARK: Waiting
@@ -97,13 +129,15 @@ package final class EventLoop {
         let nanoseconds = Clock.monotonicNanoseconds
         let nextSecond = (UInt64(wheel.tick) + 1) * 1_000_000_000
         var timeout = nextSecond > nanoseconds ? Int32((nextSecond - nanoseconds) / 1_000_000 + 1) : 0
+        // Nothing tells when a passage has room again; that takes its loop no longer than a tick.
+        if !departures.isEmpty { timeout = min(timeout, 1) }
         if !mailbox.prepareToSleep() { timeout = 0 }
         let count = events.withUnsafeMutableBufferPointer { events in
             guard timeout > 0, let wakeAt, wakeAt < nextSecond else {
-                return cep_epoll_wait(epoll.rawValue, events.baseAddress, Int32(events.count), timeout)
+                return cep_epoll_wait(epoll, events.baseAddress, Int32(events.count), timeout)
             }
             let delay = wakeAt > nanoseconds ? wakeAt - nanoseconds : 0
-            return cep_epoll_wait_nanoseconds(epoll.rawValue, events.baseAddress, Int32(events.count), delay)
+            return cep_epoll_wait_nanoseconds(epoll, events.baseAddress, Int32(events.count), delay)
         }
         mailbox.wokeUp()
         return max(0, Int(count))
@@ -172,10 +206,13 @@ package final class EventLoop {
             second = UInt32(truncatingIfNeeded: wheel.tick)
             for token in due {
                 guard let channel = channel(of: token), channel.state != .closed else { continue }
-                if channel.state == .closing { linger(channel); continue }
+                if channel.state == .closing {
+                    linger(channel)
+                    continue
+                }
                 if let seconds = channel.delegate.channelTimer(channel) { wheel.schedule(token, in: seconds) }
             }
-            for listener in listeners where listener.isPaused { resume(listener) }
+            resumeListeners()
             // What timers wrote goes out together: one tick's pings in one flush.
             flushDirty()
         }
@@ -262,13 +299,13 @@ package final class EventLoop {
     func updateInterest(_ channel: Channel) {
         guard channel.state == .open || channel.state == .closing else { return }
         let events = (channel.isReading && !channel.isHeld ? CEP_IN : 0) | (channel.waitsForRoom ? CEP_OUT : 0)
-        try? SystemCall.epollModify(epoll.rawValue, channel.descriptor, events, channel.token)
+        try? SystemCall.epollModify(epoll, channel.descriptor, events, channel.token)
     }
 
     // MARK: Channels
 
     /// Makes a socket part of this loop.
-    private func register(_ channel: Channel, events: UInt32) throws(Errno) {
+    func register(_ channel: Channel, events: UInt32) throws(Errno) {
         let slot: UInt32
         if let free = freeSlots.popLast() {
             slot = free
@@ -280,7 +317,7 @@ package final class EventLoop {
         slots[Int(slot)].channel = channel
         channelCount += 1
         do {
-            try SystemCall.epollAdd(epoll.rawValue, channel.descriptor, events, channel.token)
+            try SystemCall.epollAdd(epoll, channel.descriptor, events, channel.token)
         } catch {
             close(channel)
             throw error
@@ -291,12 +328,13 @@ package final class EventLoop {
         guard channel.state != .closed else { return }
         channel.state = .closed
         _ = cep_close(channel.descriptor)
+        table.giveBack()
         channel.buffer.release()
         forget(channel)
         channel.delegate.channelClosed(channel)
     }
 
-    private func forget(_ channel: Channel) {
+    func forget(_ channel: Channel) {
         closed.append(UInt32(channel.token & 0xFFFF_FFFF))
         channelCount -= 1
     }
@@ -314,132 +352,10 @@ package final class EventLoop {
     /// Looks at `channel` in `seconds`; at most one timer a channel may run.
     package func startTimer(_ channel: Channel, seconds: UInt64) { wheel.schedule(channel.token, in: seconds) }
 
-    /// Takes a channel off this loop, to be adopted by another. Its delegate hears no more of it.
-    package func detach(_ channel: Channel) -> DetachedChannel {
-        precondition(channel.state == .open)
-        try? SystemCall.epollRemove(epoll.rawValue, channel.descriptor)
-        channel.state = .closed
-        let unsent = Array(channel.buffer.unsafeBytes)
-        channel.buffer.release()
-        forget(channel)
-        return DetachedChannel(descriptor: channel.descriptor, unsent: unsent)
-    }
-
-    /// Makes a detached channel part of this loop.
-    package func adopt(_ detached: DetachedChannel, delegate: any ChannelDelegate) throws(Errno) -> Channel {
-        let unsent = detached.unsent
-        let channel = Channel(loop: self, descriptor: detached.takeDescriptor(), state: .open, delegate: delegate)
-        try register(channel, events: CEP_IN)
-        if !unsent.isEmpty {
-            channel.prepareToWrite()
-            unsent.withUnsafeBytes { channel.buffer.append($0) }
-        }
-        return channel
-    }
-
     /// Calls `body` with every open channel; it may close them.
     package func forEachChannel(_ body: (Channel) -> Void) {
         for slot in slots {
             if let channel = slot.channel, channel.state == .open { body(channel) }
         }
     }
-
-    // MARK: Listening and connecting
-
-    /// Opens a listener; several loops may listen on one port, the kernel spreads connections over them.
-    ///
-    /// - Parameters:
-    ///   - isExclusive: fail if anyone listens there already; for the first of several loops.
-    ///   - accepted: makes the delegate of a new channel, which then gets the channel.
-    /// - Returns: the port, which the kernel chose if 0 was asked for.
-    package func listen(
-        on address: SocketAddress, backlog: Int32 = 4096, isExclusive: Bool = true,
-        accepted: @escaping () -> any AcceptingDelegate
-    ) throws(Errno) -> UInt16 {
-        let descriptor = try SystemCall.listen(address, backlog: backlog, isExclusive: isExclusive)
-        let port = try SystemCall.localPort(descriptor.rawValue)
-        let data = EventLoop.listenerBit | UInt64(listeners.count)
-        try SystemCall.epollAdd(epoll.rawValue, descriptor.rawValue, CEP_IN, data)
-        listeners.append(Listener(descriptor: descriptor, data: data, makeDelegate: accepted))
-        return port
-    }
-
-    /// Closes all listeners; connections that wait in their queues are refused by the kernel.
-    package func stopListening() {
-        for listener in listeners { listener.close() }
-    }
-
-    private func accept(_ listener: Listener) {
-        guard let descriptor = listener.descriptor else { return }
-        for _ in 0..<EventLoop.acceptsPerEvent {
-            do {
-                guard let accepted = try SystemCall.accept(descriptor) else { return }
-                let delegate = listener.makeDelegate()
-                let channel = Channel(loop: self, descriptor: Descriptor(accepted), state: .open, delegate: delegate)
-                try register(channel, events: CEP_IN)
-                delegate.channelAccepted(channel)
-            } catch {
-                pause(listener, because: error)
-                return
-            }
-        }
-    }
-
-    /// Out of descriptors or memory: trying again at once would only burn the core.
-    private func pause(_ listener: Listener, because error: Errno) {
-        guard let descriptor = listener.descriptor else { return }
-        try? SystemCall.epollRemove(epoll.rawValue, descriptor)
-        listener.isPaused = true
-        acceptFailed?(error)
-    }
-
-    private func resume(_ listener: Listener) {
-        listener.isPaused = false
-        guard let descriptor = listener.descriptor else { return }
-        try? SystemCall.epollAdd(epoll.rawValue, descriptor, CEP_IN, listener.data)
-    }
-
-    /// Starts to connect; the delegate hears of success or of the end.
-    package func connect(
-        to address: SocketAddress, from source: String? = nil, delegate: any ChannelDelegate
-    ) throws(Errno) -> Channel {
-        let descriptor = try SystemCall.connect(address, from: source)
-        let channel = Channel(loop: self, descriptor: descriptor, state: .connecting, delegate: delegate)
-        try register(channel, events: CEP_OUT)
-        return channel
-    }
-
-    private func finishConnecting(_ channel: Channel) {
-        guard cep_socket_error(channel.descriptor) == 0 else { return close(channel) }
-        channel.state = .open
-        updateInterest(channel)
-        channel.delegate.channelConnected(channel)
-        if !channel.buffer.isEmpty { channel.prepareToWrite() }
-    }
-}
-
-/// A delegate that hears of its channel when a listener made it.
-package protocol AcceptingDelegate: ChannelDelegate {
-    func channelAccepted(_ channel: Channel)
-}
-
-/// A listening socket of one loop.
-final class Listener {
-    private(set) var descriptor: Int32?
-    let data: UInt64
-    let makeDelegate: () -> any AcceptingDelegate
-    var isPaused = false
-
-    init(descriptor: consuming Descriptor, data: UInt64, makeDelegate: @escaping () -> any AcceptingDelegate) {
-        self.descriptor = descriptor.release()
-        self.data = data
-        self.makeDelegate = makeDelegate
-    }
-
-    func close() {
-        if let descriptor { _ = cep_close(descriptor) }
-        descriptor = nil
-    }
-
-    deinit { close() }
 }

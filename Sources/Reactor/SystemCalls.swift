@@ -8,6 +8,10 @@ package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     package var description: String { String(cString: strerror(rawValue)) }
 
     package static let wouldBlock = Errno(rawValue: EAGAIN)
+    /// The descriptor table has no place left.
+    package static let tableFull = Errno(rawValue: EMFILE)
+    /// What was to be there isn't.
+    static let missing = Errno(rawValue: ENOENT)
 }
 
 /// One Swift function for each system call of this target: interrupted calls are repeated, a call that would block is
@@ -80,6 +84,41 @@ enum SystemCall {
         }
     }
 
+    static func ownDescriptorTable(keeping descriptors: Set<Int32>) throws(Errno) {
+        let kept = descriptors.sorted()
+        _ = try retrying { cep_own_descriptor_table(kept, Int32(kept.count)) }
+    }
+
+    static func socketPair() throws(Errno) -> (Int32, Int32) {
+        var first: Int32 = -1, second: Int32 = -1
+        _ = try retrying { cep_socket_pair(&first, &second) }
+        return (first, second)
+    }
+
+    /// false: the pair is full, or the kernel has no memory or too many descriptors on their way.
+    static func sendDescriptor(_ socket: Int32, ticket: UInt64, _ descriptor: Int32) throws(Errno) -> Bool {
+        do {
+            _ = try retrying { cep_send_descriptor(socket, ticket, descriptor) }
+            return true
+        } catch {
+            if [EAGAIN, ETOOMANYREFS, ENOBUFS, ENOMEM].contains(error.rawValue) { return false }
+            throw error
+        }
+    }
+
+    /// The next descriptor that was sent, nil if the table had no place for it; nil in all if nothing is there.
+    static func receiveDescriptor(_ socket: Int32) throws(Errno) -> (ticket: UInt64, descriptor: Int32?)? {
+        var ticket: UInt64 = 0
+        do {
+            let descriptor = try retrying { cep_receive_descriptor(socket, &ticket) }
+            return (ticket, descriptor)
+        } catch {
+            if error == .wouldBlock { return nil }
+            if error.rawValue == EMFILE { return (ticket, nil) }
+            throw error
+        }
+    }
+
     static func localPort(_ descriptor: Int32) throws(Errno) -> UInt16 {
         UInt16(try retrying { cep_local_port(descriptor) })
     }
@@ -97,6 +136,8 @@ package enum Clock {
 package enum ProcessResources {
     /// Raises the soft limit of open descriptors to the hard one; returns what is then in force.
     package static func raiseDescriptorLimit() -> Int { Int(cep_raise_descriptor_limit()) }
+    /// How many descriptors a table may hold.
+    package static var descriptorLimit: Int { Int(cep_descriptor_limit()) }
     /// User and system time of all threads, in microseconds.
     package static var cpuMicroseconds: UInt64 { cep_process_cpu_microseconds() }
     /// Cores that this process may use.

@@ -2,26 +2,26 @@
 ///
 /// Nothing is cancelled and nothing is touched when a message passes; whoever comes up says when it wants to be
 /// looked at next. Scheduling and firing cost O(1).
-struct TimerWheel {
+package struct TimerWheel {
     /// One more than the longest delay in seconds.
-    static let slotCount = 256
+    package static let slotCount = 256
 
     private var slots: [[UInt64]] = Array(repeating: [], count: TimerWheel.slotCount)
     /// The tick that was fired last.
-    private(set) var tick: UInt64
-    private(set) var count = 0
+    package private(set) var tick: UInt64
+    package private(set) var count = 0
 
-    init(tick: UInt64) { self.tick = tick }
+    package init(tick: UInt64) { self.tick = tick }
 
     /// Puts `token` where it comes up in `seconds` (1…255).
-    mutating func schedule(_ token: UInt64, in seconds: UInt64) {
+    package mutating func schedule(_ token: UInt64, in seconds: UInt64) {
         let delay = min(max(seconds, 1), UInt64(TimerWheel.slotCount - 1))
         slots[Int((tick + delay) % UInt64(TimerWheel.slotCount))].append(token)
         count += 1
     }
 
     /// Moves one tick on and takes what comes up in it into `due`, whose memory is re-used.
-    mutating func advance(into due: inout [UInt64]) {
+    package mutating func advance(into due: inout [UInt64]) {
         tick += 1
         due.removeAll(keepingCapacity: true)
         swap(&due, &slots[Int(tick % UInt64(TimerWheel.slotCount))])

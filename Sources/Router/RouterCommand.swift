@@ -34,6 +34,12 @@ struct RouterCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Minutes before and after now whose md5 sessions are accepted.", valueName: "minutes"))
     var sessionWindow = 2
     @Option(help: ArgumentHelp("Event loops; 0 means one for each core.", valueName: "n")) var loops = 0
+    @Option(
+        help: ArgumentHelp(
+            "Whether the limit of open files counts for the process (shared) or for each loop (own).",
+            discussion: "With own tables, loops × limit connections fit in; auto takes them if that is needed.",
+            valueName: "auto|shared|own"))
+    var descriptorTables = DescriptorTables.auto
     @Option(help: ArgumentHelp("User shards of each loop.", valueName: "n")) var shardsPerLoop = 4
     @Option(help: ArgumentHelp("Signed-in users a shard takes before it refuses.", valueName: "n"))
     var shardLimit = 100_000
@@ -73,6 +79,7 @@ struct RouterCommand: AsyncParsableCommand {
         configuration.sessionSecret = sessionSecret
         configuration.sessionWindowMinutes = sessionWindow
         configuration.loops = loops
+        configuration.descriptorTables = descriptorTables
         configuration.shardsPerLoop = shardsPerLoop
         configuration.usersPerShardMax = shardLimit
         configuration.retentionDays = retention
@@ -89,13 +96,14 @@ struct RouterCommand: AsyncParsableCommand {
     }
 
     private func announce(_ server: RouterServer, descriptors: Int) {
-        let room = max(0, descriptors - 64)
+        let plan = server.tables
+        let tables = plan.count == 1 ? "1 table" : "\(plan.count) tables"
         var lines = """
             Switchboard is ready.
               WebSocket and HTTP  http://\(server.http)
               binary protocol     tcp://\(server.tcp)
               data                \(data)
-              open files          \(descriptors): room for about \(room) connections
+              open files          \(descriptors): room for \(plan.room) connections in \(tables)
             """
         if dev {
             lines += "\n  development mode: user ids are believed. Try: ws://\(server.http)/chat?id=alice"
@@ -104,6 +112,8 @@ struct RouterCommand: AsyncParsableCommand {
         print(lines, to: &standardError)
     }
 }
+
+extension DescriptorTables: ExpressibleByArgument {}
 
 /// The names of the levels as the command line takes them.
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {

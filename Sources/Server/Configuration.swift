@@ -10,6 +10,8 @@ package struct Configuration: Sendable {
     package var data = "./data"
     /// Event loops; 0: one for each core.
     package var loops = 0
+    /// Whether each loop has a descriptor table of its own.
+    package var descriptorTables = DescriptorTables.auto
     package var shardsPerLoop = 4
     package var usersPerShardMax = 100_000
     /// Secret of HS256 tokens; nil: no tokens are believed.

@@ -34,9 +34,17 @@ final class RouterContext: Sendable {
 /// How other threads reach a loop's node.
 final class NodeHandle: Sendable {
     let mailbox: Mailbox
+    /// Where the loop's connections have their descriptors.
+    let table: DescriptorTable
+    /// How they get there from other loops; nil if these share the table.
+    let passage: DescriptorPassage?
     private let node = Mutex<LoopBound<LoopNode>?>(nil)
 
-    init() throws(Errno) { mailbox = try Mailbox() }
+    init(_ table: DescriptorTable = DescriptorTable(), isOwn: Bool = false) throws(Errno) {
+        mailbox = try Mailbox()
+        self.table = table
+        passage = isOwn ? try DescriptorPassage() : nil
+    }
 
     /// *Thread:* the loop's, before it runs.
     func bind(_ value: LoopNode) { node.withLock { $0 = LoopBound(value) } }
@@ -90,6 +98,8 @@ final class LoopNode {
     let api: APIRouter
     private var presenceTurn = 0
     private var presenceSwept: UInt32 = 0
+    /// The loop's second in which it was last said that a table is full.
+    var fullTableLogged: UInt32 = 0
 
     init(index: Int, context: RouterContext, loop: EventLoop, store: any Store) {
         self.index = MailboxIndex(index)
@@ -194,7 +204,7 @@ extension LoopNode {
     }
 
     /// Whether every message that was taken is answered.
-    var isSettled: Bool { hub.outstandingReplies == 0 }
+    var isSettled: Bool { hub.outstandingReplies == 0 && !loop.isMoving }
 
     /// Says goodbye to everyone.
     func closeConnections() {

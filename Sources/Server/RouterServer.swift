@@ -10,6 +10,8 @@ package final class RouterServer: Sendable {
     /// Where it listens, with the ports that the kernel chose where 0 was asked for.
     package let http: SocketAddress
     package let tcp: SocketAddress
+    /// How many connections there is room for.
+    package let tables: TablePlan
     private let context: RouterContext
     private let store: EmbeddedStore
     private let threads: Mutex<[LoopThread]>
@@ -27,12 +29,13 @@ package final class RouterServer: Sendable {
             log.warning("nobody can sign in: set --jwt-secret or --session-secret, or --dev to try things out")
         }
         let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
-        let nodes = try (0..<loops).map { _ in try NodeHandle() }
+        let plan = try TablePlan(configuration, loops: loops, limit: ProcessResources.descriptorLimit)
+        let nodes = try plan.makeTables(loops: loops).map { try NodeHandle($0, isOwn: plan.isOwn) }
         let context = RouterContext(configuration, nodes: nodes, log: log)
         let store = try EmbeddedStore(
             EmbeddedStoreOptions(configuration), mailboxes: nodes.map { NodeMailbox(handle: $0) })
         do {
-            return try await RouterServer(context, store)
+            return try await RouterServer(context, store, plan)
         } catch {
             store.close()
             release(nodes)
@@ -40,8 +43,9 @@ package final class RouterServer: Sendable {
         }
     }
 
-    private init(_ context: RouterContext, _ store: EmbeddedStore) async throws {
+    private init(_ context: RouterContext, _ store: EmbeddedStore, _ plan: TablePlan) async throws {
         self.context = context
+        tables = plan
         self.store = store
         var http = context.configuration.listen
         var tcp = context.configuration.tcpListen
@@ -71,9 +75,11 @@ package final class RouterServer: Sendable {
         let started = AsyncStream<Result<(http: UInt16, tcp: UInt16), any Error>>.makeStream()
         let thread = LoopThread(name: "loop-\(index)") {
             do {
-                let loop = try EventLoop(mailbox: context.nodes[index].mailbox)
+                let handle = context.nodes[index]
+                if handle.passage != nil { try RouterServer.makeOwnTable(handle, context.nodes) }
+                let loop = try EventLoop(mailbox: handle.mailbox, table: handle.table, entrance: handle.passage)
                 let node = LoopNode(index: index, context: context, loop: loop, store: store)
-                context.nodes[index].bind(node)
+                handle.bind(node)
                 started.continuation.yield(.success(try node.listen(on: http, tcp: tcp)))
                 loop.run()
             } catch {
@@ -89,6 +95,16 @@ package final class RouterServer: Sendable {
             }
         }
         preconditionFailure("a starting loop always says how it went")
+    }
+
+    private static func makeOwnTable(_ handle: NodeHandle, _ nodes: [NodeHandle]) throws {
+        do {
+            try DescriptorTable.makeOwn(
+                mailboxes: nodes.map(\.mailbox), passages: nodes.compactMap(\.passage), entrance: handle.passage)
+        } catch {
+            throw ConfigurationError("a loop gets no descriptor table of its own (\(error)): "
+                + "start with --descriptor-tables shared")
+        }
     }
 
     /// Goes down in order: no new connections, everything that was taken is committed and answered, clients get

@@ -2,6 +2,24 @@ import Base
 import Testing
 
 struct IdentifierTests {
+    @Test("An identifier consists of its own bytes and of no others, whatever its length")
+    func bytes() throws {
+        for length in 1...Identifier.bytesMax {
+            let text = String((0..<length).map { Character(UnicodeScalar(UInt8(97 + $0 % 26))) })
+            let id = try #require(Identifier(text))
+            var bytes = Array(text.utf8)
+            func consists(of bytes: [UInt8]) -> Bool { id.consists(of: bytes.span.bytes) }
+            #expect(consists(of: bytes))
+            #expect(!consists(of: bytes + [97]))
+            #expect(!consists(of: bytes.dropLast()))
+            for index in bytes.indices {
+                bytes[index] ^= 1
+                #expect(!consists(of: bytes))
+                bytes[index] ^= 1
+            }
+        }
+    }
+
     @Test(arguments: ["a", "user_a", "Ünïcode-日本", String(repeating: "x", count: 64), "a.b@c"])
     func keepsItsText(_ text: String) throws {
         let identifier = try #require(Identifier(text))

@@ -20,6 +20,26 @@ import Testing
         #expect(Chart.course("t", unit: "u", []) == nil)
     }
 
+    @Test func whatIsLeftOverAtTheEndIsNotDrawn() throws {
+        let samples = [(0.0, 0), (1.0, 100), (2.0, 200), (2.001, 200)].map {
+            Measurement.Sample(seconds: $0.0, count: $0.1)
+        }
+        let chart = try #require(Chart.course("t", unit: "u", [("a", samples)]))
+        #expect(chart.content == .course([Chart.Line("a", [Chart.Point(1, 100), Chart.Point(2, 100)])]))
+    }
+
+    @Test func cpuIsSplitIntoUserAndKernel() throws {
+        var measurement = Measurement()
+        measurement.seconds = 1
+        measurement.server = ProcessUsage(threads: [
+            ProcessUsage.Thread(id: 1, name: "loop-0", userMicroseconds: 100_000, systemMicroseconds: 300_000)
+        ])
+        let chart = try #require(Chart.threads(measurement))
+        #expect(chart.content == .bars([Chart.Bar("loop-0", 40, system: 30)]))
+        let page = HTMLPage.make(title: "t", report: Report(), charts: [chart])
+        #expect(page.contains(">user<") && page.contains(">kernel<"))
+    }
+
     @Test func curvesReachNoFurtherThanTheirData() throws {
         var latency = Latency()
         for value in 1...1_000 { latency.record(from: 0, to: UInt64(value) * 1_000) }

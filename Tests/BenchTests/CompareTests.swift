@@ -1,8 +1,8 @@
 import Base
-import LoadGenerator
 import Testing
 
 @testable import Bench
+@testable import LoadGenerator
 
 @Suite struct CompareTests {
     private func resp(_ text: String) -> (value: RESPValue, count: Int)? {
@@ -35,6 +35,33 @@ import Testing
         #expect(Spread([1, 3]).median == 2)
         #expect(Spread([]).median == 0)
         #expect(Spread([0, 0]).percent == 0)
+    }
+
+    @Test func aVersionStandsInTheListOfPackages() {
+        let status = "Package: redis\nVersion: 1\n\nPackage: redis-server\nStatus: ok\nVersion: 5:7.0\n\nPackage: x\n"
+        #expect(Product.version(of: "redis-server", status: status) == "5:7.0")
+        #expect(Product.version(of: "x", status: status) == nil)
+        #expect(Product.version(of: "y", status: status) == nil)
+    }
+
+    @Test func roundsAreShownOneByOne() throws {
+        let scenario = CompareScenario(
+            products: [.nats], windows: [1], connections: 2, size: 64, rounds: 2,
+            circumstances: Circumstances(seconds: 1, warmup: 0, serverPID: nil, cores: [nil], showsProgress: false),
+            router: "router")
+        var outcome = CompareScenario.Outcome(product: .nats, window: 1)
+        for count in [100, 300] {
+            var round = Measurement()
+            round.seconds = 1
+            round.meter.delivered = count
+            outcome.rounds.append(round)
+        }
+        let section = try #require(scenario.report([outcome]).sections.first)
+        #expect(section.table?.lines.count == 2)
+        let json = scenario.report([outcome]).json
+        #expect(json.contains(#""rate":200"#) && json.contains(#"{"round":2,"rate":300"#))
+        #expect(scenario.markdown([outcome]).contains("| NATS core | 1 | 200 ± 50 % |"))
+        #expect(scenario.markdown([outcome]).contains("`listen: "))
     }
 
     @Test func everyProductSaysWhatItsAnswerMeans() {

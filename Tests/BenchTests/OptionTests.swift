@@ -24,6 +24,22 @@ import Testing
 
     @Test(
         arguments: [
+            ["storm", "--protocol", "binary", "--lz4"], ["mixed", "--protocol", "binary"],
+            ["verify", "--protocol", "both", "--lz4"], ["pair", "--floor", "--rounds", "3", "--html", "x.html"],
+            ["connect", "--floor"], ["idle", "--floor"], ["fanout", "--floor"],
+        ])
+    func understands(_ arguments: [String]) {
+        #expect(throws: Never.self) { try Bench.parseAsRoot(arguments) }
+    }
+
+    @Test func readsRates() throws {
+        let command = try #require(
+            try Bench.parseAsRoot(["pair", "--rates", "1000,2e4,50000"]) as? PairCommand)
+        #expect(command.rates == [1_000, 20_000, 50_000])
+    }
+
+    @Test(
+        arguments: [
             ["pair", "--connections", "3"],
             ["pair", "--connections", "1", "--shape", "ring"],
             ["pair", "--shape", "ring", "--loops", "2"],
@@ -42,12 +58,22 @@ import Testing
             ["connect", "--concurrency", "0"],
             ["floor", "--connections", "3"],
             ["storm", "--restart"],
-            ["storm", "--protocol", "binary"],
+            ["storm", "--lz4"],
+            ["storm", "--protocol", "both"],
+            ["mixed", "--lz4"],
+            ["verify", "--lz4"],
+            ["pair", "--protocol", "both"],
+            ["idle", "--protocol", "both"],
+            ["pair", "--rates", "1000,x"],
+            ["pair", "--rates", "1000,"],
+            ["pair", "--rates", "0"],
+            ["pair", "--rates", "1000", "--rate", "5"],
+            ["pair", "--rates", "1000", "--floor"],
+            ["fanout", "--rounds", "0"],
             ["verify", "--kill-every", "1"],
             ["verify", "--clients", "1"],
             ["compare", "--connections", "3"],
             ["compare", "--only", "kafka"],
-            ["pair", "--floor", "--html", "x.html"],
             ["spin"],
         ])
     func refuses(_ arguments: [String]) {

@@ -22,6 +22,21 @@ import Testing
         #expect(report.text == "title\n  one     1\n  twelve  12.5 µs\n")
     }
 
+    @Test func aTableStandsBelowItsFigures() {
+        var report = Report()
+        report.begin("t")
+        report.add("a", "one", 1)
+        var table = Report.Table([.init("rate", "rate"), .init("p50_us", "p50 µs")])
+        table.lines = [[.integer(1_000), .decimal(2.5, places: 1)], [.integer(7), .text("none")]]
+        report.add(table)
+        #expect(report.text == "t\n  one  1\n   rate  p50 µs\n  1,000     2.5\n      7    none\n")
+        let lines = #"[\n  {"rate":1000,"p50_us":2.5},\n  {"rate":7,"p50_us":"none"}]"#
+        #expect(
+            report.json == "[\n {\"section\":\"t\",\"a\":1,\"table\":" + lines.replacing("\\n", with: "\n") + "}\n]\n")
+        let page = HTMLPage.make(title: "t", report: report, charts: [])
+        #expect(page.contains("<th>rate<th>p50 µs") && page.contains("<td>1,000<td>2.5"))
+    }
+
     @Test func jsonHasASectionAnObject() {
         var report = Report()
         report.begin("a \"b\"")

@@ -21,7 +21,8 @@ import Testing
             (#"{"cmd":"behind","seq":312}"#, .behind(312)),
             (#"{"cmd":"behind"}"#, .other),
             (#"{"cmd":"fetched","entries":[],"more":false}"#, .fetched),
-            (#"{"cmd":0}"#, .other),
+            (#"{"cmd":0}"#, .heartbeat),
+            (#"{"cmd":0,"ref":"1"}"#, .other),
             (#"{}"#, .other),
             ("", .other),
         ] as [(String, ServerFrame)])

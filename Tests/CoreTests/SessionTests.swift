@@ -13,7 +13,7 @@ struct SessionTests {
     }
 
     @Test func aListKeepsOrderThroughAllSizes() throws {
-        let user = User(id: try #require(Identifier("alice")))
+        let user = User.make(try #require(Identifier("alice")))
         let sessions = try (0..<3).map { _ in try session(of: user) }
         var list = SessionList.none
         var seen: [Session] = []
@@ -34,7 +34,7 @@ struct SessionTests {
 
     /// A million idle connections are a million of these: whoever makes them larger should mean to.
     @Test func sessionsAndUsersAreSmall() throws {
-        let user = User(id: try #require(Identifier("alice")))
+        let user = User.make(try #require(Identifier("alice")))
         let session = try session(of: user)
         #expect(usableBytes(Unmanaged.passUnretained(user).toOpaque()) <= 104)
         #expect(usableBytes(Unmanaged.passUnretained(session).toOpaque()) <= 88)

@@ -123,7 +123,7 @@ struct TableTests {
     }
 
     @Test(
-        "A full shard of 100,000 users costs at most 512 bytes a user",
+        "A full shard of 100,000 users costs at most 160 bytes a user",
         .disabled(if: isUnderAddressSanitizer, "it pads every allocation"))
     func memoryOfFullShard() async {
         // In a process of its own, where nothing else allocates.
@@ -132,7 +132,7 @@ struct TableTests {
             let before = residentBytes()
             let table = UserTable(topology: Topology(nodes: 1, shardsPerNode: 1, usersPerShardMax: count))
             for index in 0..<count { _ = table.findOrAdd(name("user\(index)")) }
-            #expect(residentBytes() - before < count * 512)
+            #expect(residentBytes() - before < count * 160)
             #expect(table.count == count)
         }
     }
@@ -145,7 +145,7 @@ struct TableTests {
         var old: [UInt64] = []
         for round in 0..<50 {
             let session = Session(
-                outlet: Outlet(), user: User(id: name("u")), device: PackedIdentifier(name("d")),
+                outlet: Outlet(), user: User.make(name("u")), device: PackedIdentifier(name("d")),
                 resumingAfter: nil, form: .json, readsLZ4: false)
             table.add(session)
             #expect(table.session(session.handle) === session)

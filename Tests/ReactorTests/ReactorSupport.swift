@@ -94,7 +94,7 @@ func socketPair(packets: Bool = false, sendBufferBytes: Int32? = nil) -> (Detach
     if var size = sendBufferBytes {
         setsockopt(descriptors[0], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
-    return (DetachedChannel(descriptor: descriptors[0], unsent: []), Peer(descriptors[1]))
+    return (DetachedChannel(.table(descriptors[0]), table: DescriptorTable(), unsent: []), Peer(descriptors[1]))
 }
 
 extension EventLoop {

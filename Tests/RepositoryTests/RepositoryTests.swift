@@ -7,7 +7,7 @@ struct RepositoryTests {
     private static let fileLinesMax = 500
     private static let lineColumnsMax = 120
     /// Targets that are programs, or report to whoever runs one.
-    private static let mayPrint = ["Router", "Bench", "Simulator", "StoreBench", "LoadGenerator"]
+    private static let mayPrint = ["Router", "Bench", "Simulator", "StoreBench", "MicroBench", "LoadGenerator"]
 
     private let files: [SourceFile]
 

@@ -43,4 +43,37 @@ struct ConfigurationTests {
             #expect(text.hasPrefix(option), "\(text)")
         }
     }
+
+    private func plan(
+        _ tables: DescriptorTables, loops: Int, limit: Int, shardLimit: Int = 100_000
+    ) throws(ConfigurationError) -> TablePlan {
+        var configuration = Configuration()
+        configuration.descriptorTables = tables
+        configuration.usersPerShardMax = shardLimit
+        return try TablePlan(configuration, loops: loops, limit: limit)
+    }
+
+    @Test("Loops get tables of their own where one is too small for their users")
+    func tables() throws {
+        #expect(try plan(.auto, loops: 2, limit: 20_000).isOwn)
+        #expect(try !plan(.auto, loops: 1, limit: 20_000).isOwn)
+        #expect(try !plan(.auto, loops: 2, limit: 800_000).isOwn)
+        #expect(try !plan(.auto, loops: 2, limit: 20_000, shardLimit: 2_500).isOwn)
+        #expect(try plan(.own, loops: 1, limit: 1_000_000).isOwn)
+        #expect(try !plan(.shared, loops: 8, limit: 20_000).isOwn)
+    }
+
+    @Test("The room is what the limit leaves, once for the process or once for each loop")
+    func room() throws {
+        let shared = try plan(.shared, loops: 6, limit: 20_000), own = try plan(.own, loops: 6, limit: 20_000)
+        #expect(shared.count == 1 && (19_000..<20_000).contains(shared.room))
+        #expect(own.count == 6 && (6 * 19_500..<6 * 20_000).contains(own.room))
+        let tables = own.makeTables(loops: 6), same = shared.makeTables(loops: 6)
+        #expect(Set(tables.map { ObjectIdentifier($0) }).count == 6)
+        #expect(Set(same.map { ObjectIdentifier($0) }).count == 1)
+        // What may stay, and what is kept for those who come.
+        #expect(tables[0].capacity - tables[0].headroom == own.room / 6)
+        #expect(try plan(.shared, loops: 1, limit: 20).room > 0)
+        #expect(throws: ConfigurationError.self) { try plan(.own, loops: 100, limit: 200) }
+    }
 }

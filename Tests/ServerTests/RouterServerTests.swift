@@ -173,9 +173,11 @@ struct RouterServerTests {
         }
     }
 
-    @Test("Users of all loops reach each other, whichever loop took their connection", arguments: [1, 2, 3])
-    func acrossLoops(loops: Int) async throws {
-        try await withRouter(loops: loops) { running in
+    @Test(
+        "Users of all loops reach each other, whichever loop took their connection", arguments: [1, 2, 3],
+        [DescriptorTables.shared, .own])
+    func acrossLoops(loops: Int, tables: DescriptorTables) async throws {
+        try await withRouter(loops: loops, change: { $0.descriptorTables = tables }) { running in
             let users = running.usersByLoop(loops: loops, count: 2).flatMap { $0 }
             #expect(users.count == loops * 2)
             let clients = try users.map { try running.chat($0) }
@@ -238,9 +240,11 @@ struct RouterServerTests {
 
     // MARK: Going down
 
-    @Test("Going down answers what was taken, says 1001, and lets go of ports and data")
-    func stopping() async throws {
-        let running = try await Running()
+    @Test(
+        "Going down answers what was taken, says 1001, and lets go of ports and data",
+        arguments: [DescriptorTables.shared, .own])
+    func stopping(tables: DescriptorTables) async throws {
+        let running = try await Running(change: { $0.descriptorTables = tables })
         let alice = try running.chat("alice"), bob = try running.chat("bob")
         for number in 0..<50 { alice.sendText(#"{"cmd":10,"dstid":"bob","content":"\#(number)","cid":"c\#(number)"}"#) }
         // The first ack: the server has begun to take them.

@@ -43,8 +43,22 @@ int64_t cep_send(int descriptor, const void *bytes, size_t count);
 int cep_shutdown_write(int descriptor);
 int cep_close(int descriptor);
 
+// Gives the calling thread a descriptor table of its own, with copies of the kept descriptors only; they must be open
+// and in ascending order. Those of other threads stay as they are.
+int cep_own_descriptor_table(const int *kept, int count);
+// 1 if the descriptor is open in the calling thread's table.
+int cep_is_open(int descriptor);
+// A pair of sockets that keep messages apart.
+int cep_socket_pair(int *first, int *second);
+// Sends a copy of a descriptor to whoever reads the other end of the pair, perhaps in another descriptor table.
+int cep_send_descriptor(int socket, uint64_t ticket, int descriptor);
+// Returns the next descriptor and its ticket; -EMFILE with a ticket: that one found no place in this table and is gone.
+int cep_receive_descriptor(int socket, uint64_t *ticket);
+
 // Raises the soft limit of open descriptors to the hard one; returns the limit then in force.
 int64_t cep_raise_descriptor_limit(void);
+// The limit in force.
+int64_t cep_descriptor_limit(void);
 // Cores that the process may run on.
 int cep_core_count(void);
 int cep_pin_thread(int core);

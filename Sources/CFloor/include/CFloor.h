@@ -6,9 +6,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// The number of all connections together.
+#define CFL_EVERYONE UINT32_MAX
+
 // Forwards bytes between connections on 127.0.0.1:port until the process is told to end. A connection first sends two
-// little-endian 32-bit numbers, its own and that of the connection that gets what it sends, and is answered with one
-// byte. Numbers lie below capacity. Returns only on failure.
+// little-endian 32-bit numbers, its own and that of the connection that gets what it sends (itself: an echo), or
+// CFL_EVERYONE, and is answered with one byte. Numbers lie below capacity. Returns only on failure.
 int cfl_forward(uint16_t port, uint32_t capacity);
 
 // A port of 127.0.0.1 that is free now.

@@ -23,10 +23,13 @@ package struct Chart: Sendable, Equatable {
     package struct Bar: Sendable, Equatable {
         package var name: String
         package var value: Double
+        /// Of the value, what was spent in the kernel; nil where that isn't known.
+        package var system: Double?
 
-        package init(_ name: String, _ value: Double) {
+        package init(_ name: String, _ value: Double, system: Double? = nil) {
             self.name = name
             self.value = value
+            self.system = system
         }
     }
 
@@ -35,6 +38,8 @@ package struct Chart: Sendable, Equatable {
         case percentiles([Line])
         /// Something a second, over seconds.
         case course([Line])
+        /// Microseconds over messages a second. The y axis is logarithmic.
+        case load([Line])
         case bars([Bar])
     }
 
@@ -52,7 +57,7 @@ package struct Chart: Sendable, Equatable {
     package static func percentiles(_ title: String, _ latencies: [(String, Latency)]) -> Chart? {
         let lines = latencies.filter { $0.1.count > 0 }.map { name, latency in
             // No further than the data: 1,000 values say nothing about the 99.99th percentile.
-            let reach = min(5, nines(of: Double(latency.count)))
+            let reach = min(4, nines(of: Double(latency.count)))
             let steps = stride(from: 0.0, through: reach, by: 0.05)
             return Line(name, steps.map { Point($0, latency.microseconds(100 - 100 * power(-$0))) })
         }
@@ -62,7 +67,10 @@ package struct Chart: Sendable, Equatable {
     /// The rate between one sample and the next.
     package static func course(_ title: String, unit: String, _ lines: [(String, [Measurement.Sample])]) -> Chart? {
         let drawn = lines.filter { $0.1.count > 1 }.map { name, samples in
-            let steps = zip(samples, samples.dropFirst()).filter { $1.seconds > $0.seconds }
+            let pairs = zip(samples, samples.dropFirst())
+            // What is left over at the end of an interval is too short to tell a rate.
+            let longest = pairs.map { $1.seconds - $0.seconds }.max() ?? 0
+            let steps = pairs.filter { $1.seconds - $0.seconds > longest / 3 }
             return Line(
                 name, steps.map { Point($1.seconds, Double($1.count - $0.count) / ($1.seconds - $0.seconds)) })
         }
@@ -77,6 +85,6 @@ package struct Chart: Sendable, Equatable {
         let scale = 1 / measurement.seconds / 1e4
         return Chart(
             "CPU of the router by thread", unit: "% of a core",
-            .bars(bars.prefix(8).map { Bar($0.name, $0.microseconds * scale) }))
+            .bars(bars.prefix(8).map { Bar($0.name, $0.microseconds * scale, system: $0.systemMicroseconds * scale) }))
     }
 }

@@ -11,7 +11,7 @@ enum Drawing {
         case .percentiles(let lines):
             let scale = Scale.logarithmic(lines.flatMap { $0.points.map(\.y) })
             let reach = max(lines.flatMap { $0.points.map(\.x) }.max() ?? 1, 1)
-            let labels = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"].enumerated().map {
+            let labels = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"].enumerated().map {
                 (Double($0.offset), $0.element)
             }
             return plot(lines, chart, scale, reach: reach, labels: labels.filter { $0.0 <= reach })
@@ -20,12 +20,18 @@ enum Drawing {
             let reach = max(lines.flatMap { $0.points.map(\.x) }.max() ?? 1, 1e-3)
             let labels = (0...4).map { (reach * Double($0) / 4, Scale.short(reach * Double($0) / 4) + " s") }
             return plot(lines, chart, scale, reach: reach, labels: labels)
+        case .load(let lines):
+            let scale = Scale.logarithmic(lines.flatMap { $0.points.map(\.y) })
+            let reach = Scale.linear(to: lines.flatMap { $0.points.map(\.x) }.max() ?? 1).high
+            let labels = (0...4).map { (reach * Double($0) / 4, Scale.short(reach * Double($0) / 4)) }
+            return plot(lines, chart, scale, reach: reach, labels: labels, showsPoints: true)
         case .bars(let bars): return drawBars(bars, chart)
         }
     }
 
     private static func plot(
-        _ lines: [Chart.Line], _ chart: Chart, _ scale: Scale, reach: Double, labels: [(Double, String)]
+        _ lines: [Chart.Line], _ chart: Chart, _ scale: Scale, reach: Double, labels: [(Double, String)],
+        showsPoints: Bool = false
     ) -> String {
         let bottom = top + plotHeight
         let span = width - left - right
@@ -42,10 +48,14 @@ enum Drawing {
             svg += text(x, bottom + 16, label, anchor: anchor)
         }
         for (number, line) in lines.enumerated() {
-            let points = line.points.map { point in
-                "\(n(left + point.x / reach * span)),\(n(bottom - scale.place(point.y) * plotHeight))"
+            let places = line.points.map { point in
+                (n(left + point.x / reach * span), n(bottom - scale.place(point.y) * plotHeight))
             }
-            svg += "<polyline class=\"line c\(number % 6)\" points=\"\(points.joined(separator: " "))\"/>"
+            let points = places.map { "\($0.0),\($0.1)" }.joined(separator: " ")
+            svg += "<polyline class=\"line c\(number % 6)\" points=\"\(points)\"/>"
+            for (x, y) in showsPoints ? places : [] {
+                svg += "<circle class=c\(number % 6) cx=\"\(x)\" cy=\"\(y)\" r=\"3\"/>"
+            }
             let y = bottom + 34 + 18 * Double(number)
             svg += "<path class=\"line c\(number % 6)\" d=\"M\(n(left)) \(n(y - 4))h18\"/>"
             svg += text(left + 24, y, line.name, anchor: "start")
@@ -57,16 +67,26 @@ enum Drawing {
         let scale = Scale.linear(to: bars.map(\.value).max() ?? 1)
         let row = 34.0
         let span = width - right * 2
-        var svg = begin(chart, top + row * Double(bars.count))
+        let hasSplit = bars.contains { $0.system != nil }
+        var svg = begin(chart, top + row * Double(bars.count) + (hasSplit ? 16 : 0))
         for (number, bar) in bars.enumerated() {
             let y = top + row * Double(number)
             svg += text(right, y + 10, bar.name, anchor: "start")
             svg += text(width - right, y + 10, "\(Scale.short(bar.value)) \(chart.unit)", anchor: "end")
             let length = max(1, scale.place(bar.value) * span)
-            svg += "<rect class=\"c\(number % 6)\" x=\"\(n(right))\" y=\"\(n(y + 15))\""
-            svg += " width=\"\(n(length))\" height=\"10\" rx=\"2\"/>"
+            let system = bar.system.map { min(length, scale.place($0) * span) } ?? 0
+            svg += rectangle("c0", y + 15, from: 0, length - system)
+            if bar.system != nil { svg += rectangle("c1", y + 15, from: length - system, system) }
         }
+        guard hasSplit else { return svg + "</svg>" }
+        let y = top + row * Double(bars.count) + 8
+        svg += rectangle("c0", y - 9, from: 0, 10) + text(right + 16, y, "user", anchor: "start")
+        svg += rectangle("c1", y - 9, from: 60, 10) + text(right + 76, y, "kernel", anchor: "start")
         return svg + "</svg>"
+    }
+
+    private static func rectangle(_ name: String, _ y: Double, from start: Double, _ length: Double) -> String {
+        "<rect class=\(name) x=\"\(n(right + start))\" y=\"\(n(y))\" width=\"\(n(length))\" height=\"10\"/>"
     }
 
     private static func begin(_ chart: Chart, _ height: Double) -> String {

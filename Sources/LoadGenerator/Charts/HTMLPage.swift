@@ -11,6 +11,7 @@ package enum HTMLPage {
             <title>\(escaped(title))</title>
             <style>\(style)</style>
             <h1>\(escaped(title))</h1>
+            <p>\(escaped(MachineUsage.description))</p>
 
             """
         for chart in charts {
@@ -18,14 +19,34 @@ package enum HTMLPage {
             page += Drawing.svg(chart) + "</figure>\n"
         }
         for section in report.sections {
-            page += "<h2>\(escaped(section.title))</h2>\n<table>\n"
-            for row in section.rows {
-                page += "<tr><td>\(escaped(row.label))<td>\(escaped(Report.text(row.value)))"
-                page += "<td>\(escaped(row.unit))\n"
-            }
-            page += "</table>\n"
+            page += "<h2>\(escaped(section.title))</h2>\n"
+            if !section.rows.isEmpty { page += figures(section.rows) }
+            if let table = section.table { page += wide(table) }
         }
         return page
+    }
+
+    private static func figures(_ rows: [Report.Row]) -> String {
+        rows.reduce(into: "<table>\n") { page, row in
+            if case .text(let text) = row.value {
+                page += "<tr><td>\(escaped(row.label))<td class=text colspan=2>\(escaped(text))\n"
+            } else {
+                let depth = row.label.hasPrefix(" ") ? " class=part" : ""
+                page += "<tr><td\(depth)>\(escaped(row.label))<td>\(escaped(Report.text(row.value)))"
+                page += "<td>\(escaped(row.unit))\n"
+            }
+        } + "</table>\n"
+    }
+
+    /// A table that may be wider than a phone: it scrolls by itself.
+    private static func wide(_ table: Report.Table) -> String {
+        var page = "<div class=wide><table>\n<tr>"
+        for column in table.columns { page += "<th>\(escaped(column.label))" }
+        for line in table.lines {
+            page += "\n<tr>"
+            for value in line { page += "<td>\(escaped(Report.text(value)))" }
+        }
+        return page + "\n</table></div>\n"
     }
 
     /// Writes the page to a file.
@@ -58,15 +79,20 @@ package enum HTMLPage {
         body{font:16px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);
         max-width:44rem;margin:0 auto;padding:1rem}
         h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
-        figure{margin:1.2rem 0}figcaption{font-weight:600;margin-bottom:.3rem}
+        figure{margin:1.2rem 0;max-width:36rem}figcaption{font-weight:600;margin-bottom:.3rem}
         svg{width:100%;height:auto}text{font-size:12px;fill:var(--soft)}
         .grid{stroke:var(--grid);stroke-width:1}.line{fill:none;stroke-width:2;stroke-linejoin:round}
         .c0{stroke:var(--a)}.c1{stroke:var(--b)}.c2{stroke:var(--c)}.c3{stroke:var(--d)}.c4{stroke:var(--e)}
         .c5{stroke:var(--f)}rect.c0{fill:var(--a)}rect.c1{fill:var(--b)}rect.c2{fill:var(--c)}
         rect.c3{fill:var(--d)}rect.c4{fill:var(--e)}rect.c5{fill:var(--f)}rect{stroke:none!important}
+        circle.c0{fill:var(--a)}circle.c1{fill:var(--b)}circle.c2{fill:var(--c)}circle.c3{fill:var(--d)}
         table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-        td{padding:.15rem .3rem;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:anywhere}
-        td:nth-child(2){text-align:right}td:nth-child(3){color:var(--soft)}
+        td{padding:.15rem .3rem;border-bottom:1px solid var(--grid);vertical-align:top}
+        td.part{padding-left:1.2rem}p{color:var(--soft);margin:.2rem 0}
+        td:nth-child(2){text-align:right;white-space:nowrap}td:nth-child(3){color:var(--soft)}
+        td.text:nth-child(2){text-align:left;white-space:normal;overflow-wrap:anywhere}
+        .wide{overflow-x:auto}.wide td,.wide th{text-align:right;white-space:nowrap;color:inherit;
+        padding:.15rem .4rem}.wide th{font-weight:600;border-bottom:1px solid var(--soft)}
 
         """
 }

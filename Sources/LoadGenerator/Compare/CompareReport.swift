@@ -11,8 +11,32 @@ extension CompareScenario {
             let trouble = sum.missing + sum.whole.lost + sum.whole.refused + sum.whole.behind
             if trouble > 0 { report.add("trouble", "messages missing or refused, connections lost or behind", trouble) }
             report.add("answer", "the answer", .text(outcome.product.guarantee))
+            report.add("setting", "run with", .text(outcome.product.setting))
+            if let version = outcome.product.version { report.add("version", "version", .text(version)) }
+            report.add(roundTable(outcome))
         }
         return report
+    }
+
+    /// What each round gave.
+    private func roundTable(_ outcome: Outcome) -> Report.Table {
+        var table = Report.Table([
+            .init("round", "round"), .init("rate", "deliveries/s"), .init("server_us", "CPU µs"),
+            .init("delivery_p50_us", "delivery p50 µs"), .init("delivery_p99_us", "p99 µs"),
+            .init("ack_p99_us", "ack p99 µs"), .init("client_percent", "load %"), .init("other_percent", "others %"),
+        ])
+        for (number, round) in outcome.rounds.enumerated() {
+            let single = Outcome(product: outcome.product, window: outcome.window, rounds: [round])
+            let share = 1 / max(round.seconds, 1e-9) / 1e4
+            table.lines.append([
+                .integer(number + 1), .decimal(single.rate.median, places: 0), .decimal(single.cost.median, places: 2),
+                .decimal(round.meter.deliveryLatency.microseconds(50), places: 0),
+                .decimal(single.delivery.median, places: 0), .decimal(single.ack.median, places: 0),
+                .decimal(round.client.microseconds * share, places: 0),
+                .decimal(round.disturbance * share, places: 0),
+            ])
+        }
+        return table
     }
 
     private func add(
@@ -24,7 +48,11 @@ extension CompareScenario {
 
     /// A table for a document.
     package func markdown(_ outcomes: [Outcome]) -> String {
-        var text = "| product | window | deliveries a second | CPU a delivery, µs | delivery p99, ms | ack p99, ms |\n"
+        var text = "\(MachineUsage.description); \(connections) connections, \(size) B, \(rounds) rounds in turn of "
+        text +=
+            "\(Report.fixed(circumstances.seconds, 0)) s after \(Report.fixed(circumstances.warmup, 1)) s of warm-up; "
+        text += "medians, and half of the spread.\n\n"
+        text += "| product | window | deliveries a second | CPU a delivery, µs | delivery p99, ms | ack p99, ms |\n"
         text += "| --- | --- | --- | --- | --- | --- |\n"
         for outcome in outcomes {
             let ack = outcome.product.isStored ? CompareScenario.cell(outcome.ack, scale: 1e-3, places: 1) : "none"
@@ -37,7 +65,8 @@ extension CompareScenario {
         }
         text += "\n"
         for product in products where outcomes.contains(where: { $0.product == product }) {
-            text += "- \(product.title): \(product.guarantee).\n"
+            let version = product.version.map { " (\($0))" } ?? ""
+            text += "- \(product.title)\(version): \(product.guarantee). Run with `\(product.setting)`.\n"
         }
         return text
     }
@@ -46,20 +75,27 @@ extension CompareScenario {
         "\(Report.grouped(Report.fixed(value.median * scale, places))) ± \(Report.fixed(value.percent / 2, 0)) %"
     }
 
+    /// Those that store by themselves: the others do less.
     package func charts(_ outcomes: [Outcome]) -> [Chart] {
         windows.flatMap { window in
-            let chosen = outcomes.filter { $0.window == window }
-            return [
-                Chart(
-                    "Server CPU a delivery, window \(window)", unit: "µs",
-                    .bars(chosen.map { Chart.Bar($0.product.title, $0.cost.median) })),
-                Chart(
-                    "Deliveries, window \(window)", unit: "a second",
-                    .bars(chosen.map { Chart.Bar($0.product.title, $0.rate.median) })),
-                Chart.percentiles(
-                    "Delivery latency, window \(window)",
-                    chosen.map { ($0.product.title, $0.sum.meter.deliveryLatency) }),
-            ].compactMap { $0 }
+            [false, true].flatMap { isStored in
+                let chosen = outcomes.filter { $0.window == window && $0.product.isStored == isStored }
+                return charts(of: chosen, "\(isStored ? "stored" : "live"), window \(window)")
+            }
         }
+    }
+
+    private func charts(of outcomes: [Outcome], _ what: String) -> [Chart] {
+        guard !outcomes.isEmpty else { return [] }
+        return [
+            Chart(
+                "Server CPU a delivery, \(what)", unit: "µs",
+                .bars(outcomes.map { Chart.Bar($0.product.title, $0.cost.median) })),
+            Chart(
+                "Deliveries, \(what)", unit: "a second",
+                .bars(outcomes.map { Chart.Bar($0.product.title, $0.rate.median) })),
+            Chart.percentiles(
+                "Delivery latency, \(what)", outcomes.map { ($0.product.title, $0.sum.meter.deliveryLatency) }),
+        ].compactMap { $0 }
     }
 }

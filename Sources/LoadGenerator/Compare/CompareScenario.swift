@@ -57,11 +57,10 @@ package struct CompareScenario: Sendable {
     private func measure(_ product: Product, window: Int) throws -> Measurement {
         guard
             let server = try product.package == nil
-                ? ChildServer.router(router, arguments: [], core: nil) : product.start()
+                ? ChildServer.router(router, arguments: [], loops: 1, core: nil) : product.start()
         else { throw BenchError("\(product.title) isn't installed") }
         defer { server.stop() }
-        let wire: WireProtocol = product.package == nil ? .json : .floor
-        var plan = Plan(target: Target(web: server.web, tcp: server.tcp, wire: wire), connections: connections)
+        var plan = Plan(target: Target(web: server.web, tcp: server.tcp, wire: product.wire), connections: connections)
         plan.product = product
         plan.mode = product.isStored ? .durable : .typing
         plan.size = size

@@ -1,48 +1,51 @@
 internal import Base
 internal import Reactor
+internal import Wire
 
 /// A client of a day of chat.
-final class MixedClient: WebSocketClient {
-    private var head: UInt64 = 0
+final class MixedRole: InboxRole {
+    private(set) var head: UInt64 = 0
     private var announced: UInt64 = 0
     /// When it began to come back; nil once it has everything.
     var backSince: UInt64?
     private unowned let day: MixedLoop
 
-    init(index: Int, day: MixedLoop) {
+    init(_ client: LoadClient, _ day: MixedLoop) {
         self.day = day
-        super.init(index: index, owner: day)
+        super.init(client)
     }
 
     override var resumeAfter: UInt64? { head }
-    var lastSeq: UInt64 { head }
 
-    override func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
-        switch ServerFrame(json) {
-        case .ack(let stamp, _):
-            InboxPlaces.forEach(in: json) { head = max(head, $0) }
-            day.answered(stamp, now)
-        case .message(let stamp):
-            InboxPlaces.forEach(in: json) { head = max(head, $0) }
-            // What waited for its reader's return is part of the return.
-            if backSince == nil { day.arrived(stamp, now) }
-        case .typing(let stamp): day.answered(stamp, now)
-        case .welcome:
-            InboxPlaces.forEach(in: json) { announced = $0 }
-            becameReady()
-        case .behind:
-            day.meter.behind += 1
-            fetch(after: head)
-        case .fetched:
-            InboxPlaces.forEach(in: json) { head = max(head, $0) }
-            if json.suffix(12).elementsEqual(#""more":true}"#.utf8) { fetch(after: head) }
-        case .error: day.refused(self)
-        case .other: day.answered(ServerFrame.reference(in: json), now)
-        }
-        if let since = backSince, state == .ready, head >= announced {
-            backSince = nil
-            day.isBack(since, now)
-        }
+    override func acked(_ stamp: UInt64?, seq: UInt64, _ now: UInt64) {
+        advance(to: seq, now)
+        day.answered(stamp, now)
+    }
+
+    override func received(_ stamp: UInt64?, seq: UInt64, isPushed: Bool, _ now: UInt64) {
+        // What waited for its reader's return is part of the return.
+        let isNews = isPushed && backSince == nil
+        advance(to: seq, now)
+        if isNews { day.arrived(stamp, now) }
+    }
+
+    override func typed(_ stamp: UInt64?, _ now: UInt64) { day.answered(stamp, now) }
+    override func answered(_ stamp: UInt64?, _ now: UInt64) { day.answered(stamp, now) }
+
+    override func welcomed(last: UInt64, _ now: UInt64) {
+        announced = last
+        client.becameReady()
+        advance(to: head, now)
+    }
+
+    override func fellBehind(after seq: UInt64, _ now: UInt64) { fetch(after: head) }
+    override func pageEnded(hasMore: Bool, _ now: UInt64) { if hasMore { fetch(after: head) } }
+
+    private func advance(to seq: UInt64, _ now: UInt64) {
+        head = max(head, seq)
+        guard let since = backSince, client.state == .ready, head >= announced else { return }
+        backSince = nil
+        day.isBack(since, now)
     }
 }
 
@@ -55,7 +58,7 @@ final class MixedLoop: LoadLoop {
     private var groups: [[Int]] = []
     private var pace: Pace?
     private var lastStamp: UInt64 = 0
-    private var away: [(until: UInt64, client: MixedClient)] = []
+    private var away: [(until: UInt64, role: MixedRole)] = []
     private var prose = ""
 
     /// How often something happened and how long its answer took.
@@ -66,7 +69,7 @@ final class MixedLoop: LoadLoop {
         var delivery = Latency()
     }
 
-    override func makeClient(_ index: Int) -> LoadClient { MixedClient(index: index, day: self) }
+    override func makeRole(_ client: LoadClient) -> ClientRole? { MixedRole(client, self) }
 
     func start(_ day: DayOfChat, groups: [[Int]], actionsPerSecond: Double) {
         self.day = day
@@ -83,11 +86,11 @@ final class MixedLoop: LoadLoop {
 
     private func tick() {
         let now = Stamp.now
-        let back = away.filter { $0.until <= now }.map(\.client)
+        let back = away.filter { $0.until <= now }.map(\.role)
         if !back.isEmpty {
             away.removeAll { $0.until <= now }
-            for client in back { client.backSince = now }
-            reopen(back)
+            for role in back { role.backSince = now }
+            reopen(back.map { $0.client })
         }
         while let intended = pace?.take(now: now) { act(intended) }
         let next = min(pace?.next ?? .max, away.map(\.until).min() ?? .max)
@@ -97,54 +100,52 @@ final class MixedLoop: LoadLoop {
     // MARK: Doing
 
     /// Someone who is online; nil if none is found within a few tries.
-    private func someone() -> MixedClient? {
+    private func someone() -> MixedRole? {
         for _ in 0..<16 {
-            guard let client = clients[day.pick(clients.count)] as? MixedClient else { return nil }
-            if client.state == .ready, client.backSince == nil { return client }
+            guard let role = clients[day.pick(clients.count)].role as? MixedRole else { return nil }
+            if role.client.state == .ready, role.backSince == nil { return role }
         }
         return nil
     }
 
     private func act(_ intended: UInt64) {
-        guard let client = someone(), client.pendingBytes < 1 << 20 else {
+        guard let role = someone(), role.client.pendingBytes < 1 << 20 else {
             meter.skipped += 1
             return
         }
+        let client = role.client
         let kind = day.kind()
         lastStamp = max(intended, lastStamp + 1)
-        let stamp = MixedLoop.text(lastStamp)
+        let stamp = Stamp.text(lastStamp)
         let user = plan.target.user((client.index + 1 + day.pick(plan.connections - 1)) % plan.connections)
         switch kind {
-        case .privateMessage: client.send(json: message(10, to: user, stamp))
+        case .privateMessage: client.send(message(.privateMessage, to: user, stamp))
         case .groupMessage:
             let own = groups.indices.filter { groups[$0].contains(client.index) }
             guard !own.isEmpty else { return }
-            client.send(json: message(11, to: MixedScenario.group(own[day.pick(own.count)], plan), stamp))
-        case .typing: client.send(json: #"{"cmd":"typing","dstid":"\#(user)","at":"\#(stamp)"}"#)
+            client.send(message(.group, to: MixedScenario.group(own[day.pick(own.count)], plan), stamp))
+        case .typing: client.send(command: #"{"cmd":"typing","dstid":"\#(user)","at":"\#(stamp)"}"#)
         case .history:
             let names = [plan.target.user(client.index), user].sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
             client.send(
-                json: #"{"cmd":"history","conv":"\#(names[0]):\#(names[1])","limit":20,"ref":"\#(stamp)"}"#)
-        case .confirm: client.send(json: #"{"cmd":"confirm","seq":\#(client.lastSeq),"ref":"\#(stamp)"}"#)
-        case .heartbeat: client.send(json: #"{"cmd":0,"ref":"\#(stamp)"}"#)
+                command: #"{"cmd":"history","conv":"\#(names[0]):\#(names[1])","limit":20,"ref":"\#(stamp)"}"#)
+        case .confirm: client.send(command: #"{"cmd":"confirm","seq":\#(role.head),"ref":"\#(stamp)"}"#)
+        case .heartbeat: client.sendHeartbeat(lastStamp)
         case .comeBack:
             client.close()
             discount(wasReady: true)
-            away.append((Stamp.now + day.absence(), client))
+            away.append((Stamp.now + day.absence(), role))
         }
         meter.sent += 1
         tallies[kind, default: Tally()].begun += 1
         if kind != .comeBack { pending[lastStamp] = kind }
     }
 
-    private func message(_ command: Int, to destination: String, _ stamp: String) -> String {
-        let content = prose.utf8.prefix(day.size())
-        return #"{"cmd":\#(command),"dstid":"\#(destination)","cid":"\#(stamp)","content":"\#(Substring(content))"}"#
-    }
-
-    private static func text(_ stamp: UInt64) -> String {
-        let digits = String(stamp, radix: 16)
-        return String(repeating: "0", count: Stamp.textBytes - digits.count) + digits
+    /// The text begins with the stamp, since recipients of a binary message see no `cid`.
+    private func message(_ kind: MessageKind, to destination: String, _ stamp: String) -> OutgoingMessage {
+        let content = stamp + Substring(prose.utf8.prefix(day.size() - Stamp.textBytes))
+        return OutgoingMessage(
+            kind: kind, destination: destination, cid: lastStamp, cidText: stamp, content: content)
     }
 
     // MARK: Answers

@@ -22,6 +22,13 @@ package struct InboxCursor: Sendable, Equatable {
 
 /// The places that a frame of the server names.
 package enum InboxPlaces {
+    /// The number behind the last `"seq":`; nil if there is none.
+    package static func last(in json: UnsafeRawBufferPointer) -> UInt64? {
+        var last: UInt64?
+        forEach(in: json) { last = $0 }
+        return last
+    }
+
     /// Calls `body` with the number behind each `"seq":`, in order. Contents that hold those letters mislead it; what
     /// the load generator sends holds none.
     package static func forEach(in json: UnsafeRawBufferPointer, _ body: (UInt64) -> Void) {

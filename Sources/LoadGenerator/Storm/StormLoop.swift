@@ -1,43 +1,46 @@
 internal import Base
 internal import Reactor
+internal import Wire
 
 /// A client of a storm: one that goes and comes back, or one of the writers that stay.
-final class StormClient: WebSocketClient {
+final class StormRole: InboxRole {
     var cursor = InboxCursor()
-    /// The last entry of the inbox, as `welcome` told it.
+    /// The last entry of the inbox, as the router told it at sign-in.
     private var announced: UInt64 = 0
     /// What the client must have before it is current.
     var expected: UInt64 = 0
     var isCurrent = false
     private unowned let storm: StormLoop
 
-    init(index: Int, storm: StormLoop) {
+    init(_ client: LoadClient, _ storm: StormLoop) {
         self.storm = storm
-        super.init(index: index, owner: storm)
+        super.init(client)
     }
 
     override var resumeAfter: UInt64? { cursor.head }
 
-    override func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
-        switch ServerFrame(json) {
-        case .message, .fetched:
-            InboxPlaces.forEach(in: json) { cursor.take($0) }
-            if json.suffix(12).elementsEqual(#""more":true}"#.utf8) { fetch(after: cursor.head) }
-            noteCurrent(now)
-        case .welcome:
-            InboxPlaces.forEach(in: json) { announced = $0 }
-            storm.welcomed(now)
-            becameReady()
-            noteCurrent(now)
-        case .behind(let seq):
-            InboxPlaces.forEach(in: json) { _ in storm.meter.behind += 1 }
-            fetch(after: min(seq, cursor.head))
-        default: super.handle(json, now)
-        }
+    override func received(_ stamp: UInt64?, seq: UInt64, isPushed: Bool, _ now: UInt64) {
+        cursor.take(seq)
+        noteCurrent(now)
+    }
+
+    override func pageEnded(hasMore: Bool, _ now: UInt64) { if hasMore { fetch(after: cursor.head) } }
+
+    override func welcomed(last: UInt64, _ now: UInt64) {
+        announced = last
+        storm.welcomed(now)
+        client.becameReady()
+        noteCurrent(now)
+    }
+
+    override func fellBehind(after seq: UInt64, _ now: UInt64) { fetch(after: min(seq, cursor.head)) }
+
+    override func acked(_ stamp: UInt64?, seq: UInt64, _ now: UInt64) {
+        storm.acked(client, stamp, isAccepted: false, now)
     }
 
     private func noteCurrent(_ now: UInt64) {
-        guard !isCurrent, cursor.head >= max(expected, announced), state == .ready else { return }
+        guard !isCurrent, cursor.head >= max(expected, announced), client.state == .ready else { return }
         isCurrent = true
         storm.becameCurrent(now)
     }
@@ -51,22 +54,28 @@ final class StormLoop: LoadLoop {
     private var start: UInt64 = 0
     /// Between the order to go and the order to come back: connections may end.
     private var isAway = false
-    private var readers: [StormClient] = []
-    private var writers: [StormClient] = []
+    private var readers: [StormRole] = []
+    private var writers: [LoadClient] = []
+    /// Whether some of the clients that send are here.
+    var hasWriters: Bool { !writers.isEmpty }
     /// What is left to be sent, as numbers of messages.
     private var unsent: Range<Int> = 0..<0
     private var readerCount = 0
 
-    override func makeClient(_ index: Int) -> LoadClient {
-        let client = StormClient(index: index, storm: self)
-        if index < plan.connections - StormScenario.writers { readers.append(client) } else { writers.append(client) }
-        return client
+    override func makeRole(_ client: LoadClient) -> ClientRole? {
+        let role = StormRole(client, self)
+        if client.index < plan.connections - StormScenario.writers {
+            readers.append(role)
+        } else {
+            writers.append(client)
+        }
+        return role
     }
 
     /// Ends every reader's connection without a word; `all` those of the writers, too.
     func leave(all: Bool) {
         isAway = true
-        for client in all ? clients : readers where client.state == .ready {
+        for client in all ? clients : readers.map({ $0.client }) where client.state == .ready {
             client.close()
             readyCount -= 1
         }
@@ -89,11 +98,13 @@ final class StormLoop: LoadLoop {
     private static let window = 64
 
     private func sendNext(_ writer: LoadClient) {
-        guard let number = unsent.first, let writer = writer as? StormClient, writer.state == .ready else { return }
+        guard let number = unsent.first, writer.state == .ready else { return }
         unsent.removeFirst()
-        let (user, cid) = (plan.target.user(number % readerCount), "\(plan.target.run)\(number)")
         meter.sent += 1
-        writer.send(json: #"{"cmd":10,"dstid":"\#(user)","cid":"\#(cid)","content":"\#(content)"}"#)
+        writer.send(
+            OutgoingMessage(
+                kind: .privateMessage, destination: plan.target.user(number % readerCount), cid: UInt64(number + 1),
+                cidText: "\(plan.target.run)\(number)", content: content))
     }
 
     private lazy var content: String = {
@@ -110,9 +121,9 @@ final class StormLoop: LoadLoop {
     /// Tells the readers what each will have, given that messages up to `count` were sent to `readers` in turn.
     func expect(_ count: Int, readers: Int) {
         currentCount = 0
-        for client in self.readers {
-            client.isCurrent = false
-            client.expected = UInt64(count / readers + (client.index < count % readers ? 1 : 0))
+        for reader in self.readers {
+            reader.isCurrent = false
+            reader.expected = UInt64(count / readers + (reader.client.index < count % readers ? 1 : 0))
         }
     }
 
@@ -123,7 +134,7 @@ final class StormLoop: LoadLoop {
     func comeBack(at start: UInt64) {
         self.start = start
         isAway = false
-        reopen(readers)
+        reopen(readers.map { $0.client })
     }
 
     func welcomed(_ now: UInt64) {

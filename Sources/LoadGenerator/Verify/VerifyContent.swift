@@ -7,6 +7,15 @@ package enum VerifyContent {
         "👩‍👩‍👧 hi", "\u{7F}", "\u{2028}", "{\"cmd\":10}", "\"seq\":1", "…",
     ]
 
+    /// What stands in front of a text so that whoever sees no `cid` knows its number.
+    static func mark(_ number: UInt64) -> String { "#\(number) " }
+
+    /// The number that a text begins with, as ``mark(_:)`` wrote it; nil if it begins otherwise.
+    static func number(markedIn text: String) -> String? {
+        guard text.hasPrefix("#"), let end = text.firstIndex(of: " ") else { return nil }
+        return String(text[text.index(after: text.startIndex)..<end])
+    }
+
     /// Mostly short, some of 4 KiB, a few of 60.
     package static func make(_ random: inout SeededRandom) -> String {
         let size =

@@ -35,11 +35,9 @@ final class VerifyLoop: LoadLoop {
         loop.beforeFlush = { [unowned self] in tick() }
     }
 
-    override func makeClient(_ index: Int) -> LoadClient {
-        VerifyClient(index: index, verification: self, seed: setup.seed)
-    }
+    override func makeRole(_ client: LoadClient) -> ClientRole? { VerifyRole(client, self) }
 
-    private var members: [VerifyClient] { clients.compactMap { $0 as? VerifyClient } }
+    private var members: [VerifyRole] { clients.compactMap { $0.role as? VerifyRole } }
 
     func start(messagesPerSecond: Double) {
         isDisturbing = true
@@ -63,7 +61,7 @@ final class VerifyLoop: LoadLoop {
         }
         while pace?.take(now: now) != nil {
             turn = turn + 1 < clients.count ? turn + 1 : 0
-            (clients[turn] as? VerifyClient)?.compose()
+            (clients[turn].role as? VerifyRole)?.compose()
         }
         if retryAt == nil { retryAt = now + VerifyLoop.retryNanoseconds }
         let next = min(pace?.next ?? .max, retryAt ?? .max)
@@ -106,9 +104,9 @@ final class VerifyLoop: LoadLoop {
 
 /// Makes a second device known for each user, which never confirms: so every entry stays to be looked at.
 final class AuditorLoop: LoadLoop {
-    private final class Auditor: WebSocketClient {
+    private final class Auditor: ClientRole {
         override var device: String? { "auditor" }
     }
 
-    override func makeClient(_ index: Int) -> LoadClient { Auditor(index: index, owner: self) }
+    override func makeRole(_ client: LoadClient) -> ClientRole? { Auditor(client) }
 }

@@ -47,22 +47,49 @@ extension LoopNode {
                 connection.signIn(on: channel, readsLZ4: readsLZ4, arrival)
             }
         } catch {
-            context.log.error("can't take a connection over: \(error)")
+            context.log.error("can't take a connection over, which ends by that: \(error)")
         }
     }
 
     /// Sends a connection to the loop that owns its user, which may be this one.
+    ///
+    /// - Returns: false, with nothing changed, if there is no room for it; it is to be refused.
     func moveHome(
         _ channel: Channel, unread: UnsafeRawBufferPointer, _ kind: Arrival.Kind, user: Identifier, device: Identifier,
         after: UInt64?
-    ) {
-        let arrival = Arrival(
-            channel: loop.detach(channel), unread: Array(unread), kind: kind, user: user, device: device, after: after)
+    ) -> Bool {
         let home = home(of: user)
+        let isStaying = home.table === loop.table
+        guard isStaying ? loop.table.hasRoomToStay : home.table.reserve() else {
+            logFullTable()
+            return false
+        }
+        let unread = Array(unread)
+        let arrival: (DetachedChannel) -> Arrival = {
+            Arrival(channel: $0, unread: unread, kind: kind, user: user, device: device, after: after)
+        }
         if home === context.nodes[Int(index.rawValue)] {
-            adopt(arrival)
+            adopt(arrival(loop.detach(channel)))
+        } else if let passage = home.passage {
+            loop.move(channel, through: passage, into: home.table) { detached in
+                let arrival = arrival(detached)
+                home.post { $0.adopt(arrival) }
+            }
         } else {
+            let arrival = arrival(loop.detach(channel))
             home.post { $0.adopt(arrival) }
         }
+        return true
+    }
+
+    /// At most once a second: a full table is refusing many.
+    private func logFullTable() {
+        guard loop.second != fullTableLogged else { return }
+        fullTableLogged = loop.second
+        context.log.warning(
+            "no descriptors left for more connections; refusing new ones. Raise the limit of open files, or --loops")
     }
 }
+
+/// What who finds no room is told.
+let noRoom: StaticString = "the server is full; try again later"

@@ -121,10 +121,11 @@ final class BinaryConnection: AcceptingDelegate {
 
     private func leave(unread: UnsafeRawBufferPointer) {
         guard case .leaving(let user, let device, let after, let readsLZ4) = state, let channel else { return }
-        state = .ended
-        self.channel = nil
-        node.moveHome(
+        let hasLeft = node.moveHome(
             channel, unread: unread, .binaryTCP(readsLZ4: readsLZ4), user: user, device: device, after: after)
+        guard hasLeft else { return fail(EnvelopeError(.overloaded, noRoom)) }
+        self.channel = nil
+        state = .ended
     }
 
     // MARK: Refusing

@@ -121,9 +121,10 @@ final class HTTPConnection: AcceptingDelegate {
                 channel.delegate = connection
                 connection.awaitSignIn(on: channel, answering: response, device: device, after: after, rest)
             case .user(let user, let device, let after):
-                self.channel = nil
-                node.moveHome(
+                let hasLeft = node.moveHome(
                     channel, unread: rest, .upgrading(response), user: user, device: device, after: after)
+                guard hasLeft else { throw HTTPFailure(.serviceUnavailable, "\(noRoom)") }
+                self.channel = nil
             }
         } catch {
             var response = HTTPResponse.failure(error)

@@ -8,12 +8,13 @@ internal import Wire
 /// *Thread:* its loop's.
 final class WebSocketConnection: ChannelDelegate {
     /// What is large in it lies elsewhere: in `open`, as most connections are for hours, it is one reference.
+    /// Whoever signed in has a session in it.
     private enum State {
         case fresh
         /// Upgraded; who it is comes in the first message.
         indirect case awaitingSignIn(device: Identifier?, after: UInt64?, since: UInt32)
         /// The store is being asked; what the client already sends waits.
-        case signingIn
+        indirect case signingIn(Session, waiting: [UInt8])
         case open(Session)
         /// The message that is being taken said who it is: the connection goes to that user's loop.
         indirect case leaving(Departure)
@@ -31,8 +32,6 @@ final class WebSocketConnection: ChannelDelegate {
     private var decoder = WebSocketDecoder(role: .server)
     private var state = State.fresh
     private var channel: Channel?
-    private var session: Session?
-    private var waiting: [UInt8] = []
 
     private static let waitingBytesMax = 64 << 10
 
@@ -77,9 +76,7 @@ final class WebSocketConnection: ChannelDelegate {
     }
 
     private func enter(_ session: Session, _ unread: [UInt8], _ channel: Channel) {
-        self.session = session
-        state = .signingIn
-        waiting = unread
+        state = .signingIn(session, waiting: unread)
         node.loop.startTimer(channel, seconds: Limits.heartbeatSeconds)
     }
 
@@ -104,8 +101,9 @@ final class WebSocketConnection: ChannelDelegate {
     // MARK: Reading
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
-        if case .signingIn = state {
+        if case .signingIn(let session, var waiting) = state {
             waiting.append(contentsOf: bytes)
+            state = .signingIn(session, waiting: waiting)
             if waiting.count > WebSocketConnection.waitingBytesMax { channel.setReading(false) }
         } else {
             process(bytes, channel)
@@ -166,7 +164,7 @@ extension WebSocketConnection {
             }
             let device = try envelope.identifier(.device, in: payload) ?? device ?? .defaultDevice
             let after = try envelope.unsigned(.after, in: payload) ?? after
-            state = .leaving(Departure(form: .json, user: user, device: device, after: after))
+            depart(Departure(form: .json, user: user, device: device, after: after))
         } catch {
             close(WebSocketCloseCode.unauthorized, error.reason)
         }
@@ -193,22 +191,27 @@ extension WebSocketConnection {
             let (user, device) = try node.admit(hello, texts, payload: body)
             let readsLZ4 = hello.features & BinaryFeatures.readsLZ4 != 0
             let form = Arrival.SignInForm.binary(readsLZ4: readsLZ4)
-            state = .leaving(Departure(form: form, user: user, device: device, after: hello.after))
+            depart(Departure(form: form, user: user, device: device, after: hello.after))
         } catch {
             throw BinaryError(error.reason, code: error.code)
         }
     }
 
+    private func depart(_ departure: Departure) {
+        signOut()
+        state = .leaving(departure)
+    }
+
     /// Goes to the loop of the user; another connection object takes the socket over there. A whole message was just
     /// taken, so the decoder holds nothing that would have to travel along.
     private func leave(_ departure: Departure, unread: UnsafeRawBufferPointer) {
-        state = .ended
-        signOut()
         guard let channel else { return }
-        self.channel = nil
-        node.moveHome(
+        let hasLeft = node.moveHome(
             channel, unread: unread, .webSocket(departure.form), user: departure.user, device: departure.device,
             after: departure.after)
+        guard hasLeft else { return close(WebSocketCloseCode.overloaded, noRoom) }
+        self.channel = nil
+        state = .ended
     }
 }
 
@@ -243,10 +246,8 @@ extension WebSocketConnection {
 
 extension WebSocketConnection: SessionOwner {
     func sessionIsReady(_ session: Session) {
-        guard case .signingIn = state, let channel else { return }
+        guard case .signingIn(_, let unread) = state, let channel else { return }
         state = .open(session)
-        let unread = waiting
-        waiting = []
         channel.setReading(true)
         if !unread.isEmpty { process(unread, channel) }
     }
@@ -282,13 +283,20 @@ extension WebSocketConnection: SessionOwner {
 
     func channelClosed(_ channel: Channel) {
         self.channel = nil
-        state = .ended
         signOut()
+        state = .ended
+    }
+
+    private var session: Session? {
+        switch state {
+        case .open(let session), .signingIn(let session, _): session
+        default: nil
+        }
     }
 
     private func signOut() {
         guard let session else { return }
-        self.session = nil
+        state = .ended
         node.hub.signOut(session)
     }
 
@@ -303,8 +311,8 @@ extension WebSocketConnection: SessionOwner {
     private var hasEnded: Bool { if case .ended = state { true } else { false } }
 
     private func end() {
-        state = .ended
         signOut()
+        state = .ended
         channel?.closeAfterFlush()
     }
 }

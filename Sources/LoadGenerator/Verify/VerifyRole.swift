@@ -3,10 +3,10 @@ internal import Reactor
 internal import Wire
 
 /// A client that keeps a journal, loses its connection now and then, resumes and resends.
-final class VerifyClient: WebSocketClient {
+final class VerifyRole: ClientRole {
     private(set) var journal: ClientJournal
     /// Frames without an ack, by `cid`.
-    private var unacked: [String: String] = [:]
+    private var unacked: [String: OutgoingMessage] = [:]
     /// Their order; holds `cid`s that were acked, too.
     private var order: [String] = []
     private var head: UInt64 = 0
@@ -17,22 +17,25 @@ final class VerifyClient: WebSocketClient {
     private var refusedCids: [String] = []
     private unowned let verification: VerifyLoop
 
-    init(index: Int, verification: VerifyLoop, seed: UInt64) {
+    init(_ client: LoadClient, _ verification: VerifyLoop) {
         self.verification = verification
-        random = SeededRandom(seed: seed &+ UInt64(index) &* 0x9E37_79B9)
-        journal = ClientJournal(user: verification.plan.target.user(index))
-        super.init(index: index, owner: verification)
+        random = SeededRandom(seed: verification.setup.seed &+ UInt64(client.index) &* 0x9E37_79B9)
+        journal = ClientJournal(user: verification.plan.target.user(client.index))
+        super.init(client)
     }
+
+    private var index: Int { client.index }
 
     override var resumeAfter: UInt64? { head }
 
     /// Nothing is under way.
-    var isQuiet: Bool { state == .ready && unacked.isEmpty && !isBehind }
+    var isQuiet: Bool { client.state == .ready && unacked.isEmpty && !isBehind }
 
     /// Where the client stands, for whoever looks for what it waits for.
     var standing: String {
         let waiting = "\(unacked.count) messages without an ack, \(refusedCids.count) of them refused"
-        let place = "connection \(state), has inbox entries through \(head)\(isBehind ? ", was told it is behind" : "")"
+        let place =
+            "connection \(client.state), has inbox entries through \(head)\(isBehind ? ", was told it is behind" : "")"
         return "\(journal.user): \(waiting); \(place); session \(journal.sessions.count)"
     }
 
@@ -43,24 +46,25 @@ final class VerifyClient: WebSocketClient {
 
     /// Sends a message of its own choice unless too many wait for their acks.
     func compose() {
-        guard state == .ready, unacked.count < VerifyClient.unackedMax else { return }
+        guard client.state == .ready, unacked.count < VerifyRole.unackedMax else { return }
         let setup = verification.setup
         let group = setup.groups.isEmpty ? nil : setup.group(of: index, Int.random(in: 0..<1 << 30, using: &random))
         let isGroup = group != nil && Int.random(in: 0..<5, using: &random) == 0
         let other = (index + Int.random(in: 1..<setup.clients, using: &random)) % setup.clients
         let destination = isGroup ? group ?? "" : verification.plan.target.user(other)
-        let content = VerifyContent.make(&random)
-        let cid = "\(index).\(journal.sent.count)"
-        var frame = OutputBuffer()
-        frame.append(utf8: #"{"cmd":\#(isGroup ? 11 : 10),"dstid":"\#(destination)","cid":"\#(cid)","content":"#)
-        frame.appendJSONString(content)
-        frame.append("}")
+        let number = UInt64(journal.sent.count) + 1
+        let cid = String(number)
+        // Where a recipient may speak binary, it knows the message by what stands in front of its text.
+        let mark = verification.plan.target.wire == .json ? "" : VerifyContent.mark(number)
+        let content = mark + VerifyContent.make(&random)
         journal.sent[cid] = ClientJournal.Sent(
             destination: destination, isGroup: isGroup, digest: VerifyContent.digest(content))
-        let text = String(decoding: frame.unsafeBytes, as: UTF8.self)
-        unacked[cid] = text
+        let message = OutgoingMessage(
+            kind: isGroup ? .group : .privateMessage, destination: destination, cid: number, cidText: cid,
+            content: content)
+        unacked[cid] = message
         order.append(cid)
-        send(json: text)
+        client.send(message)
     }
 
     private static let unackedMax = 32
@@ -68,9 +72,9 @@ final class VerifyClient: WebSocketClient {
     private func resend() {
         order.removeAll { unacked[$0] == nil }
         for cid in order {
-            guard let frame = unacked[cid] else { continue }
+            guard let message = unacked[cid] else { continue }
             journal.resendCount += 1
-            send(json: frame)
+            client.send(message)
         }
     }
 
@@ -78,20 +82,41 @@ final class VerifyClient: WebSocketClient {
     func retryRefused() {
         let cids = refusedCids
         refusedCids = []
-        for cid in cids { if let frame = unacked[cid] { send(json: frame) } }
+        for cid in cids { if let message = unacked[cid] { client.send(message) } }
     }
 
     // MARK: Receiving
 
-    override func handle(_ json: UnsafeRawBufferPointer, _ now: UInt64) {
-        if verification.isDisturbing, state == .ready, Int.random(in: 0..<VerifyClient.lossOneIn, using: &random) == 0 {
-            channel?.abort()
-            return
-        }
+    override func take(json: UnsafeRawBufferPointer, _ now: UInt64) {
+        if losesConnection() { return }
         guard let frame = try? VerifyFrame.decode(json) else {
-            journal.surprises.append("no JSON: \(String(decoding: json.prefix(200), as: UTF8.self))")
-            return
+            return surprise("no JSON: \(String(decoding: json.prefix(200), as: UTF8.self))")
         }
+        take(frame, or: String(decoding: json.prefix(200), as: UTF8.self))
+    }
+
+    override func take(_ header: BinaryHeader, _ payload: UnsafeRawBufferPointer, _ now: UInt64) {
+        if losesConnection() { return }
+        do {
+            take(try VerifyFrame(header, payload), or: "binary frame \(header.type)")
+        } catch {
+            surprise("binary frame \(header.type): \(error)")
+        }
+    }
+
+    private func surprise(_ text: String) { journal.surprises.append(text) }
+
+    /// Loses the connection now and then, and with it the frame that came.
+    private func losesConnection() -> Bool {
+        guard verification.isDisturbing, client.state == .ready,
+            Int.random(in: 0..<VerifyRole.lossOneIn, using: &random) == 0
+        else { return false }
+        client.channel?.abort()
+        return true
+    }
+
+    /// Takes a frame, whatever it came as; `text` shows it if it had no business to come.
+    private func take(_ frame: VerifyFrame, or text: @autoclosure () -> String) {
         verification.meter.other += 1
         switch frame.cmd {
         case .number(10), .number(11), .name("notify"): see(frame.entry())
@@ -99,12 +124,12 @@ final class VerifyClient: WebSocketClient {
         case .name("welcome"): begin(frame)
         case .name("behind"):
             isBehind = true
-            fetch(after: head)
+            client.fetch(after: head)
         case .name("fetched"): take(page: frame)
         case .name("history"): take(history: frame)
         case .name("ok"): journal.confirmed = max(journal.confirmed, frame.ref.flatMap { UInt64($0) } ?? 0)
         case .name("error"): take(error: frame)
-        default: journal.surprises.append(String(decoding: json.prefix(200), as: UTF8.self))
+        default: surprise(text())
         }
     }
 
@@ -118,20 +143,26 @@ final class VerifyClient: WebSocketClient {
             ClientJournal.Session(
                 after: head, announced: welcome.seq ?? 0, confirmed: welcome.confirmed ?? 0,
                 confirmedBefore: journal.confirmed))
-        becameReady()
+        client.becameReady()
         resend()
     }
 
     private func see(_ entry: StoredEntry) {
-        guard !journal.sessions.isEmpty else { return journal.surprises.append("before welcome: \(entry.summary)") }
+        guard !journal.sessions.isEmpty else { return surprise("before welcome: \(entry.summary)") }
+        // In the binary protocol the entries of a page come one by one, and may have been pushed as well.
+        if isBehind, entry.seq <= head, verification.plan.target.wire(of: index) == .binary { return }
         journal.sessions[journal.sessions.count - 1].entries.append(entry)
         head = max(head, entry.seq)
         guard verification.isDisturbing, index % 2 == 1, Int.random(in: 0..<50, using: &random) == 0 else { return }
-        send(json: #"{"cmd":"confirm","seq":\#(head),"ref":"\#(head)"}"#)
+        client.send(command: #"{"cmd":"confirm","seq":\#(head),"ref":"\#(head)"}"#)
     }
 
     private func take(ack frame: VerifyFrame) {
-        let ack = frame.entry(sender: journal.user)
+        var ack = frame.entry(sender: journal.user)
+        // A binary ack doesn't name the conversation.
+        if frame.conv == nil, let sent = journal.sent[ack.cid] {
+            ack.conversation = PromiseChecker.conversation(journal.user, sent)
+        }
         journal.acks.append(ack)
         if frame.dup == true { journal.duplicateCount += 1 }
         unacked[ack.cid] = nil
@@ -143,7 +174,7 @@ final class VerifyClient: WebSocketClient {
         if frame.code == "overloaded", let cid = frame.cid {
             refusedCids.append(cid)
         } else {
-            journal.surprises.append("error \(frame.code ?? ""): \(frame.message ?? "")")
+            surprise("error \(frame.code ?? ""): \(frame.message ?? "")")
         }
     }
 
@@ -152,7 +183,7 @@ final class VerifyClient: WebSocketClient {
         guard frame.ref == nil else { return takeAudit(inbox: entries, isLast: frame.more != true) }
         for entry in entries where (entry.seq ?? 0) > head { see(entry.entry()) }
         isBehind = frame.more == true
-        if isBehind { fetch(after: head) }
+        if isBehind { client.fetch(after: head) }
     }
 
     // MARK: Reading the store
@@ -175,7 +206,7 @@ final class VerifyClient: WebSocketClient {
     }
 
     private func askInbox(after seq: UInt64) {
-        send(json: #"{"cmd":"fetch","after":\#(seq),"limit":1000,"ref":"audit"}"#)
+        client.send(command: #"{"cmd":"fetch","after":\#(seq),"limit":1000,"ref":"audit"}"#)
     }
 
     private func takeAudit(inbox entries: [VerifyFrame], isLast: Bool) {
@@ -189,12 +220,13 @@ final class VerifyClient: WebSocketClient {
             audit?.isComplete = true
             return
         }
-        send(json: #"{"cmd":"history","conv":"\#(conversation)","after":\#(cseq),"limit":1000,"ref":"audit"}"#)
+        client.send(
+            command: #"{"cmd":"history","conv":"\#(conversation)","after":\#(cseq),"limit":1000,"ref":"audit"}"#)
     }
 
     private func take(history frame: VerifyFrame) {
         guard let conversation = audit?.conversations.last, conversation == frame.conv else {
-            return journal.surprises.append("a history that wasn't asked for: \(frame.conv ?? "")")
+            return surprise("a history that wasn't asked for: \(frame.conv ?? "")")
         }
         let messages = (frame.messages ?? []).map { $0.entry() }
         audit?.histories[conversation, default: []] += messages

@@ -1,0 +1,55 @@
+import ArgumentParser
+import LoadGenerator
+import Reactor
+
+struct FanoutCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fanout", abstract: "One member of a group sends, all others receive.",
+        discussion: """
+            Counts deliveries: a message to 100 members is 99 of them, and the costs are those of one delivery. The
+            sender keeps --window messages without an ack in flight. --floor puts a bare sender in C beside it that
+            writes as many bytes to as many sockets.
+
+              bench fanout --spawn .build/release/router --members 100 --window 4 --floor --rounds 3
+            """)
+
+    @OptionGroup var target: TargetOptions
+    @OptionGroup var options: RunOptions
+    @OptionGroup var floor: FloorOptions
+    @OptionGroup var page: PageOption
+
+    @Option(help: "Members of the group, the sender among them.")
+    var members = 100
+
+    @Option(help: "Messages without an ack that the sender keeps in flight.")
+    var window = 1
+
+    @Option(help: "Bytes of content.")
+    var size = 64
+
+    @Flag(help: "Compress bodies; binary protocol only.")
+    var lz4 = false
+
+    mutating func validate() throws {
+        guard (2...10_000).contains(members), (1...10_000).contains(window), (0...1 << 20).contains(size) else {
+            throw ValidationError("members from 2 to 10000, window from 1 to 10000, size up to 1048576")
+        }
+        try target.validateCompression(lz4)
+    }
+
+    func run() throws {
+        prepareProcess()
+        try target.withTarget { target, pid in
+            var plan = Plan(target: target, connections: members)
+            plan.mode = .durable
+            plan.window = window
+            plan.size = size
+            plan.isCompressed = lz4
+            let scenario = FanoutScenario(plan, options.circumstances(serverPID: pid))
+            let floors = floor.isMeasured ? [Floor.fanout(scenario, core: self.target.pinServer)] : []
+            try floor.run(
+                floors, message: \.delivered, title: "bench fanout", options, page, { try scenario.run() },
+                report: scenario.report)
+        }
+    }
+}
