@@ -7,7 +7,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from binary_protocol import hello
-from switchboard import Chat, Router
+from switchboard import PATIENCE, Chat, Router
 
 LIMIT = 64  # open files of a table that only has connections
 SHARED_LIMIT = 128  # of one that the store shares
@@ -22,7 +22,12 @@ class LimitedRouter(Router):
         return ["prlimit", f"--nofile={limit}:{limit}"] + super().arguments()
 
     def room(self):
-        return int(re.search(r"room for (\d+) connections", self.output())[1])
+        """What the router says at its start, which it may do just after it is ready."""
+        deadline = time.monotonic() + PATIENCE
+        while not (said := re.search(r"room for (\d+) connections", self.output())):
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.01)
+        return int(said[1])
 
 
 @pytest.fixture
