@@ -76,6 +76,9 @@ package struct Connection: ~Copyable {
         guard code == SQLITE_OK else { throw SQLiteError(handle, code: code, sql: sql) }
     }
 
+    /// Gives back the memory of pages that are kept to be read again.
+    func releaseMemory() { sqlite3_db_release_memory(handle) }
+
     /// Runs statements that answer nothing.
     package func execute(_ sql: String) throws(SQLiteError) {
         try Connection.execute(sql, on: handle)

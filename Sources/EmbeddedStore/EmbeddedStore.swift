@@ -56,6 +56,10 @@ package final class EmbeddedStore: Store {
         for thread in threads { thread.join() }
     }
 
+    /// Lets the threads give back what they keep for speed, such as pages of the files, as soon as each has nothing
+    /// to do. *Thread:* any.
+    package func releaseSpareMemory() { work.releaseSpareMemory() }
+
     /// What has been done and what waits. *Thread:* any.
     package var counters: StoreCounters { work.counters }
 

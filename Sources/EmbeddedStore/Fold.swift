@@ -87,6 +87,12 @@ package struct Fold: ~Copyable {
         bytesSinceCheckpoint = 0
     }
 
+    /// Gives back what is kept for the next fold.
+    mutating func releaseSpareMemory() {
+        gathered = GatheredChanges()
+        connection.releaseMemory()
+    }
+
     /// Empties the WAL, at the end.
     package mutating func finish() throws(SQLiteError) { try connection.checkpoint(truncating: true) }
 

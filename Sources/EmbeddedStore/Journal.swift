@@ -114,6 +114,12 @@ package struct Journal: ~Copyable {
         }
     }
 
+    /// Gives back what is kept for the next rounds.
+    mutating func releaseSpareMemory() {
+        numbering.releaseSpareMemory()
+        file.releaseMemory()
+    }
+
     /// Trims the journal and empties its WAL, at the end.
     package mutating func finish(foldedThrough: UInt64) throws(SQLiteError) {
         try file.finish(foldedThrough: foldedThrough)

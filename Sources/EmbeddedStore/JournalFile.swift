@@ -105,6 +105,9 @@ package struct JournalFile: ~Copyable {
     /// Empties the WAL: everything is in the database itself, and durable.
     func checkpoint() throws(SQLiteError) { try connection.checkpoint(truncating: true) }
 
+    /// Gives back the memory of pages.
+    func releaseMemory() { connection.releaseMemory() }
+
     /// Trims and empties the WAL, at the end.
     mutating func finish(foldedThrough: UInt64) throws(SQLiteError) {
         if let failure = commit([], foldedThrough: foldedThrough) { throw failure.error }

@@ -335,6 +335,12 @@ struct Numbering: ~Copyable {
         next = before
     }
 
+    /// Gives back scratch memory. Between rounds only.
+    mutating func releaseSpareMemory() {
+        log = []
+        guesses = []
+    }
+
     /// Forgets what the index has, when there is more in memory than wanted.
     mutating func folded(through batch: UInt64, cacheMax: Int) {
         recent.folded(through: batch)

@@ -31,11 +31,37 @@ struct GroupRequest: Sendable {
     var ticket: UInt64
 }
 
+/// What waits in turn: the first goes in constant time, however many are behind it.
+struct Line<Element> {
+    private var elements: [Element] = []
+    /// Those before it are gone; they are cleared away when they are half of all.
+    private var first = 0
+
+    var count: Int { elements.count - first }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    /// Takes the first; nil if nothing waits.
+    mutating func popFirst() -> Element? {
+        guard first < elements.count else { return nil }
+        defer {
+            first += 1
+            if first * 2 >= elements.count {
+                elements = Array(elements[first...])
+                first = 0
+            }
+        }
+        return elements[first]
+    }
+}
+
 /// The queues between callers and the store's threads.
 final class SharedWork: Sendable {
     struct JournalQueue {
         var requests: [JournalRequest] = []
         var bytes = 0
+        /// How often the thread was asked to give memory back.
+        var releases = 0
         var isClosing = false
     }
 
@@ -65,11 +91,13 @@ final class SharedWork: Sendable {
         /// The batch that somebody waits for.
         var wanted: UInt64 = 0
         var commands: [GroupRequest] = []
+        var releases = 0
         var isClosing = false
     }
 
     struct ReadQueue {
-        var requests: [ReadRequest] = []
+        var requests = Line<ReadRequest>()
+        var releases = 0
         var isClosing = false
     }
 
@@ -176,6 +204,13 @@ final class SharedWork: Sendable {
         guard isClosed else { return }
         let refusal = StoreEvent.group(ticket: request.ticket, result: .failure(.unavailable("the store is closed")))
         deliver([refusal], to: request.mailbox)
+    }
+
+    /// Asks each thread to give back what it keeps for speed, once it has nothing else to do.
+    func releaseSpareMemory() {
+        journal.update { $0.releases += 1 }
+        index.update { $0.releases += 1 }
+        reads.update { $0.releases += 1 }
     }
 
     func deliver(_ events: [StoreEvent], to mailbox: MailboxIndex) {

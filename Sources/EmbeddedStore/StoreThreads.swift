@@ -8,6 +8,8 @@ struct JournalThread: ~Copyable {
     let index: Connection
     let work: SharedWork
     private var lastMessages = 0
+    /// How often it has given memory back.
+    private var releases = 0
 
     /// Messages in the last round above which there is load, and waiting for more pays.
     private static let loadMessages = 64
@@ -20,6 +22,11 @@ struct JournalThread: ~Copyable {
 
     mutating func run() {
         while let (requests, bytes) = take() {
+            guard !requests.isEmpty else {
+                journal.releaseSpareMemory()
+                index.releaseMemory()
+                continue
+            }
             round(requests)
             work.queuedBytes.subtract(bytes, ordering: .relaxed)
             journal.tidy()
@@ -31,13 +38,18 @@ struct JournalThread: ~Copyable {
         try? journal.finish(foldedThrough: folded)
     }
 
-    /// Waits for work; nil when there will be no more.
+    /// Waits for work; nothing if memory is to be given back, nil when there will be no more.
     private mutating func take() -> (requests: [JournalRequest], bytes: Int)? {
         let window = lastMessages >= JournalThread.loadMessages ? work.options.gatherMicroseconds * 1_000 : 0
         let until = window > 0 ? SystemClock.monotonic() + window : 0
         let deadline = { (queue: SharedWork.JournalQueue) in queue.requests.isEmpty || window == 0 ? nil : until }
         return work.journal.wait(until: deadline) { queue in
-            if queue.requests.isEmpty { return queue.isClosing ? .some(nil) : nil }
+            if queue.requests.isEmpty {
+                if queue.isClosing { return .some(nil) }
+                guard queue.releases > releases else { return nil }
+                releases = queue.releases
+                return .some(([], 0))
+            }
             if window > 0, !queue.isClosing, SystemClock.monotonic() < until { return nil }
             return .some(SharedWork.take(&queue, bytesMax: SharedWork.roundBytesMax))
         }
@@ -76,6 +88,7 @@ struct IndexThread: ~Copyable {
     let directory: DataDirectory
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
+    private var releases = 0
 
     init(fold: consuming Fold, groups: consuming Groups, work: SharedWork, directory: consuming DataDirectory) {
         self.fold = fold
@@ -86,8 +99,9 @@ struct IndexThread: ~Copyable {
 
     private struct Work {
         var batches: [CommittedBatch]
-        var commands: [GroupRequest]
-        var isLast: Bool
+        var commands: [GroupRequest] = []
+        var releasesMemory = false
+        var isLast = false
     }
 
     /// How long after a failed fold the next one is tried, unless somebody asks.
@@ -96,6 +110,7 @@ struct IndexThread: ~Copyable {
     mutating func run() {
         while true {
             let next = take()
+            if next.releasesMemory { fold.releaseSpareMemory() }
             for request in next.commands {
                 let result = fold.perform(request.command, groups)
                 work.deliver([.group(ticket: request.ticket, result: result)], to: request.mailbox)
@@ -125,10 +140,12 @@ struct IndexThread: ~Copyable {
                     && SystemClock.monotonic() >= queue.since + options.foldMilliseconds * 1_000_000)
                 || retryAt.map { SystemClock.monotonic() >= $0 } ?? false
             guard isWanted || isDue || queue.isClosing else {
-                guard !queue.commands.isEmpty else { return nil }
+                let releasesMemory = queue.releases > releases
+                guard releasesMemory || !queue.commands.isEmpty else { return nil }
+                releases = queue.releases
                 let commands = queue.commands
                 queue.commands = []
-                return Work(batches: [], commands: commands, isLast: false)
+                return Work(batches: [], commands: commands, releasesMemory: releasesMemory)
             }
             let work = Work(batches: queue.batches, commands: queue.commands, isLast: queue.isClosing)
             queue.batches = []
@@ -169,6 +186,7 @@ struct ReaderThread: ~Copyable {
     private let connection: Connection
     private var reader: Reader
     private let work: SharedWork
+    private var releases = 0
 
     init(_ path: String, _ options: ConnectionOptions, _ work: SharedWork) throws(SQLiteError) {
         let connection = try Connection(path: path, options: options)
@@ -179,21 +197,30 @@ struct ReaderThread: ~Copyable {
     }
 
     mutating func run() {
-        while let request = take() {
-            let event: StoreEvent
-            if let error = waitForFold(through: request.after) {
-                event = request.failed(error)
-            } else {
-                event = answer(request)
+        while true {
+            switch take() {
+            case .request(let request):
+                let error = waitForFold(through: request.after)
+                work.deliver([error.map { request.failed($0) } ?? answer(request)], to: request.mailbox)
+            case .releaseMemory: connection.releaseMemory()
+            case .end: return
             }
-            work.deliver([event], to: request.mailbox)
         }
     }
 
-    private func take() -> ReadRequest? {
+    private enum Next {
+        case request(ReadRequest)
+        case releaseMemory
+        case end
+    }
+
+    private mutating func take() -> Next {
         work.reads.wait { queue in
-            if queue.requests.isEmpty { return queue.isClosing ? .some(nil) : nil }
-            return .some(queue.requests.removeFirst())
+            if let request = queue.requests.popFirst() { return .request(request) }
+            if queue.isClosing { return .end }
+            guard queue.releases > releases else { return nil }
+            releases = queue.releases
+            return .releaseMemory
         }
     }
 

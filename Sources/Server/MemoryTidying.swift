@@ -1,3 +1,4 @@
+internal import EmbeddedStore
 internal import Reactor
 
 /// Gives memory back to the kernel after many connections have come or gone.
@@ -11,10 +12,12 @@ enum MemoryTidying {
     private static let worthwhileConnections = 1_000
     private static let quietConnections = 50
 
-    /// How often memory is returned for one burst: what the store still did for it is freed later.
-    private static let turns = 3
+    /// How often memory is returned for one burst: what is asked to be freed at one turn is there at the next. The last
+    /// turns wait until the store has put into its index what the burst left to do.
+    private static let turns = 4
+    private static let lastTurns = 2
 
-    static func run(_ nodes: [NodeHandle]) async {
+    static func run(_ nodes: [NodeHandle], _ store: EmbeddedStore) async {
         var connections = 0
         var connectionsWhenTidied = 0
         var turnsLeft = 0
@@ -28,8 +31,9 @@ enum MemoryTidying {
                 connectionsWhenTidied = connections
                 turnsLeft = turns
             }
-            guard turnsLeft > 0 else { continue }
+            guard turnsLeft > lastTurns || turnsLeft > 0 && store.counters.unfoldedBytes == 0 else { continue }
             turnsLeft -= 1
+            store.releaseSpareMemory()
             for node in nodes { await node.run { $0.loop.releaseSpareMemory() } }
             ProcessResources.returnFreedMemory()
         }

@@ -66,7 +66,7 @@ package final class RouterServer: Sendable {
         self.http = http
         self.tcp = tcp
         self.threads = Mutex(threads)
-        tidying = Task.detached { await MemoryTidying.run(context.nodes) }
+        tidying = Task.detached { await MemoryTidying.run(context.nodes, store) }
     }
 
     private static func startLoop(
