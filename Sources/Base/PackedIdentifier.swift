@@ -43,3 +43,44 @@ package struct IdentifierPacker {
         return packed
     }
 }
+
+/// An identifier in 25 bytes, as long as it has at most 23 of its own: those need no memory elsewhere, so comparing
+/// touches none. A longer one is packed.
+package enum CompactIdentifier: Sendable {
+    /// The count lies in the last byte.
+    case inPlace(UInt64, UInt64, UInt64)
+    case packed(PackedIdentifier)
+
+    private static let inPlaceMax = 23
+
+    package init(_ identifier: Identifier) {
+        guard identifier.count <= CompactIdentifier.inPlaceMax else {
+            self = .packed(PackedIdentifier(identifier))
+            return
+        }
+        self = .inPlace(identifier.words[0], identifier.words[1], CompactIdentifier.last(identifier))
+    }
+
+    private static func last(_ identifier: Identifier) -> UInt64 {
+        identifier.words[2] | UInt64(identifier.count) << 56
+    }
+
+    /// The identifier, to be passed on.
+    package var identifier: Identifier {
+        switch self {
+        case .packed(let packed): return packed.identifier
+        case .inPlace(let first, let second, let last):
+            let words: [3 of UInt64] = [first.littleEndian, second.littleEndian, last.littleEndian]
+            return Identifier(trusted: words.span.bytes.extracting(0..<Int(last >> 56)))
+        }
+    }
+
+    package static func == (left: CompactIdentifier, right: Identifier) -> Bool {
+        switch left {
+        case .inPlace(let first, let second, let last):
+            right.count <= inPlaceMax && first == right.words[0] && second == right.words[1]
+                && last == CompactIdentifier.last(right)
+        case .packed(let packed): packed == right
+        }
+    }
+}

@@ -231,7 +231,7 @@ struct Numbering: ~Copyable {
         var state = UserState(number: next.user, name: name, head: 0, floor: 0)
         state.lastBatch = batch
         state.window.isLoaded = true
-        state.devices = DeviceList()
+        state.devices = DeviceList.none
         next.user += 1
         let slot = users.insert(state, hash: name.hash64)
         log.append(.newUser(slot))
@@ -255,7 +255,7 @@ struct Numbering: ~Copyable {
 
     /// A device's place in its user's list. One that is new starts at the user's floor.
     private mutating func deviceIndex(_ name: Identifier, user: Int) throws(SQLiteError) -> Int {
-        var devices = users[user].devices ?? DeviceList()
+        var devices = users[user].devices ?? .none
         if let index = devices.index(of: name) { return index }
         let index = devices.append(DeviceState(name: deviceNames.pack(name), confirmed: users[user].floor))
         users[user].devices = devices

@@ -6,7 +6,7 @@ internal import Base
 struct SentWindow {
     private var prints: ContiguousArray<UInt32> = []
     /// Where the oldest one lies, once the window is full.
-    private var oldest: UInt16 = 0
+    private var oldest: UInt8 = 0
     /// Whether what the index knows is in here.
     var isLoaded = false
 
@@ -48,7 +48,7 @@ struct SentWindow {
         }
         let addition = Addition(replaced: prints[Int(oldest)], grew: false)
         prints[Int(oldest)] = print
-        oldest = UInt16((Int(oldest) + 1) % Limits.cidWindowMessages)
+        oldest = UInt8((Int(oldest) + 1) % Limits.cidWindowMessages)
         return addition
     }
 
@@ -58,7 +58,7 @@ struct SentWindow {
             prints.removeLast()
             return
         }
-        oldest = UInt16((Int(oldest) + Limits.cidWindowMessages - 1) % Limits.cidWindowMessages)
+        oldest = UInt8((Int(oldest) + Limits.cidWindowMessages - 1) % Limits.cidWindowMessages)
         prints[Int(oldest)] = addition.replaced
     }
 

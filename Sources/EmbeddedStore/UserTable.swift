@@ -1,21 +1,28 @@
 internal import Base
 internal import Store
 
-/// What the journal knows about a user.
+/// What the journal knows about a user: 112 bytes, since there are very many. What every message needs comes first.
 struct UserState {
     var number: UInt64
-    var name: Identifier
     /// Last place in the inbox.
     var head: UInt64
-    /// Up to where all devices have confirmed.
-    var floor: UInt64
     /// Last batch that changed something here; it can be forgotten once that is folded.
     var lastBatch: UInt64 = 0
-    var attachments = Attachments()
+    var window = SentWindow()
+    var attachments = Attachments.none
+    let name: CompactIdentifier
+    var isUsed = true
+    /// Up to where all devices have confirmed.
+    var floor: UInt64
     /// nil until they are read from the index.
     var devices: DeviceList?
-    var window = SentWindow()
-    var isUsed = true
+
+    init(number: UInt64, name: Identifier, head: UInt64, floor: UInt64) {
+        self.number = number
+        self.name = CompactIdentifier(name)
+        self.head = head
+        self.floor = floor
+    }
 }
 
 struct DeviceState {
@@ -23,76 +30,117 @@ struct DeviceState {
     var confirmed: UInt64
 }
 
-/// A user's devices. Most users have one, so the first lies in place.
-struct DeviceList {
-    private var first: DeviceState?
-    private var others: [DeviceState] = []
+/// A user's devices. Most users have one, so that one lies in place.
+enum DeviceList {
+    case none
+    case one(DeviceState)
+    case several([DeviceState])
+
+    private var count: Int {
+        switch self {
+        case .none: 0
+        case .one: 1
+        case .several(let devices): devices.count
+        }
+    }
 
     /// The last place that every device has confirmed.
     var confirmedByAll: UInt64 {
-        others.reduce(first?.confirmed ?? 0) { min($0, $1.confirmed) }
+        switch self {
+        case .none: 0
+        case .one(let device): device.confirmed
+        case .several(let devices): devices.reduce(.max) { min($0, $1.confirmed) }
+        }
     }
 
     /// The place of the device with this name in the list.
     func index(of name: Identifier) -> Int? {
-        guard let first else { return nil }
-        if first.name == name { return 0 }
-        return others.firstIndex { $0.name == name }.map { $0 + 1 }
+        switch self {
+        case .none: nil
+        case .one(let device): device.name == name ? 0 : nil
+        case .several(let devices): devices.firstIndex { $0.name == name }
+        }
     }
 
     /// Traps if there is no device at `index`.
     subscript(index: Int) -> DeviceState {
         get {
-            guard index == 0, let first else { return others[index - 1] }
-            return first
+            switch self {
+            case .one(let device) where index == 0: return device
+            case .several(let devices): return devices[index]
+            case .none, .one: preconditionFailure("no device at \(index)")
+            }
         }
-        set { if index == 0 { first = newValue } else { others[index - 1] = newValue } }
+        set {
+            switch self {
+            case .one where index == 0: self = .one(newValue)
+            case .several(var devices):
+                devices[index] = newValue
+                self = .several(devices)
+            case .none, .one: preconditionFailure("no device at \(index)")
+            }
+        }
     }
 
     /// Adds a device that isn't there; returns its place.
     mutating func append(_ device: DeviceState) -> Int {
-        guard first != nil else {
-            first = device
-            return 0
+        switch self {
+        case .none: self = .one(device)
+        case .one(let first): self = .several([first, device])
+        case .several(let devices): self = .several(devices + [device])
         }
-        others.append(device)
-        return others.count
+        return count - 1
     }
 
     /// Takes back the last ``append(_:)``.
     mutating func removeLast() {
-        if others.popLast() == nil { first = nil }
+        switch self {
+        case .none, .one: self = .none
+        case .several(let devices): self = devices.count == 2 ? .one(devices[0]) : .several(devices.dropLast())
+        }
     }
 }
 
-/// Which mailboxes hear of a user's new entries: nearly always none or one, so the first lies in place.
-struct Attachments {
+/// Which mailboxes hear of a user's new entries: nearly always none or one, so that one lies in place.
+enum Attachments {
     struct Attachment {
-        var mailbox: UInt16
         var token: UInt32
+        var mailbox: UInt16
     }
 
-    private(set) var first: Attachment?
-    private var others: [Attachment] = []
+    case none
+    case one(Attachment)
+    case several([Attachment])
 
-    var isEmpty: Bool { first == nil }
+    var isEmpty: Bool { if case .none = self { true } else { false } }
 
     mutating func set(_ token: UInt32, mailbox: UInt16) {
         remove(mailbox: mailbox)
-        let attachment = Attachment(mailbox: mailbox, token: token)
-        if first == nil { first = attachment } else { others.append(attachment) }
+        let attachment = Attachment(token: token, mailbox: mailbox)
+        switch self {
+        case .none: self = .one(attachment)
+        case .one(let first): self = .several([first, attachment])
+        case .several(let all): self = .several(all + [attachment])
+        }
     }
 
     mutating func remove(mailbox: UInt16) {
-        others.removeAll { $0.mailbox == mailbox }
-        if first?.mailbox == mailbox { first = others.popLast() }
+        switch self {
+        case .none: break
+        case .one(let attachment): if attachment.mailbox == mailbox { self = .none }
+        case .several(let all):
+            let rest = all.filter { $0.mailbox != mailbox }
+            self = rest.count == 1 ? .one(rest[0]) : .several(rest)
+        }
     }
 
     @inline(__always)
     func visit(_ body: (Attachment) -> Void) {
-        guard let first else { return }
-        body(first)
-        for other in others { body(other) }
+        switch self {
+        case .none: break
+        case .one(let attachment): body(attachment)
+        case .several(let all): for attachment in all { body(attachment) }
+        }
     }
 }
 
@@ -120,12 +168,12 @@ struct UserTable {
     @inline(__always)
     func guess(_ hash: UInt64) -> Int? { index.guess(hash) }
 
-    /// Loads the state into the processor's cache: it spans three lines of 64 bytes.
+    /// Loads the state into the processor's cache: what a message needs spans two lines of 64 bytes.
     @inline(__always)
     func warmth(_ slot: Int) -> UInt64 {
         states.withUnsafeBufferPointer { states in
             let state = states.baseAddress.unsafelyUnwrapped + slot
-            return state.pointee.number &+ state.pointee.head &+ (state.pointee.window.isLoaded ? 1 : 0)
+            return state.pointee.number &+ (state.pointee.isUsed ? 1 : 0)
         }
     }
 
@@ -143,7 +191,7 @@ struct UserTable {
     }
 
     mutating func remove(_ slot: Int) {
-        index.remove(states[slot].name.hash64, place: slot)
+        index.remove(states[slot].name.identifier.hash64, place: slot)
         states[slot].isUsed = false
         states[slot].devices = nil
         states[slot].window.forget()

@@ -11,6 +11,19 @@ struct PackedIdentifierTests {
         #expect(packed == PackedIdentifier(identifier))
     }
 
+    /// 22 to 24 bytes: where the compact form begins to need memory of its own.
+    static let lengths: [String] = (22...24).map { String(repeating: "y", count: $0) }
+
+    @Test(arguments: ["a", "12345678", "ü-0123456789abcdef", String(repeating: "x", count: 64)] + lengths)
+    func comesBackFromTheCompactForm(_ text: String) throws {
+        let identifier = try #require(Identifier(text))
+        let compact = CompactIdentifier(identifier)
+        #expect(compact.identifier == identifier && compact == identifier)
+        for other in [text + "y", String(text.dropLast()) + "z", "y" + text, String(text.dropLast())] {
+            if let other = Identifier(other) { #expect(!(compact == other)) }
+        }
+    }
+
     @Test func strangersDiffer() throws {
         let first = try #require(Identifier("phone")), second = try #require(Identifier("phones"))
         #expect(!(PackedIdentifier(first) == second))

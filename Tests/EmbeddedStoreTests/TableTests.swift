@@ -46,7 +46,7 @@ struct TableTests {
     }
 
     @Test func deviceListFindsTheFirstAndTheOthers() throws {
-        var list = DeviceList()
+        var list = DeviceList.none
         let names = try (0..<3).map { try #require(Identifier("device-\($0)")) }
         #expect(list.confirmedByAll == 0)
         for (index, name) in names.enumerated() {
@@ -62,6 +62,43 @@ struct TableTests {
         list.removeLast()
         list.removeLast()
         #expect(list.index(of: names[0]) == nil)
+    }
+
+    @Test func attachmentsKnowOneTokenForEachMailbox() {
+        func listed(_ attachments: Attachments) -> [UInt16: UInt32] {
+            var found: [UInt16: UInt32] = [:]
+            attachments.visit { found[$0.mailbox] = $0.token }
+            return found
+        }
+        var attachments = Attachments.none
+        var model: [UInt16: UInt32] = [:]
+        var random = SeededRandom(seed: 5)
+        for step in 0..<2_000 {
+            let mailbox = UInt16(random.next() % 4)
+            if random.next() % 2 == 0 {
+                attachments.set(UInt32(step), mailbox: mailbox)
+                model[mailbox] = UInt32(step)
+            } else {
+                attachments.remove(mailbox: mailbox)
+                model[mailbox] = nil
+            }
+            #expect(listed(attachments) == model && attachments.isEmpty == model.isEmpty)
+        }
+    }
+
+    @Test func aLineKeepsItsOrder() {
+        var line = Line<Int>()
+        var model: [Int] = []
+        var random = SeededRandom(seed: 11)
+        for step in 0..<5_000 {
+            if random.next() % 5 < (step < 2_500 ? 3 : 1) {
+                line.append(step)
+                model.append(step)
+            } else {
+                #expect(line.popFirst() == (model.isEmpty ? nil : model.removeFirst()))
+            }
+            #expect(line.count == model.count)
+        }
     }
 
     @Test(arguments: [0, 1, 2_000, 5_000]) func radixSortIsStable(count: Int) {
@@ -114,5 +151,13 @@ struct TableTests {
             counts.append(requests.count)
         }
         #expect(counts == [2, 1, 1, 1, 1] && queue.bytes == 0)
+    }
+}
+
+/// What there is one of for each user or conversation must not grow unnoticed.
+struct StateSizeTests {
+    @Test func statesAreSmall() {
+        #expect(MemoryLayout<UserState>.stride <= 112)
+        #expect(MemoryLayout<ConversationState>.stride <= 48)
     }
 }
