@@ -89,10 +89,11 @@ extension Hub {
         let seq = record.senderSeq
         // Entries before this one are still on their way: the ack takes its entry's place among them.
         if session.state == .catchingUp, seq > session.sentThrough {
-            let place = session.deferredAcks.firstIndex { $0.seq > seq } ?? session.deferredAcks.count
             let ack = DeferredAck(
                 seq: seq, takesPlace: record.status == .stored, frame: encodedAck(record, reply, for: session))
-            session.deferredAcks.insert(ack, at: place)
+            var acks = deferredAcks.removeValue(forKey: session.handle) ?? []
+            acks.insert(ack, at: acks.firstIndex { $0.seq > seq } ?? acks.count)
+            deferredAcks[session.handle] = acks
             return
         }
         writeAck(record, reply, to: session)
@@ -159,7 +160,7 @@ extension Hub {
             let seq = record.senderSeq
             guard seq > session.sentThrough else { continue }
             // The ack of a message that this session sent stands for its entry; that of a resend comes behind it.
-            let isAcked = session.deferredAcks.contains { $0.seq == seq && $0.takesPlace }
+            let isAcked = deferredAcks[session.handle]?.contains { $0.seq == seq && $0.takesPlace } ?? false
             writeDeferredAcks(through: seq - 1, to: session)
             if !isAcked { writeEntry(record, seq: seq, to: session) }
             writeDeferredAcks(through: seq, to: session)
@@ -175,10 +176,12 @@ extension Hub {
 
     /// Writes the acks whose turn has come; also those of resends whose entry is confirmed and gone.
     private func writeDeferredAcks(through seq: UInt64, to session: Session) {
-        while let first = session.deferredAcks.first, first.seq <= seq {
-            session.deferredAcks.removeFirst()
+        guard let acks = deferredAcks[session.handle], let first = acks.first, first.seq <= seq else { return }
+        let due = acks.prefix { $0.seq <= seq }
+        deferredAcks[session.handle] = due.count < acks.count ? Array(acks[due.count...]) : nil
+        for ack in due {
             session.outlet.prepareToWrite()
-            first.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
+            ack.frame.withUnsafeBytes { session.outlet.buffer.append($0) }
         }
     }
 

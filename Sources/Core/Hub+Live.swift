@@ -86,11 +86,13 @@ extension Hub {
         var written: Set<Identifier> = []
         for (user, presence) in zip(asked, known) where written.insert(user).inserted {
             if written.count > 1 { scratch.append(UInt8(ascii: ",")) }
-            let isOnline = presence?.isOnline ?? false
+            let isOnline = presence == .online
+            var lastSeen = times[user] ?? 0
+            if case .left(let since) = presence { lastSeen = since }
             scratch.appendJSONString(user)
             scratch.append(isOnline ? #":{"online":true,"last_seen":"# : #":{"online":false,"last_seen":"#)
             // Someone online is seen now; 0 means never.
-            scratch.append(decimal: isOnline ? milliseconds : presence?.since ?? times[user] ?? 0)
+            scratch.append(decimal: isOnline ? milliseconds : lastSeen)
             scratch.append(UInt8(ascii: "}"))
         }
         scratch.append(UInt8(ascii: "}"))

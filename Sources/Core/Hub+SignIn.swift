@@ -42,15 +42,10 @@ extension Hub {
         guard session.state != .closed else { return }
         let user = session.user
         session.state = .closed
-        session.deferredAcks = []
+        deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
         sessions.remove(session)
         user.sessions.remove(session)
-        if session.pendingConfirm > 0 {
-            currentBatch.appendConfirm(
-                user: user.id, device: session.device.identifier, seq: session.pendingConfirm, reply: nil)
-            session.pendingConfirm = 0
-        }
         guard user.sessions.isEmpty else { return }
         users.remove(user)
         store.detach(user.id, mailbox: node)

@@ -26,7 +26,10 @@ package final class Hub {
     let envelope = Envelope()
     /// What this tick's frames add up to; handed over in one piece.
     private var batch: RecordArena?
-    private var confirming: [Session] = []
+    /// Confirms of this tick that aren't handed over yet.
+    private var confirming: [(session: Session, seq: UInt64)] = []
+    /// By session: acks for entries that lie behind what was sent to it so far, oldest first.
+    var deferredAcks: [UInt64: [DeferredAck]] = [:]
     private var paused: [Session] = []
     /// Messages and confirms that this loop has taken and not yet answered.
     package internal(set) var outstandingReplies = 0
@@ -71,7 +74,10 @@ package final class Hub {
     package func handOver() {
         // Not only when events come in: the store may be free again by what it did for others, or by a fold.
         resumeSenders()
-        for session in confirming { appendConfirm(session) }
+        for (session, seq) in confirming {
+            currentBatch.appendConfirm(
+                user: session.user.id, device: session.device.identifier, seq: seq, reply: nil)
+        }
         confirming.removeAll(keepingCapacity: true)
         guard let batch, !batch.isEmpty else { return }
         self.batch = nil
@@ -98,16 +104,13 @@ package final class Hub {
         paused.removeAll()
     }
 
+    /// Notes a confirm; those that a session sends one behind the other become one.
     func noteConfirm(_ session: Session, seq: UInt64) {
-        if session.pendingConfirm == 0 { confirming.append(session) }
-        session.pendingConfirm = max(session.pendingConfirm, seq)
-    }
-
-    private func appendConfirm(_ session: Session) {
-        guard session.pendingConfirm > 0 else { return }
-        currentBatch.appendConfirm(
-            user: session.user.id, device: session.device.identifier, seq: session.pendingConfirm, reply: nil)
-        session.pendingConfirm = 0
+        if let last = confirming.last, last.session === session {
+            confirming[confirming.count - 1].seq = max(last.seq, seq)
+        } else {
+            confirming.append((session, seq))
+        }
     }
 
     // MARK: Store events

@@ -3,14 +3,14 @@ internal import Synchronization
 
 /// Who is online, for whatever must ask from another thread: the read side of the client maps.
 ///
-/// Each stripe holds an immutable snapshot; a reader takes it and looks at it without holding anything up. Only the
-/// loop that owns a user writes about it. *Thread:* any.
+/// It lies in stripes, so that those who look rarely wait for one who writes. Only the loop that owns a user writes
+/// about it. *Thread:* any.
 package final class PresenceDirectory: Sendable {
-    /// Whether a user is online, and since when that is so.
-    package struct Presence: Sendable {
-        package var isOnline: Bool
-        /// Milliseconds; when the user came or went.
-        package var since: UInt64
+    /// Whether a user is online.
+    package enum Presence: Equatable, Sendable {
+        case online
+        /// Gone, since a time in milliseconds.
+        case left(since: UInt64)
     }
 
     private static let stripeCount = 256
@@ -20,20 +20,13 @@ package final class PresenceDirectory: Sendable {
     private let stripes: [Stripe]
 
     private final class Stripe: Sendable {
-        let snapshot = Mutex<[UInt64: Packed]>([:])
+        let users = Mutex(Users())
     }
 
-    /// Eight bytes instead of sixteen: there is one for each user.
-    private struct Packed {
-        private let bits: UInt64
-
-        init(_ presence: Presence) { bits = presence.since << 1 | (presence.isOnline ? 1 : 0) }
-
-        var presence: Presence { Presence(isOnline: bits & 1 != 0, since: bits >> 1) }
-
-        func isForgettable(now: UInt64) -> Bool {
-            bits & 1 == 0 && presence.since + PresenceDirectory.rememberedMilliseconds < now
-        }
+    /// Users by the hashes of their ids. There are many online and few who have just left.
+    private struct Users {
+        var online: Set<UInt64> = []
+        var left: [UInt64: UInt64] = [:]
     }
 
     package init() { stripes = (0..<PresenceDirectory.stripeCount).map { _ in Stripe() } }
@@ -43,21 +36,31 @@ package final class PresenceDirectory: Sendable {
     /// nil: not online, and not within the last minutes either.
     package func presence(of user: Identifier) -> Presence? {
         let hash = user.hash64
-        let snapshot = stripe(hash).snapshot.withLock { $0 }
-        return snapshot[hash]?.presence
+        return stripe(hash).users.withLock { users in
+            users.online.contains(hash) ? .online : users.left[hash].map { .left(since: $0) }
+        }
     }
 
     /// *Thread:* the loop that owns the user.
     func set(_ user: Identifier, isOnline: Bool, now: UInt64) {
         let hash = user.hash64
-        stripe(hash).snapshot.withLock { $0[hash] = Packed(Presence(isOnline: isOnline, since: now)) }
+        stripe(hash).users.withLock { users in
+            if isOnline {
+                users.online.insert(hash)
+                users.left[hash] = nil
+            } else {
+                users.online.remove(hash)
+                users.left[hash] = now
+            }
+        }
     }
 
     /// Forgets users who have been offline for long; one stripe a call. *Thread:* any one.
     package func sweep(turn: Int, now: UInt64) {
-        stripes[turn % PresenceDirectory.stripeCount].snapshot.withLock { users in
-            guard users.contains(where: { $1.isForgettable(now: now) }) else { return }
-            users = users.filter { !$1.isForgettable(now: now) }
+        stripes[turn % PresenceDirectory.stripeCount].users.withLock { users in
+            let isForgettable = { (since: UInt64) in since + PresenceDirectory.rememberedMilliseconds < now }
+            guard users.left.values.contains(where: isForgettable) else { return }
+            users.left = users.left.filter { !isForgettable($0.value) }
         }
     }
 }

@@ -39,10 +39,6 @@ package final class Session {
     var sentThrough: UInt64
     /// Up to where this device has confirmed, as far as this loop knows.
     var confirmed: UInt64 = 0
-    /// A confirm of this tick that isn't handed over yet; 0 for none.
-    var pendingConfirm: UInt64 = 0
-    /// Acks for entries that lie behind what was sent so far, oldest first.
-    var deferredAcks: [DeferredAck] = []
 
     init(
         outlet: Outlet, user: User, device: PackedIdentifier, resumingAfter: UInt64?, form: Form, readsLZ4: Bool

@@ -4,6 +4,9 @@ import Testing
 
 @testable import Core
 
+/// Bytes that the allocator gave for an object.
+@_silgen_name("malloc_usable_size") private func usableSize(_ object: UnsafeMutableRawPointer) -> Int
+
 struct TableTests {
     // MARK: ClientMap
 
@@ -162,6 +165,18 @@ struct TableTests {
         #expect(table.session(.max) == nil)
     }
 
+    // MARK: Sizes
+
+    /// Each signed-in connection has one of each, so what they grow by is paid very often.
+    @Test func sessionsAndUsersAreSmall() throws {
+        let user = User.make(name("user-with-a-name"))
+        let session = Session(
+            outlet: Outlet(), user: user, device: PackedIdentifier(name("phone")), resumingAfter: nil, form: .json,
+            readsLZ4: false)
+        #expect(usableSize(Unmanaged.passUnretained(user).toOpaque()) <= 56)
+        #expect(usableSize(Unmanaged.passUnretained(session).toOpaque()) <= 72)
+    }
+
     // MARK: PresenceDirectory
 
     @Test("Presence is what was told last, and who left long ago is forgotten")
@@ -171,7 +186,7 @@ struct TableTests {
         for user in 0..<500 { directory.set(name("u\(user)"), isOnline: user % 2 == 0, now: 1_000) }
         for user in 0..<500 {
             let presence = directory.presence(of: name("u\(user)"))
-            #expect(presence?.isOnline == (user % 2 == 0) && presence?.since == 1_000)
+            #expect(presence == (user % 2 == 0 ? .online : .left(since: 1_000)))
         }
         for turn in 0..<256 { directory.sweep(turn: turn, now: 601_000) }
         #expect(directory.presence(of: name("u1")) != nil)
