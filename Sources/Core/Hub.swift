@@ -132,6 +132,14 @@ package final class Hub {
         }
     }
 
+    /// Gives back what a burst of sign-ins or messages has left.
+    package func releaseSpareMemory() {
+        pending.releaseSpareMemory()
+        scratch.release()
+        message.release()
+        inflated.release()
+    }
+
     // MARK: What others may ask
 
     /// Signed-in users in each of this loop's shards.
@@ -166,6 +174,8 @@ struct PendingAnswers {
         waiting[lastTicket] = pending
         return lastTicket
     }
+
+    mutating func releaseSpareMemory() { if waiting.isEmpty { waiting = [:] } }
 
     mutating func take(_ ticket: UInt64) -> Pending? { waiting.removeValue(forKey: ticket) }
 }

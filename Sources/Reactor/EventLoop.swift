@@ -219,7 +219,11 @@ package final class EventLoop {
     }
 
     /// Gives back what is kept to be used again. *Thread:* the loop's.
-    package func releaseSpareMemory() { blocks.releaseAll() }
+    package func releaseSpareMemory() {
+        blocks.releaseAll()
+        wheel.releaseSpareMemory()
+        due = []
+    }
 
     // MARK: Writing
 

@@ -20,6 +20,13 @@ package struct TimerWheel {
         count += 1
     }
 
+    /// Gives back what slots keep beyond what is in them.
+    mutating func releaseSpareMemory() {
+        for index in slots.indices where slots[index].capacity > slots[index].count * 2 {
+            slots[index] = slots[index].isEmpty ? [] : Array(slots[index][...])
+        }
+    }
+
     /// Moves one tick on and takes what comes up in it into `due`, whose memory is re-used.
     package mutating func advance(into due: inout [UInt64]) {
         tick += 1

@@ -203,6 +203,12 @@ extension LoopNode {
         loop.forEachChannel { $0.setReading(false) }
     }
 
+    /// Gives back what isn't needed while nothing happens.
+    func releaseSpareMemory() {
+        loop.releaseSpareMemory()
+        hub.releaseSpareMemory()
+    }
+
     /// Whether every message that was taken is answered.
     var isSettled: Bool { hub.outstandingReplies == 0 && !loop.isMoving }
 

@@ -34,7 +34,7 @@ enum MemoryTidying {
             guard turnsLeft > lastTurns || turnsLeft > 0 && store.counters.unfoldedBytes == 0 else { continue }
             turnsLeft -= 1
             store.releaseSpareMemory()
-            for node in nodes { await node.run { $0.loop.releaseSpareMemory() } }
+            for node in nodes { await node.run { $0.releaseSpareMemory() } }
             ProcessResources.returnFreedMemory()
         }
     }
