@@ -7,7 +7,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from binary_protocol import hello
-from switchboard import Chat, Router
+from switchboard import Chat, PATIENCE, Router
 
 LIMIT = 64  # open files of a table that only has connections
 SHARED_LIMIT = 128  # of one that the store shares
@@ -22,7 +22,13 @@ class LimitedRouter(Router):
         return ["prlimit", f"--nofile={limit}:{limit}"] + super().arguments()
 
     def room(self):
-        return int(re.search(r"room for (\d+) connections", self.output())[1])
+        """Said a moment after it is ready."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if said := re.search(r"room for (\d+) connections", self.output()):
+                return int(said[1])
+            time.sleep(0.02)
+        raise AssertionError(self.output())
 
 
 @pytest.fixture
