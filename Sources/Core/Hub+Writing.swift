@@ -33,7 +33,7 @@ extension Hub {
 
     /// The early ack of a sender that asked for it: admitted, numbers follow with the durable one.
     func writeAccepted(_ head: MessageHead, cid: RawSpan, reply: ReplyAddress) {
-        guard reply.form == ReplyForm.json.rawValue, let session = sessions.session(reply.token) else { return }
+        guard reply.form == ReplyForm.json.rawValue, let session = sessions[reply.token] else { return }
         // The body that is being sent may lie in `scratch`.
         message.removeAll()
         message.append(#"{"cmd":"ack","level":"accepted""#)
