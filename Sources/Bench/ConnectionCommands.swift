@@ -68,7 +68,7 @@ struct IdleCommand: ParsableCommand {
     var floor = false
 
     @Option(help: "Seconds of quiet before memory is looked at.")
-    var settle = 4.0
+    var settle = 9.0
 
     @Option(help: "Each client sends a heartbeat every so many seconds while the CPU is looked at; none without.")
     var heartbeat: Double?

@@ -11,20 +11,27 @@ enum MemoryTidying {
     private static let worthwhileConnections = 1_000
     private static let quietConnections = 50
 
+    /// How often memory is returned for one burst: what the store still did for it is freed later.
+    private static let turns = 3
+
     static func run(_ nodes: [NodeHandle]) async {
         var connections = 0
         var connectionsWhenTidied = 0
+        var turnsLeft = 0
         while !Task.isCancelled {
             try? await Task.sleep(nanoseconds: intervalNanoseconds)
             let before = connections
             connections = 0
             for node in nodes { connections += await node.run { $0.loop.channelCount } }
-            guard abs(connections - before) <= quietConnections,
-                abs(connections - connectionsWhenTidied) >= worthwhileConnections
-            else { continue }
+            guard abs(connections - before) <= quietConnections else { continue }
+            if abs(connections - connectionsWhenTidied) >= worthwhileConnections {
+                connectionsWhenTidied = connections
+                turnsLeft = turns
+            }
+            guard turnsLeft > 0 else { continue }
+            turnsLeft -= 1
             for node in nodes { await node.run { $0.loop.releaseSpareMemory() } }
             ProcessResources.returnFreedMemory()
-            connectionsWhenTidied = connections
         }
     }
 }

@@ -7,7 +7,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from binary_protocol import hello
-from switchboard import Chat, PATIENCE, Router
+from switchboard import PATIENCE, Chat, Router
 
 LIMIT = 64  # open files of a table that only has connections
 SHARED_LIMIT = 128  # of one that the store shares
@@ -22,13 +22,12 @@ class LimitedRouter(Router):
         return ["prlimit", f"--nofile={limit}:{limit}"] + super().arguments()
 
     def room(self):
-        """Said a moment after it is ready."""
+        """What the router says at its start, which it may do just after it is ready."""
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if said := re.search(r"room for (\d+) connections", self.output()):
-                return int(said[1])
-            time.sleep(0.02)
-        raise AssertionError(self.output())
+        while not (said := re.search(r"room for (\d+) connections", self.output())):
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.01)
+        return int(said[1])
 
 
 @pytest.fixture
