@@ -27,7 +27,7 @@ package final class Session {
     let user: User
     let device: PackedIdentifier
     /// Slot and generation in the hub's session table.
-    package internal(set) var handle: UInt64 = 0
+    var handle: UInt64 = 0
     package let form: Form
     /// Whether compressed bodies may be delivered as they came.
     let readsLZ4: Bool
@@ -67,8 +67,8 @@ package protocol SessionOwner: AnyObject {
 }
 
 extension Session: Slotted {
-    package static var slotBits: Int { 32 }
-    package static var generationBits: Int { 32 }
+    static var slotBits: Int { 32 }
+    static var generationBits: Int { 32 }
 }
 
 /// An ack that waits for its turn while a session catches up.

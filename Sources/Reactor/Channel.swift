@@ -43,7 +43,7 @@ package final class Channel: Outlet {
     unowned let loop: EventLoop
     /// Slot and generation: what the kernel gives back with each event, so that a late event of an old connection
     /// isn't taken for one of the next that has the same descriptor.
-    package internal(set) var handle: UInt64 = 0
+    var token: UInt64 = 0
     package var delegate: any ChannelDelegate
     /// The loop's second in which it was to end, or in which its last byte was sent after that. What comes in then
     /// counts no more.
@@ -129,10 +129,4 @@ package final class DetachedChannel: Sendable {
         if case .adopted = place { preconditionFailure("a channel is adopted once") }
         return place
     }
-}
-
-extension Channel: Slotted {
-    package static var slotBits: Int { 32 }
-    /// The highest bit of what epoll gives back tells listeners.
-    package static var generationBits: Int { 31 }
 }

@@ -28,12 +28,12 @@ package final class EventLoop {
     let epoll: Int32
     private var events: [cep_event]
     private let readBuffer: UnsafeMutableRawBufferPointer
-    private var channels = SlotTable<Channel>()
+    private var slots: [Slot] = []
+    private var freeSlots: [UInt32] = []
     var listeners: [Listener] = []
     private var dirty: [Channel] = []
     private var flushing: [Channel] = []
-    /// Handles of channels that have ended in this tick.
-    private var closed: [UInt64] = []
+    private var closed: [UInt32] = []
     private var blocks = BlockPool()
     private var wheel: TimerWheel
     private var due: [UInt64] = []
@@ -47,6 +47,11 @@ package final class EventLoop {
     var acceptFailedSecond: UInt32?
     private var isRunning = true
     private var hasEnded = false
+
+    private struct Slot {
+        var channel: Channel?
+        var generation: UInt32
+    }
 
     private static let mailboxData = UInt64.max
     static let listenerBit = UInt64(1) << 63
@@ -85,7 +90,7 @@ package final class EventLoop {
     /// Runs ticks on the calling thread until ``stop()``.
     package func run() {
         while isRunning { runOnce() }
-        channels.forEach { close($0) }
+        for slot in slots { if let channel = slot.channel { close(channel) } }
         freeClosed()
         // Here, on the thread whose table they are in: this object may go on another.
         closeDescriptors()
@@ -143,12 +148,18 @@ package final class EventLoop {
         if data == EventLoop.mailboxData { return mailbox.drainWakeUp() }
         if data & EventLoop.listenerBit != 0 { return accept(listeners[Int(data & 0xFFFF)]) }
         // Closed in this tick: its descriptor may be another's by now.
-        guard let channel = channels[data], channel.state != .closed else { return }
+        guard let channel = channel(of: data), channel.state != .closed else { return }
         if channel.state == .connecting { return finishConnecting(channel) }
         if event.events & CEP_OUT != 0 { channel.prepareToWrite() }
         if event.events & (CEP_IN | CEP_HUP | CEP_ERR) != 0 {
             receive(channel, isGone: event.events & (CEP_HUP | CEP_ERR) != 0)
         }
+    }
+
+    private func channel(of token: UInt64) -> Channel? {
+        let slot = Int(token & 0xFFFF_FFFF)
+        guard slot < slots.count, slots[slot].generation == UInt32(token >> 32) else { return nil }
+        return slots[slot].channel
     }
 
     private func receive(_ channel: Channel, isGone: Bool) {
@@ -194,7 +205,7 @@ package final class EventLoop {
             wheel.advance(into: &due)
             second = UInt32(truncatingIfNeeded: wheel.tick)
             for token in due {
-                guard let channel = channels[token], channel.state != .closed else { continue }
+                guard let channel = channel(of: token), channel.state != .closed else { continue }
                 if channel.state == .closing {
                     linger(channel)
                     continue
@@ -277,7 +288,7 @@ package final class EventLoop {
     func beginClosing(_ channel: Channel) {
         channel.state = .closing
         channel.closingSince = second
-        wheel.schedule(channel.handle, in: EventLoop.lingerSeconds)
+        wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
         channel.prepareToWrite()
     }
 
@@ -285,23 +296,31 @@ package final class EventLoop {
     private func linger(_ channel: Channel) {
         let quiet = UInt64(second &- max(channel.closingSince, channel.lastSent))
         guard quiet < EventLoop.lingerSeconds else { return close(channel) }
-        wheel.schedule(channel.handle, in: EventLoop.lingerSeconds - quiet)
+        wheel.schedule(channel.token, in: EventLoop.lingerSeconds - quiet)
     }
 
     func updateInterest(_ channel: Channel) {
         guard channel.state == .open || channel.state == .closing else { return }
         let events = (channel.isReading && !channel.isHeld ? CEP_IN : 0) | (channel.waitsForRoom ? CEP_OUT : 0)
-        try? SystemCall.epollModify(epoll, channel.descriptor, events, channel.handle)
+        try? SystemCall.epollModify(epoll, channel.descriptor, events, channel.token)
     }
 
     // MARK: Channels
 
     /// Makes a socket part of this loop.
     func register(_ channel: Channel, events: UInt32) throws(Errno) {
-        channel.handle = channels.add(channel)
+        let slot: UInt32
+        if let free = freeSlots.popLast() {
+            slot = free
+        } else {
+            slot = UInt32(slots.count)
+            slots.append(Slot(channel: nil, generation: 0))
+        }
+        channel.token = UInt64(slots[Int(slot)].generation) << 32 | UInt64(slot)
+        slots[Int(slot)].channel = channel
         channelCount += 1
         do {
-            try SystemCall.epollAdd(epoll, channel.descriptor, events, channel.handle)
+            try SystemCall.epollAdd(epoll, channel.descriptor, events, channel.token)
         } catch {
             close(channel)
             throw error
@@ -319,21 +338,27 @@ package final class EventLoop {
     }
 
     func forget(_ channel: Channel) {
-        closed.append(channel.handle)
+        closed.append(UInt32(channel.token & 0xFFFF_FFFF))
         channelCount -= 1
     }
 
     /// Slots are re-used only after the tick, so that a token never means two channels within one.
     private func freeClosed() {
-        for handle in closed { channels.remove(handle) }
+        for slot in closed {
+            slots[Int(slot)].channel = nil
+            slots[Int(slot)].generation = (slots[Int(slot)].generation &+ 1) & 0x7FFF_FFFF
+            freeSlots.append(slot)
+        }
         closed.removeAll(keepingCapacity: true)
     }
 
     /// Looks at `channel` in `seconds`; at most one timer a channel may run.
-    package func startTimer(_ channel: Channel, seconds: UInt64) { wheel.schedule(channel.handle, in: seconds) }
+    package func startTimer(_ channel: Channel, seconds: UInt64) { wheel.schedule(channel.token, in: seconds) }
 
     /// Calls `body` with every open channel; it may close them.
     package func forEachChannel(_ body: (Channel) -> Void) {
-        channels.forEach { if $0.state == .open { body($0) } }
+        for slot in slots {
+            if let channel = slot.channel, channel.state == .open { body(channel) }
+        }
     }
 }

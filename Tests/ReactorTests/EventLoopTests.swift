@@ -110,7 +110,7 @@ struct EventLoopTests {
         var tokens: Set<UInt64> = []
         for _ in 0..<4 {
             let (channel, _) = try adopt(old)
-            tokens.insert(channel.handle)
+            tokens.insert(channel.token)
             loop.startTimer(channel, seconds: 1)
             channel.abort()
             loop.tickOnce()

@@ -1,5 +1,5 @@
 /// Something that a ``SlotTable`` holds.
-package protocol Slotted: AnyObject {
+protocol Slotted: AnyObject {
     associatedtype Handle: FixedWidthInteger & UnsignedInteger
     /// How many of a handle's lower bits say the slot.
     static var slotBits: Int { get }
@@ -11,41 +11,38 @@ package protocol Slotted: AnyObject {
 
 /// Objects by handle: a slot and how often it was given, so that what is meant for an object that left can't reach
 /// the next one in its slot.
-package struct SlotTable<Element: Slotted> {
-    @usableFromInline var slots: [Element?] = []
-    @usableFromInline var generations: [UInt32] = []
-    @usableFromInline var free: [UInt32] = []
+struct SlotTable<Element: Slotted> {
+    private var slots: [Element?] = []
+    private var generations: [UInt32] = []
+    private var free: [UInt32] = []
 
-    @inlinable package init() {}
-
-    @inlinable static var slotMask: Element.Handle { (1 << Element.slotBits) - 1 }
+    private static var slotMask: Element.Handle { (1 << Element.slotBits) - 1 }
 
     /// Objects in the table.
-    @inlinable package var count: Int { slots.count - free.count }
+    var count: Int { slots.count - free.count }
     /// Slots that were ever given: every slot is below.
-    @inlinable package var slotCount: Int { slots.count }
+    var slotCount: Int { slots.count }
     /// Whether a handle has bits enough for one more.
-    @inlinable package var hasRoom: Bool { !free.isEmpty || slots.count < Int(clamping: SlotTable.slotMask) }
+    var hasRoom: Bool { !free.isEmpty || slots.count < Int(clamping: SlotTable.slotMask) }
 
     /// The slot that a handle means, whoever is in it.
-    @inlinable @inline(__always)
-    package static func slot(_ handle: Element.Handle) -> Int { Int(truncatingIfNeeded: handle & slotMask) }
+    @inline(__always)
+    static func slot(_ handle: Element.Handle) -> Int { Int(truncatingIfNeeded: handle & slotMask) }
 
     /// Whoever is in a slot. Traps if it was never given.
-    @inlinable @inline(__always)
-    package subscript(slot slot: Int) -> Element? { slots[slot] }
+    @inline(__always)
+    subscript(slot slot: Int) -> Element? { slots[slot] }
 
     /// The object with this handle; nil if it has left.
-    @inlinable @inline(__always)
-    package subscript(handle: Element.Handle) -> Element? {
+    @inline(__always)
+    subscript(handle: Element.Handle) -> Element? {
         let slot = SlotTable.slot(handle)
         guard slot < slots.count, let element = slots[slot], element.handle == handle else { return nil }
         return element
     }
 
     /// Adds an object; returns the handle, which the object is to keep. Traps without ``hasRoom``.
-    @inlinable
-    package mutating func add(_ element: Element) -> Element.Handle {
+    mutating func add(_ element: Element) -> Element.Handle {
         precondition(hasRoom, "a handle can't mean that many")
         let slot: Int
         if let reused = free.popLast() {
@@ -61,8 +58,7 @@ package struct SlotTable<Element: Slotted> {
     }
 
     /// Takes the object out that was given this handle. Traps if its slot is empty.
-    @inlinable
-    package mutating func remove(_ handle: Element.Handle) {
+    mutating func remove(_ handle: Element.Handle) {
         let slot = SlotTable.slot(handle)
         precondition(slots[slot] != nil, "nobody is in the slot")
         slots[slot] = nil
@@ -70,8 +66,7 @@ package struct SlotTable<Element: Slotted> {
     }
 
     /// Calls `body` with each object; `body` may not change the table.
-    @inlinable
-    package func forEach(_ body: (Element) -> Void) {
+    func forEach(_ body: (Element) -> Void) {
         for case let element? in slots { body(element) }
     }
 }

@@ -1,5 +1,6 @@
-import Base
 import Testing
+
+@testable import Core
 
 private final class Guest: Slotted {
     static var slotBits: Int { 3 }
