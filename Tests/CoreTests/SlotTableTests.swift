@@ -24,7 +24,7 @@ struct SlotTableTests {
             old.append(guest.handle)
         }
         #expect(table.count == 5)
-        #expect(table.slotCount == 6)
+        #expect(table.slotCount == 5)
         #expect(Set(old).count == old.count)
         var seen = 0
         table.forEach { _ in seen += 1 }
