@@ -96,14 +96,27 @@ struct Attachments {
     }
 }
 
-/// The users in memory: an array of states and a hash index over their names.
-struct UserTable {
-    private(set) var states: ContiguousArray<UserState> = []
-    private var index = SlotIndex()
-    private var free: [Int] = []
-    private var hand = 0
+extension UserState: EvictableState {
+    var hash: UInt64 { name.hash64 }
 
-    var count: Int { index.count }
+    mutating func release() {
+        isUsed = false
+        _ = shrink()
+    }
+
+    /// Who is attached stays, without what can be read again.
+    mutating func shrink() -> Bool {
+        window.forget()
+        devices = nil
+        return attachments.isEmpty
+    }
+}
+
+/// The users in memory.
+struct UserTable {
+    private var states = StateTable<UserState>()
+
+    var count: Int { states.count }
 
     @inline(__always)
     subscript(slot: Int) -> UserState {
@@ -113,54 +126,25 @@ struct UserTable {
 
     @inline(__always)
     func find(_ name: Identifier, hash: UInt64) -> Int? {
-        index.find(hash) { states[$0].name == name }
+        states.find(hash) { state, _ in state.name == name }
     }
 
     /// The slot that a name probably has, for warming up.
     @inline(__always)
-    func guess(_ hash: UInt64) -> Int? { index.guess(hash) }
+    func guess(_ hash: UInt64) -> Int? { states.guess(hash) }
 
     /// Loads the state into the processor's cache: it spans three lines of 64 bytes.
     @inline(__always)
     func warmth(_ slot: Int) -> UInt64 {
-        states.withUnsafeBufferPointer { states in
-            let state = states.baseAddress.unsafelyUnwrapped + slot
-            return state.pointee.number &+ state.pointee.head &+ (state.pointee.window.isLoaded ? 1 : 0)
+        states.withUnsafeState(slot) { state in
+            state.pointee.number &+ state.pointee.head &+ (state.pointee.window.isLoaded ? 1 : 0)
         }
     }
 
-    mutating func insert(_ state: UserState, hash: UInt64) -> Int {
-        let slot: Int
-        if let reused = free.popLast() {
-            slot = reused
-            states[slot] = state
-        } else {
-            slot = states.count
-            states.append(state)
-        }
-        index.insert(hash, place: slot)
-        return slot
-    }
+    mutating func insert(_ state: UserState, hash: UInt64) -> Int { states.insert(state, hash: hash) }
 
-    mutating func remove(_ slot: Int) {
-        index.remove(states[slot].name.hash64, place: slot)
-        states[slot].isUsed = false
-        states[slot].devices = nil
-        states[slot].window.forget()
-        free.append(slot)
-    }
+    mutating func remove(_ slot: Int) { states.remove(slot) }
 
     /// Forgets users that nothing unfolded or attached speaks of, looking at `steps` of them.
-    mutating func evict(foldedThrough batch: UInt64, steps: Int) {
-        for _ in 0..<min(steps, states.count) {
-            hand = hand + 1 < states.count ? hand + 1 : 0
-            guard states[hand].isUsed, states[hand].lastBatch <= batch else { continue }
-            if states[hand].attachments.isEmpty {
-                remove(hand)
-            } else {
-                states[hand].window.forget()
-                states[hand].devices = nil
-            }
-        }
-    }
+    mutating func evict(foldedThrough batch: UInt64, steps: Int) { states.evict(foldedThrough: batch, steps: steps) }
 }
