@@ -49,7 +49,7 @@ extension Hub {
     private func recipientSlot(_ item: CommitNotice.Item, _ arena: RecordArena) -> Int? {
         if item.attachment != CommitNotice.Item.noAttachment { return users.slot(token: item.attachment) }
         let reply = arena.replies[Int(item.reply)]
-        guard reply.form != ReplyForm.external.rawValue, let session = sessions.session(reply.token) else { return nil }
+        guard reply.form != ReplyForm.external.rawValue, let session = sessions[reply.token] else { return nil }
         return users.slot(token: session.user.token)
     }
 
@@ -62,7 +62,7 @@ extension Hub {
             answerExternally(reply, record)
             return nil
         }
-        guard let session = sessions.session(reply.token) else { return nil }
+        guard let session = sessions[reply.token] else { return nil }
         if record.kind == .message {
             acknowledge(record, reply, to: session)
         } else {

@@ -18,7 +18,7 @@ extension Hub {
         }
         let cid = Array(cid), body = Array(body)
         // What waits for the group lies in memory: nothing more is read from who sends to it meanwhile.
-        let session = reply.form == ReplyForm.external.rawValue ? nil : sessions.session(reply.token)
+        let session = reply.form == ReplyForm.external.rawValue ? nil : sessions[reply.token]
         session?.outlet.setReading(false)
         withGroup(head.destination) { [unowned self] result in
             if let session, session.state != .closed { session.outlet.setReading(true) }
@@ -93,10 +93,10 @@ extension Hub {
         switch ReplyForm(rawValue: reply.form) {
         case .external: pending.take(reply.token)?.stored?(.failure(refusal))
         case .binary:
-            guard let session = sessions.session(reply.token) else { return }
+            guard let session = sessions[reply.token] else { return }
             emitError(refusal, cid: decimalValue(of: cid), to: session)
         case .json, nil:
-            guard let session = sessions.session(reply.token) else { return }
+            guard let session = sessions[reply.token] else { return }
             writeError(refusal, cid: cid, reference: reply.reference.span.bytes, to: session)
         }
     }

@@ -16,7 +16,7 @@ extension Hub {
         let session = Session(
             outlet: outlet, user: user, device: devices.pack(device), resumingAfter: after, form: form,
             readsLZ4: readsLZ4)
-        sessions.add(session)
+        session.handle = sessions.add(session)
         if user.sessions.isEmpty { presence.set(userID, isOnline: true, now: milliseconds) }
         user.sessions.add(session)
         let ticket = pending.add(.init(session: session, owner: owner))
@@ -44,7 +44,7 @@ extension Hub {
         session.state = .closed
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
-        sessions.remove(session)
+        sessions.remove(session.handle)
         user.sessions.remove(session)
         guard user.sessions.isEmpty else { return }
         users.remove(user)

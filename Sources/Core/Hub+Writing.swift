@@ -33,7 +33,7 @@ extension Hub {
 
     /// The early ack of a sender that asked for it: admitted, numbers follow with the durable one.
     func writeAccepted(_ head: MessageHead, cid: RawSpan, reply: ReplyAddress) {
-        guard reply.form == ReplyForm.json.rawValue, let session = sessions.session(reply.token) else { return }
+        guard reply.form == ReplyForm.json.rawValue, let session = sessions[reply.token] else { return }
         // The body that is being sent may lie in `scratch`.
         message.removeAll()
         message.append(#"{"cmd":"ack","level":"accepted""#)
@@ -128,12 +128,7 @@ extension OutputBuffer {
             // A body that was admitted decompresses; one that doesn't shows as a message without content.
             try? body.appendJSONMembers(to: &self, scratch: &inflated)
         }
-        append(#","id":"#)
-        append(decimal: record.id)
-        append(#","conv":"#)
-        appendConversation(command: record.command, sender: record.sender, destination: record.destination)
-        append(#","cseq":"#)
-        append(decimal: record.cseq)
+        appendPlace(of: record)
         append(#","time":"#)
         append(decimal: record.time)
     }
@@ -148,6 +143,16 @@ extension OutputBuffer {
         append(UInt8(ascii: "}"))
     }
 
+    @inline(__always)
+    private mutating func appendPlace(of record: RecordView) {
+        append(#","id":"#)
+        append(decimal: record.id)
+        append(#","conv":"#)
+        appendConversation(command: record.command, sender: record.sender, destination: record.destination)
+        append(#","cseq":"#)
+        append(decimal: record.cseq)
+    }
+
     /// Becomes the ack of a message.
     mutating func setAck(_ record: RecordView, reference: RawSpan) {
         removeAll()
@@ -156,12 +161,7 @@ extension OutputBuffer {
             append(#","cid":"#)
             appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
         }
-        append(#","id":"#)
-        append(decimal: record.id)
-        append(#","conv":"#)
-        appendConversation(command: record.command, sender: record.sender, destination: record.destination)
-        append(#","cseq":"#)
-        append(decimal: record.cseq)
+        appendPlace(of: record)
         append(#","seq":"#)
         append(decimal: record.senderSeq)
         append(#","time":"#)

@@ -18,7 +18,7 @@ package final class Hub {
     package var milliseconds: UInt64 = 0
 
     let users: UserTable
-    var sessions = SessionTable()
+    var sessions = SlotTable<Session>()
     var devices = IdentifierPacker()
     var groups = GroupCache()
     var pending = PendingAnswers()
@@ -92,7 +92,7 @@ package final class Hub {
 
     private func pauseSenders(of batch: RecordArena) {
         for reply in batch.replies where reply.form != ReplyForm.external.rawValue {
-            guard let session = sessions.session(reply.token) else { continue }
+            guard let session = sessions[reply.token] else { continue }
             session.outlet.setReading(false)
             paused.append(session)
         }

@@ -62,44 +62,9 @@ package protocol SessionOwner: AnyObject {
     func sessionFailed(_ session: Session)
 }
 
-/// Sessions by handle, so that an answer from the store can't reach the next owner of a slot.
-struct SessionTable {
-    private var slots: [Session?] = []
-    private var generations: [UInt32] = []
-    private var free: [UInt32] = []
-    private(set) var count = 0
-
-    func session(_ handle: UInt64) -> Session? {
-        let slot = Int(handle & 0xFFFF_FFFF)
-        guard slot < slots.count, let session = slots[slot], session.handle == handle else { return nil }
-        return session
-    }
-
-    mutating func add(_ session: Session) {
-        let slot: UInt32
-        if let reused = free.popLast() {
-            slot = reused
-            generations[Int(slot)] &+= 1
-            slots[Int(slot)] = session
-        } else {
-            slot = UInt32(slots.count)
-            slots.append(session)
-            generations.append(0)
-        }
-        session.handle = UInt64(generations[Int(slot)]) << 32 | UInt64(slot)
-        count += 1
-    }
-
-    mutating func remove(_ session: Session) {
-        let slot = Int(session.handle & 0xFFFF_FFFF)
-        slots[slot] = nil
-        free.append(UInt32(slot))
-        count -= 1
-    }
-
-    func forEach(_ body: (Session) -> Void) {
-        for case let session? in slots { body(session) }
-    }
+extension Session: Slotted {
+    static var slotBits: Int { 32 }
+    static var generationBits: Int { 32 }
 }
 
 /// An ack that waits for its turn while a session catches up.

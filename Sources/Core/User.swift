@@ -58,6 +58,13 @@ final class User: ManagedBuffer<User.Fields, UInt8> {
     }
 }
 
+extension User: Slotted {
+    static var slotBits: Int { 22 }
+    static var generationBits: Int { 10 }
+
+    var handle: UInt32 { token }
+}
+
 /// A user's sessions: nearly always one, so that one needs no memory of its own.
 enum SessionList {
     case none
@@ -100,12 +107,7 @@ enum SessionList {
 /// The users of a hub by slot, and the maps that find them by id.
 /// *Thread:* the loop's.
 final class UserTable {
-    private static let slotBits: UInt32 = 22
-    private static let slotMask: UInt32 = (1 << slotBits) - 1
-
-    private var slots: [User?] = []
-    private var generations: [UInt32] = []
-    private var free: [UInt32] = []
+    private var slots = SlotTable<User>()
     private var maps: [ClientMap]
     private let topology: Topology
 
@@ -119,28 +121,24 @@ final class UserTable {
     var shardCounts: [Int] { maps.map(\.count) }
 
     /// The user of an attachment token; nil if that user has left.
-    func user(token: UInt32) -> User? {
-        let slot = Int(token & UserTable.slotMask)
-        guard slot < slots.count, let user = slots[slot], user.token == token else { return nil }
-        return user
-    }
+    func user(token: UInt32) -> User? { slots[token] }
 
     /// Slots that were ever used: every slot is below.
-    var slotCount: Int { slots.count }
+    var slotCount: Int { slots.slotCount }
 
     /// The slot that a token means, whoever is in it now; nil if it never existed.
     func slot(token: UInt32) -> Int? {
-        let slot = Int(token & UserTable.slotMask)
-        return slot < slots.count ? slot : nil
+        let slot = SlotTable<User>.slot(token)
+        return slot < slots.slotCount ? slot : nil
     }
 
-    func user(slot: Int) -> User? { slots[slot] }
+    func user(slot: Int) -> User? { slots[slot: slot] }
 
     func find(_ id: Identifier) -> User? { find(id, hash: id.hash64) }
 
     func find(_ id: Identifier, hash: UInt64) -> User? {
-        let slot = maps[map(of: hash)].find(hash: hash) { slots[Int($0)]?.isNamed(id) ?? false }
-        return slot.flatMap { slots[Int($0)] }
+        let slot = maps[map(of: hash)].find(hash: hash) { slots[slot: Int($0)]?.isNamed(id) ?? false }
+        return slot.flatMap { slots[slot: Int($0)] }
     }
 
     /// Index of the map of the user's shard.
@@ -151,30 +149,18 @@ final class UserTable {
         let hash = id.hash64
         if let user = find(id, hash: hash) { return user }
         let shard = map(of: hash)
-        guard maps[shard].count < topology.usersPerShardMax, free.count > 0 || slots.count < UserTable.slotMask else {
-            return nil
-        }
+        guard maps[shard].count < topology.usersPerShardMax, slots.hasRoom else { return nil }
         let user = User.make(id)
-        let slot: UInt32
-        if let reused = free.popLast() {
-            slot = reused
-            generations[Int(slot)] &+= 1
-            slots[Int(slot)] = user
-        } else {
-            slot = UInt32(slots.count)
-            slots.append(user)
-            generations.append(0)
+        user.token = slots.add(user)
+        maps[shard].insert(hash: hash, slot: UInt32(SlotTable<User>.slot(user.token))) {
+            slots[slot: Int($0)]?.id.hash64 ?? 0
         }
-        user.token = slot | generations[Int(slot)] << UserTable.slotBits
-        maps[shard].insert(hash: hash, slot: slot) { slots[Int($0)]?.id.hash64 ?? 0 }
         return user
     }
 
     func remove(_ user: User) {
-        let slot = user.token & UserTable.slotMask
         let hash = user.id.hash64
-        maps[map(of: hash)].remove(hash: hash, slot: slot)
-        slots[Int(slot)] = nil
-        free.append(slot)
+        maps[map(of: hash)].remove(hash: hash, slot: UInt32(SlotTable<User>.slot(user.token)))
+        slots.remove(user.token)
     }
 }

@@ -42,16 +42,18 @@ struct ConversationState {
     }
 }
 
+extension ConversationState: EvictableState {
+    mutating func release() { isUsed = false }
+    mutating func shrink() -> Bool { true }
+}
+
 /// The conversations in memory.
 struct ConversationTable {
-    private var states: ContiguousArray<ConversationState> = []
-    private var index = SlotIndex()
+    private var states = StateTable<ConversationState>()
     /// The ids of those that are groups, by slot.
     private var groups: [Int: Identifier] = [:]
-    private var free: [Int] = []
-    private var hand = 0
 
-    var count: Int { index.count }
+    var count: Int { states.count }
 
     @inline(__always)
     subscript(slot: Int) -> ConversationState {
@@ -62,38 +64,28 @@ struct ConversationTable {
     @inline(__always)
     func find(_ name: ConversationName) -> Int? {
         let (first, second) = name.key
-        return index.find(ConversationState.hash(first, second)) { slot in
-            guard states[slot].first == first, states[slot].second == second else { return false }
+        return states.find(ConversationState.hash(first, second)) { state, slot in
+            guard state.first == first, state.second == second else { return false }
             if case .group(let group) = name { return groups[slot] == group }
             return true
         }
     }
 
     mutating func insert(_ state: ConversationState, _ name: ConversationName) -> Int {
-        let slot: Int
-        if let reused = free.popLast() {
-            slot = reused
-            states[slot] = state
-        } else {
-            slot = states.count
-            states.append(state)
-        }
-        index.insert(state.hash, place: slot)
+        let slot = states.insert(state, hash: state.hash)
         if case .group(let group) = name { groups[slot] = group }
         return slot
     }
 
     mutating func remove(_ slot: Int) {
-        index.remove(states[slot].hash, place: slot)
-        states[slot].isUsed = false
+        states.remove(slot)
         groups[slot] = nil
-        free.append(slot)
     }
 
     /// The slot that a conversation of two users probably has, for ``warm(_:)``.
     @inline(__always)
     func guess(_ first: UInt64, _ second: UInt64) -> Int? {
-        index.guess(ConversationState.hash(min(first, second), max(first, second)))
+        states.guess(ConversationState.hash(min(first, second), max(first, second)))
     }
 
     /// Loads the state into the processor's cache.
@@ -102,9 +94,8 @@ struct ConversationTable {
 
     /// Forgets conversations that nothing unfolded speaks of, looking at `steps` of them.
     mutating func evict(foldedThrough batch: UInt64, steps: Int) {
-        for _ in 0..<min(steps, states.count) {
-            hand = hand + 1 < states.count ? hand + 1 : 0
-            if states[hand].isUsed, states[hand].lastBatch <= batch { remove(hand) }
-        }
+        var gone: [Int] = []
+        states.evict(foldedThrough: batch, steps: steps) { gone.append($0) }
+        for slot in gone { groups[slot] = nil }
     }
 }

@@ -60,7 +60,7 @@ struct IndexLookup: ~Copyable {
     func devices(of number: UInt64) throws(SQLiteError) -> DeviceList {
         defer { devices.reset() }
         devices.bind(1, number)
-        var found = DeviceList.none
+        var found = DeviceList.empty
         while try devices.step() {
             guard let name = Identifier(devices.text(0)) else {
                 throw SQLiteError(corrupt: "switchboard.db: a device of user \(number) has no valid name")

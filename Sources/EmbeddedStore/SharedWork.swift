@@ -2,29 +2,6 @@ internal import Base
 internal import Store
 internal import Synchronization
 
-/// What waits for a reader.
-struct ReadRequest: Sendable {
-    enum Question: Sendable {
-        case page(ReadQuery)
-        case group(Identifier)
-        case lastSeen([Identifier])
-    }
-
-    var question: Question
-    var mailbox: MailboxIndex
-    var ticket: UInt64
-    /// The batch that must be in the index before this is answered.
-    var after: UInt64 = 0
-
-    func failed(_ error: StoreError) -> StoreEvent {
-        switch question {
-        case .page: .page(ticket: ticket, page: .failure(error))
-        case .group: .group(ticket: ticket, result: .failure(error))
-        case .lastSeen: .lastSeen(ticket: ticket, times: .failure(error))
-        }
-    }
-}
-
 struct GroupRequest: Sendable {
     var command: GroupCommand
     var mailbox: MailboxIndex

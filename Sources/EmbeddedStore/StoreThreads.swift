@@ -200,8 +200,9 @@ struct ReaderThread: ~Copyable {
         while true {
             switch take() {
             case .request(let request):
-                let error = waitForFold(through: request.after)
-                work.deliver([error.map { request.failed($0) } ?? answer(request)], to: request.mailbox)
+                let failure = waitForFold(through: request.after).map { request.failed($0) }
+                let event = failure ?? reader.answer(request, now: work.options.now())
+                work.deliver([event], to: request.mailbox)
             case .releaseMemory: connection.releaseMemory()
             case .end: return
             }
@@ -233,23 +234,6 @@ struct ReaderThread: ~Copyable {
             if mark.folded >= batch { return .some(nil) }
             let isHopeless = mark.failures > before.failures || mark.isEnded
             return isHopeless ? .some(mark.error ?? .unavailable("the store is closed")) : nil
-        }
-    }
-
-    private mutating func answer(_ request: ReadRequest) -> StoreEvent {
-        do {
-            switch request.question {
-            case .page(let query):
-                let page = try reader.read(query, now: work.options.now())
-                return .page(ticket: request.ticket, page: .success(page))
-            case .group(let id):
-                guard let group = try reader.group(id) else { return request.failed(.notFound) }
-                return .group(ticket: request.ticket, result: .success(group))
-            case .lastSeen(let users):
-                return .lastSeen(ticket: request.ticket, times: .success(try reader.lastSeen(users)))
-            }
-        } catch {
-            return request.failed(.unavailable(error.description))
         }
     }
 }

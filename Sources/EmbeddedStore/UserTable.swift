@@ -32,13 +32,13 @@ struct DeviceState {
 
 /// A user's devices. Most users have one, so that one lies in place.
 enum DeviceList {
-    case none
+    case empty
     case one(DeviceState)
     case several([DeviceState])
 
     private var count: Int {
         switch self {
-        case .none: 0
+        case .empty: 0
         case .one: 1
         case .several(let devices): devices.count
         }
@@ -47,7 +47,7 @@ enum DeviceList {
     /// The last place that every device has confirmed.
     var confirmedByAll: UInt64 {
         switch self {
-        case .none: 0
+        case .empty: 0
         case .one(let device): device.confirmed
         case .several(let devices): devices.reduce(.max) { min($0, $1.confirmed) }
         }
@@ -56,7 +56,7 @@ enum DeviceList {
     /// The place of the device with this name in the list.
     func index(of name: Identifier) -> Int? {
         switch self {
-        case .none: nil
+        case .empty: nil
         case .one(let device): device.name == name ? 0 : nil
         case .several(let devices): devices.firstIndex { $0.name == name }
         }
@@ -68,7 +68,7 @@ enum DeviceList {
             switch self {
             case .one(let device) where index == 0: return device
             case .several(let devices): return devices[index]
-            case .none, .one: preconditionFailure("no device at \(index)")
+            case .empty, .one: preconditionFailure("no device at \(index)")
             }
         }
         set {
@@ -77,7 +77,7 @@ enum DeviceList {
             case .several(var devices):
                 devices[index] = newValue
                 self = .several(devices)
-            case .none, .one: preconditionFailure("no device at \(index)")
+            case .empty, .one: preconditionFailure("no device at \(index)")
             }
         }
     }
@@ -85,7 +85,7 @@ enum DeviceList {
     /// Adds a device that isn't there; returns its place.
     mutating func append(_ device: DeviceState) -> Int {
         switch self {
-        case .none: self = .one(device)
+        case .empty: self = .one(device)
         case .one(let first): self = .several([first, device])
         case .several(let devices): self = .several(devices + [device])
         }
@@ -95,7 +95,7 @@ enum DeviceList {
     /// Takes back the last ``append(_:)``.
     mutating func removeLast() {
         switch self {
-        case .none, .one: self = .none
+        case .empty, .one: self = .empty
         case .several(let devices): self = devices.count == 2 ? .one(devices[0]) : .several(devices.dropLast())
         }
     }
@@ -144,14 +144,27 @@ enum Attachments {
     }
 }
 
-/// The users in memory: an array of states and a hash index over their names.
-struct UserTable {
-    private(set) var states: ContiguousArray<UserState> = []
-    private var index = SlotIndex()
-    private var free: [Int] = []
-    private var hand = 0
+extension UserState: EvictableState {
+    var hash: UInt64 { name.identifier.hash64 }
 
-    var count: Int { index.count }
+    mutating func release() {
+        isUsed = false
+        _ = shrink()
+    }
+
+    /// Who is attached stays, without what can be read again.
+    mutating func shrink() -> Bool {
+        window.forget()
+        devices = nil
+        return attachments.isEmpty
+    }
+}
+
+/// The users in memory.
+struct UserTable {
+    private var states = StateTable<UserState>()
+
+    var count: Int { states.count }
 
     @inline(__always)
     subscript(slot: Int) -> UserState {
@@ -161,54 +174,23 @@ struct UserTable {
 
     @inline(__always)
     func find(_ name: Identifier, hash: UInt64) -> Int? {
-        index.find(hash) { states[$0].name == name }
+        states.find(hash) { state, _ in state.name == name }
     }
 
     /// The slot that a name probably has, for warming up.
     @inline(__always)
-    func guess(_ hash: UInt64) -> Int? { index.guess(hash) }
+    func guess(_ hash: UInt64) -> Int? { states.guess(hash) }
 
     /// Loads the state into the processor's cache: what a message needs spans two lines of 64 bytes.
     @inline(__always)
     func warmth(_ slot: Int) -> UInt64 {
-        states.withUnsafeBufferPointer { states in
-            let state = states.baseAddress.unsafelyUnwrapped + slot
-            return state.pointee.number &+ (state.pointee.isUsed ? 1 : 0)
-        }
+        states.withUnsafeState(slot) { $0.pointee.number &+ ($0.pointee.isUsed ? 1 : 0) }
     }
 
-    mutating func insert(_ state: UserState, hash: UInt64) -> Int {
-        let slot: Int
-        if let reused = free.popLast() {
-            slot = reused
-            states[slot] = state
-        } else {
-            slot = states.count
-            states.append(state)
-        }
-        index.insert(hash, place: slot)
-        return slot
-    }
+    mutating func insert(_ state: UserState, hash: UInt64) -> Int { states.insert(state, hash: hash) }
 
-    mutating func remove(_ slot: Int) {
-        index.remove(states[slot].name.identifier.hash64, place: slot)
-        states[slot].isUsed = false
-        states[slot].devices = nil
-        states[slot].window.forget()
-        free.append(slot)
-    }
+    mutating func remove(_ slot: Int) { states.remove(slot) }
 
     /// Forgets users that nothing unfolded or attached speaks of, looking at `steps` of them.
-    mutating func evict(foldedThrough batch: UInt64, steps: Int) {
-        for _ in 0..<min(steps, states.count) {
-            hand = hand + 1 < states.count ? hand + 1 : 0
-            guard states[hand].isUsed, states[hand].lastBatch <= batch else { continue }
-            if states[hand].attachments.isEmpty {
-                remove(hand)
-            } else {
-                states[hand].window.forget()
-                states[hand].devices = nil
-            }
-        }
-    }
+    mutating func evict(foldedThrough batch: UInt64, steps: Int) { states.evict(foldedThrough: batch, steps: steps) }
 }

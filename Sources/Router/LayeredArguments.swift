@@ -5,36 +5,22 @@ import Yams
 /// Options from the configuration file and the environment, as arguments in front of the command line's own: the parser
 /// takes the last value, so the command line wins over the environment, and the environment over the file.
 enum LayeredArguments {
-    /// The options that may stand in a file and in the environment, and whether they take a value.
-    private static let options: [String: Bool] = [
-        "listen": true, "tcp-listen": true, "data": true, "jwt-secret": true, "api-key": true, "session-secret": true,
-        "session-window": true, "loops": true, "shards-per-loop": true, "shard-limit": true, "retention": true,
-        "log-level": true, "dev": false,
-    ]
+    /// The options that may stand in a file and in the environment.
+    private static let known = OptionNames(RouterOptions.self)
     private static let prefix = "SWITCHBOARD_"
 
-    /// What runs the router has all layers; `token` takes its secret from the environment too.
+    /// The command line with what the file and the environment say in front of it.
     static func assemble(_ arguments: [String]) throws -> [String] {
-        switch arguments.first {
-        case "token": return ["token"] + secretFromEnvironment() + arguments.dropFirst()
-        case "help": return arguments
-        default: return try layers(arguments) + arguments
-        }
-    }
-
-    private static func layers(_ arguments: [String]) throws -> [String] {
+        // Whoever asks for help may have just that wrong.
+        let asksForHelp = arguments.first == "help" || arguments.contains { ["-h", "--help"].contains($0) }
+        if asksForHelp { return arguments }
         let environment = try environmentOptions()
         var path = environment.path
         for (index, argument) in arguments.enumerated() {
             if argument == "--config", index + 1 < arguments.count { path = arguments[index + 1] }
             if argument.hasPrefix("--config=") { path = String(argument.dropFirst("--config=".count)) }
         }
-        return (try path.map(fileOptions) ?? []) + environment.arguments
-    }
-
-    private static func secretFromEnvironment() -> [String] {
-        guard let secret = getenv(prefix + "JWT_SECRET") else { return [] }
-        return ["--jwt-secret", String(cString: secret)]
+        return (try path.map(fileOptions) ?? []) + environment.arguments + arguments
     }
 
     // MARK: Environment
@@ -50,7 +36,7 @@ enum LayeredArguments {
             let variable = String(text[..<equals])
             let name = variable.dropFirst(prefix.count).lowercased().replacing("_", with: "-")
             let value = String(text[text.index(after: equals)...])
-            if name == "config" {
+            if name == OptionNames.config {
                 path = value
             } else {
                 arguments += try argument(name, value, from: "environment variable \(variable)")
@@ -86,9 +72,9 @@ enum LayeredArguments {
     }
 
     private static func argument(_ name: String, _ value: String, from source: String) throws -> [String] {
-        guard let takesValue = options[name] else {
-            let known = options.keys.sorted().joined(separator: ", ")
-            throw ValidationError("unknown option: \(source). Known are: \(known)")
+        guard let takesValue = known.takesValue[name], name != OptionNames.config else {
+            let names = known.takesValue.keys.filter { $0 != OptionNames.config }.sorted().joined(separator: ", ")
+            throw ValidationError("unknown option: \(source). Known are: \(names)")
         }
         guard !takesValue else { return ["--\(name)=\(value)"] }
         switch value.lowercased() {
@@ -109,5 +95,23 @@ enum LayeredArguments {
             bytes.append(contentsOf: buffer[..<count])
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// The long options that a type declares, read off its properties as the parser does.
+struct OptionNames {
+    /// Says where the file is, so it can't stand in it.
+    static let config = "config"
+
+    /// By name without the dashes, whether the option takes a value.
+    private(set) var takesValue: [String: Bool] = [:]
+
+    init<Options: ParsableArguments>(_ options: Options.Type) {
+        for child in Mirror(reflecting: Options()).children {
+            // The wrapper of `tcpListen` is stored as `_tcpListen`.
+            guard let label = child.label, label.first == "_" else { continue }
+            let name = label.dropFirst().map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
+            takesValue[name] = !(child.value is Flag<Bool>)
+        }
     }
 }

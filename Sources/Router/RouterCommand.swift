@@ -10,55 +10,35 @@ struct RouterCommand: AsyncParsableCommand {
         commandName: "router",
         abstract: "A message router for chat: one binary, an embedded store, acks that mean “on disk”.",
         discussion: """
-            Try it:        router --dev
-                           then connect to ws://127.0.0.1:8080/chat?id=alice
-            For real use:  router --jwt-secret SECRET --api-key KEY --data /var/lib/switchboard
-                           with a token from: router token alice --jwt-secret SECRET
+            Try it:
+              router --dev
+              then connect to ws://127.0.0.1:8080/chat?id=alice
+            For real use:
+              router --jwt-secret SECRET --api-key KEY --data /var/lib/switchboard
+              with a token from: router token alice --jwt-secret SECRET
 
-            Every option may also stand in the environment (--jwt-secret as SWITCHBOARD_JWT_SECRET) and in a YAML
-            file given by --config (as “jwt-secret: …”). The command line wins over the environment, the environment
-            over the file. An unknown option or key is an error.
+            Every option may also stand in the environment (--jwt-secret as
+            SWITCHBOARD_JWT_SECRET) and in a YAML file given by --config
+            (as “jwt-secret: …”). The command line wins over the environment,
+            the environment over the file. An unknown option or key is an error.
+
+            Exit status: 0 after SIGTERM or SIGINT, 64 if an option, the
+            environment or the file is wrong, 1 if the router couldn't start.
             """,
         subcommands: [TokenCommand.self])
 
-    @Option(help: ArgumentHelp("HTTP and WebSocket.", valueName: "address:port")) var listen = "127.0.0.1:8080"
-    @Option(help: ArgumentHelp("The binary protocol.", valueName: "address:port")) var tcpListen = "127.0.0.1:8081"
-    @Option(help: ArgumentHelp("Directory of the embedded store.", valueName: "dir")) var data = "./data"
-    @Option(help: ArgumentHelp("A YAML file with options; read before everything else.", valueName: "file"))
-    var config: String?
-    @Option(help: ArgumentHelp("Secret of HS256 tokens, at least 16 bytes.", valueName: "secret"))
-    var jwtSecret: String?
-    @Option(help: ArgumentHelp("Key of the timeline service.", valueName: "key")) var apiKey: String?
-    @Option(help: ArgumentHelp("Secret of md5 sessions (/chat/private); off without.", valueName: "secret"))
-    var sessionSecret: String?
-    @Option(help: ArgumentHelp("Minutes before and after now whose md5 sessions are accepted.", valueName: "minutes"))
-    var sessionWindow = 2
-    @Option(help: ArgumentHelp("Event loops; 0 means one for each core.", valueName: "n")) var loops = 0
-    @Option(
-        help: ArgumentHelp(
-            "Whether the limit of open files counts for the process (shared) or for each loop (own).",
-            discussion: "With own tables, loops × limit connections fit in; auto takes them if that is needed.",
-            valueName: "auto|shared|own"))
-    var descriptorTables = DescriptorTables.auto
-    @Option(help: ArgumentHelp("User shards of each loop.", valueName: "n")) var shardsPerLoop = 4
-    @Option(help: ArgumentHelp("Signed-in users a shard takes before it refuses.", valueName: "n"))
-    var shardLimit = 100_000
-    @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
-    var retention = 90
-    @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
-    var logLevel: LogLevel = .notice
-    @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
-    var dev = false
+    @OptionGroup var options: RouterOptions
 
     func run() async throws {
+        let configuration = try options.configuration()
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var log = Logger(label: "router")
-        log.logLevel = logLevel.level
+        log.logLevel = options.logLevel.level
         let descriptors = ProcessResources.raiseDescriptorLimit()
         var standardError = StandardError()
         let server: RouterServer
         do {
-            server = try await RouterServer.start(try configuration(), log: log)
+            server = try await RouterServer.start(configuration, log: log)
         } catch {
             print("router: \(error)", to: &standardError)
             throw ExitCode.failure
@@ -69,32 +49,6 @@ struct RouterCommand: AsyncParsableCommand {
         await server.stop()
     }
 
-    private func configuration() throws -> Configuration {
-        var configuration = Configuration()
-        configuration.listen = try address(listen, "--listen")
-        configuration.tcpListen = try address(tcpListen, "--tcp-listen")
-        configuration.data = data
-        configuration.jwtSecret = jwtSecret
-        configuration.apiKey = apiKey
-        configuration.sessionSecret = sessionSecret
-        configuration.sessionWindowMinutes = sessionWindow
-        configuration.loops = loops
-        configuration.descriptorTables = descriptorTables
-        configuration.shardsPerLoop = shardsPerLoop
-        configuration.usersPerShardMax = shardLimit
-        configuration.retentionDays = retention
-        configuration.dev = dev
-        return configuration
-    }
-
-    private func address(_ text: String, _ option: String) throws -> SocketAddress {
-        guard let address = SocketAddress(text) else {
-            throw ValidationError(
-                "\(option) “\(text)” must be a numeric address and a port, like 127.0.0.1:8080 or [::1]:8080")
-        }
-        return address
-    }
-
     private func announce(_ server: RouterServer, descriptors: Int) {
         let plan = server.tables
         let tables = plan.count == 1 ? "1 table" : "\(plan.count) tables"
@@ -102,22 +56,13 @@ struct RouterCommand: AsyncParsableCommand {
             Switchboard is ready.
               WebSocket and HTTP  http://\(server.http)
               binary protocol     tcp://\(server.tcp)
-              data                \(data)
+              data                \(options.data)
               open files          \(descriptors): room for \(plan.room) connections in \(tables)
             """
-        if dev {
+        if options.dev {
             lines += "\n  development mode: user ids are believed. Try: ws://\(server.http)/chat?id=alice"
         }
         var standardError = StandardError()
         print(lines, to: &standardError)
     }
-}
-
-extension DescriptorTables: ExpressibleByArgument {}
-
-/// The names of the levels as the command line takes them.
-enum LogLevel: String, ExpressibleByArgument, CaseIterable {
-    case trace, debug, info, notice, warning, error, critical
-
-    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .notice }
 }

@@ -16,34 +16,12 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private var requests: [JournalRequest] = []
     private var unfolded: [CommittedBatch] = []
     private var committed: UInt64
-    private var reads: [Read] = []
+    private var reads: [ReadRequest] = []
     private var commands: [(command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64)] = []
     /// Events on their way to each mailbox.
     private(set) var mailboxes: [[StoreEvent]]
     /// Whether the last round failed.
     private(set) var lastRoundFailed = false
-
-    private enum Question {
-        case page(ReadQuery)
-        case group(Identifier)
-        case lastSeen([Identifier])
-    }
-
-    private struct Read {
-        var question: Question
-        var mailbox: MailboxIndex
-        var ticket: UInt64
-        /// The batch that must be in the index before this is answered.
-        var after: UInt64
-
-        func failed(_ error: StoreError) -> StoreEvent {
-            switch question {
-            case .page: .page(ticket: ticket, page: .failure(error))
-            case .group: .group(ticket: ticket, result: .failure(error))
-            case .lastSeen: .lastSeen(ticket: ticket, times: .failure(error))
-            }
-        }
-    }
 
     /// Opens the files as the router does.
     init(_ disk: SimulatedDisk, _ profile: Profile, now: UInt64, plant: Plant?) throws {
@@ -83,19 +61,19 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func detach(_ user: Identifier, mailbox: MailboxIndex) { requests.append(.detach(user, mailbox: mailbox)) }
 
     func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {
-        reads.append(Read(question: .page(query), mailbox: mailbox, ticket: ticket, after: committed))
+        reads.append(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket, after: committed))
     }
 
     func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
         if case .load(let id) = command {
-            reads.append(Read(question: .group(id), mailbox: mailbox, ticket: ticket, after: committed))
+            reads.append(ReadRequest(question: .group(id), mailbox: mailbox, ticket: ticket, after: committed))
         } else {
             commands.append((command, mailbox, ticket))
         }
     }
 
     func lastSeen(_ users: [Identifier], mailbox: MailboxIndex, ticket: UInt64) {
-        reads.append(Read(question: .lastSeen(users), mailbox: mailbox, ticket: ticket, after: committed))
+        reads.append(ReadRequest(question: .lastSeen(users), mailbox: mailbox, ticket: ticket, after: committed))
     }
 
     // MARK: What waits
@@ -154,23 +132,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
             mailboxes[mailbox].append(request.failed(.unavailable("the index can't be written")))
             return
         }
-        mailboxes[mailbox].append(answer(request, now: now))
-    }
-
-    private func answer(_ request: Read, now: UInt64) -> StoreEvent {
-        do {
-            switch request.question {
-            case .page(let query):
-                return .page(ticket: request.ticket, page: .success(try reader.read(query, now: now)))
-            case .group(let id):
-                guard let group = try reader.group(id) else { return request.failed(.notFound) }
-                return .group(ticket: request.ticket, result: .success(group))
-            case .lastSeen(let users):
-                return .lastSeen(ticket: request.ticket, times: .success(try reader.lastSeen(users)))
-            }
-        } catch {
-            return request.failed(.unavailable("\(error)"))
-        }
+        mailboxes[mailbox].append(reader.answer(request, now: now))
     }
 
     /// Does the next change of a group.

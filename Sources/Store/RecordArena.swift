@@ -36,12 +36,13 @@ package final class RecordArena: @unchecked Sendable {
     /// The record at an entry's offset. Valid while the arena lives and isn't appended to.
     package func record(at offset: UInt32) -> RecordView { RecordView(base: base + Int(offset)) }
 
-    /// Appends a zeroed record of `size` bytes (rounded up to 8); returns its offset.
+    /// Appends a record of `size` bytes (rounded up to 8) with its header zeroed; returns its offset. Whoever builds it
+    /// must write all the rest, since all of it goes to disk.
     func appendRecord(size: Int, reply: ReplyAddress?) -> UInt32 {
         let size = (size + 7) & ~7
         let offset = byteCount
         if offset + size > capacity { grow(to: offset + size) }
-        (base + offset).initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        (base + offset).initializeMemory(as: UInt8.self, repeating: 0, count: RecordView.headerBytes)
         (base + offset).storeBytes(of: UInt32(size), as: UInt32.self)
         byteCount += size
         var entry = Entry(offset: UInt32(offset), reply: Entry.noReply)

@@ -113,7 +113,13 @@ extension RecordArena {
         head.destination.withBytes { cursor = copy($0, to: cursor) }
         cursor = copy(cid, to: cursor)
         if let source = names.baseAddress { cursor.copyMemory(from: source, byteCount: names.count) }
-        _ = copy(body, to: target + bodyOffset)
+        // Up to the body: padding, and placements that the store may never fill in.
+        zero(cursor + names.count, through: target + bodyOffset)
+        zero(copy(body, to: target + bodyOffset), through: target + record(at: offset).size)
+    }
+
+    private func zero(_ start: UnsafeMutableRawPointer, through end: UnsafeMutableRawPointer) {
+        start.initializeMemory(as: UInt8.self, repeating: 0, count: end - start)
     }
 
     private func copy(_ span: RawSpan, to target: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {

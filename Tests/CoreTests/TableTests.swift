@@ -140,31 +140,6 @@ struct TableTests {
         }
     }
 
-    // MARK: SessionTable
-
-    @Test("A handle is good until its session leaves, and never means the next one in the place")
-    func sessionTable() {
-        var table = SessionTable()
-        var old: [UInt64] = []
-        for round in 0..<50 {
-            let session = Session(
-                outlet: Outlet(), user: User.make(name("u")), device: PackedIdentifier(name("d")),
-                resumingAfter: nil, form: .json, readsLZ4: false)
-            table.add(session)
-            #expect(table.session(session.handle) === session)
-            for handle in old { #expect(table.session(handle) == nil) }
-            if round % 5 == 4 { continue }
-            table.remove(session)
-            old.append(session.handle)
-        }
-        #expect(table.count == 10)
-        var seen = 0
-        table.forEach { _ in seen += 1 }
-        #expect(seen == 10)
-        #expect(Set(old).count == old.count)
-        #expect(table.session(.max) == nil)
-    }
-
     // MARK: Sizes
 
     /// Each signed-in connection has one of each, so what they grow by is paid very often.

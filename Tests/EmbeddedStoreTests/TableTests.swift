@@ -46,7 +46,7 @@ struct TableTests {
     }
 
     @Test func deviceListFindsTheFirstAndTheOthers() throws {
-        var list = DeviceList.none
+        var list = DeviceList.empty
         let names = try (0..<3).map { try #require(Identifier("device-\($0)")) }
         #expect(list.confirmedByAll == 0)
         for (index, name) in names.enumerated() {

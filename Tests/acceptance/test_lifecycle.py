@@ -1,5 +1,6 @@
 """Starting, configuring and stopping the router (contract §2, §5 "Operations")."""
 
+import re
 import subprocess
 import time
 
@@ -42,6 +43,20 @@ def test_help():
     assert run.returncode == 0
     for option in ("--listen", "--tcp-listen", "--data", "--jwt-secret", "--api-key", "--session-secret", "--config"):
         assert option in run.stdout, option
+
+
+@pytest.mark.parametrize("words, usage", [(["--help"], "router "), (["token", "--help"], "router token ")])
+def test_help_fits_a_terminal(words, usage):
+    """80 columns, no line broken that was written whole, and the name that one types."""
+    run = subprocess.run([router_binary(), *words], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert f"\nUSAGE: {usage}" in run.stdout, run.stdout
+    lines = run.stdout.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    # Lines that are too long for the parser leave stumps behind.
+    discussion = run.stdout.split("USAGE:")[0].splitlines()[3:]
+    stumps = [line for line, following in zip(discussion, discussion[1:])
+              if line and following and line[0] != " " and not line.endswith(":") and len(line) < 45]
+    assert not stumps, run.stdout
 
 
 # Stopping and starting again
@@ -145,7 +160,7 @@ def test_one_data_directory_one_router(start_router, tmp_path):
     second = Router(tmp_path)
     second.data = first.data
     code, output = run_to_its_end(second.arguments(), tmp_path)
-    assert code != 0 and str(first.data) in output, output
+    assert code == 1 and str(first.data) in output, output
     assert first.http("GET", "/readyz").status == 200
 
 
@@ -154,7 +169,7 @@ def test_a_port_that_is_taken(router, tmp_path):
     second = Router(tmp_path)
     second.port = router.port
     code, output = run_to_its_end(second.arguments(), tmp_path)
-    assert code != 0 and str(router.port) in output, output
+    assert code == 1 and str(router.port) in output, output
 
 
 @pytest.mark.parametrize(
@@ -230,19 +245,52 @@ def test_the_command_line_comes_first(tmp_path):
     assert not (tmp_path / "file").exists()
 
 
-@pytest.mark.parametrize("text, named", [("no_such_key: 1\n", "no_such_key"), ("listen: [\n", "router.yaml")])
+USAGE_ERROR = 64  # sysexits.h
+
+
+@pytest.mark.parametrize("text, named", [
+    ("no_such_key: 1\n", "no_such_key"), ("listen: [\n", "router.yaml"), ("config: other.yaml\n", "config"),
+    ("dev: perhaps\n", "dev")])
 def test_bad_config_file(tmp_path, text, named):
     """An unknown key, or a file that can't be read, is an error that names it."""
     (tmp_path / "router.yaml").write_text(text)
     code, output = run_to_its_end(Router(tmp_path).arguments() + ["--config", "router.yaml"], tmp_path)
-    assert code != 0 and named in output, output
+    assert code == USAGE_ERROR and named in output, output
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--listen", "nowhere"], ["--no-such-option"], ["--loops", "-1"], ["--config", "not-there.yaml"],
+    ["--jwt-secret", "short"], ["token", "a b", "--jwt-secret", "x" * 16], ["token", "a", "--jwt-secret", "short"],
+    ["token", "a"], ["token", "a", "--config", "not-there.yaml"]])
+def test_usage_errors(tmp_path, arguments):
+    """What is wrong about how the router was called has an exit status of its own."""
+    code, output = run_to_its_end([router_binary(), *arguments], tmp_path)
+    assert code == USAGE_ERROR and output, output
+    assert not (tmp_path / "data").exists()
+
+
+def test_every_option_may_stand_in_the_file(tmp_path):
+    """The file takes what --help names, so its list can't fall behind."""
+    text = subprocess.run([router_binary(), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout
+    options = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) - {"--config", "--help"}
+    values = {
+        "listen": "127.0.0.1:{port}", "tcp-listen": "127.0.0.1:{tcp_port}", "data": "{directory}/elsewhere",
+        "jwt-secret": "x" * 16, "api-key": "k", "session-secret": "s", "session-window": 3, "loops": 2,
+        "descriptor-tables": "shared", "shards-per-loop": 2, "shard-limit": 10, "retention": 30, "log-level": "info",
+        "dev": "true"}
+    assert options == {f"--{name}" for name in values}
+    router = Router(tmp_path)
+    lines = "".join(f"{name}: {value}\n" for name, value in values.items())
+    (tmp_path / "router.yaml").write_text(
+        lines.format(port=router.port, tcp_port=router.tcp_port, directory=tmp_path))
+    check_configured(router, [router_binary(), "--config", "router.yaml"], tmp_path / "elsewhere")
 
 
 def test_bad_environment(tmp_path):
     """An unknown SWITCHBOARD_ variable is as wrong as an unknown option."""
     code, output = run_to_its_end(
         Router(tmp_path).arguments(), tmp_path, environment={"SWITCHBOARD_LISTENN": "127.0.0.1:1"})
-    assert code != 0 and "SWITCHBOARD_LISTENN" in output, output
+    assert code == USAGE_ERROR and "SWITCHBOARD_LISTENN" in output, output
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import subprocess
 import time
 
@@ -61,6 +62,27 @@ def test_the_router_prints_tokens(strict, chat):
         [router_binary(), "token", "anna", "--jwt-secret", SECRET], capture_output=True, text=True,
         timeout=PATIENCE, check=True)
     assert chat("anna", to=strict, token=run.stdout.strip()).welcome["userid"] == "anna"
+
+
+def printed_token(*arguments, directory=None, **environment):
+    run = subprocess.run(
+        [router_binary(), "token", "anna", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True,
+        cwd=directory, env={**os.environ, **environment})
+    return run.stdout.strip()
+
+
+def test_tokens_from_the_routers_own_file(strict, chat, tmp_path):
+    """`router token` takes the secret from where the router takes it, and passes over what else stands there."""
+    (tmp_path / "router.yaml").write_text(f"jwt-secret: {SECRET}\napi-key: k\ndata: /nowhere\nloops: 2\n")
+    by_option = printed_token("--config", "router.yaml", directory=tmp_path)
+    by_variable = printed_token(SWITCHBOARD_CONFIG=str(tmp_path / "router.yaml"), SWITCHBOARD_API_KEY="k")
+    by_secret = printed_token(SWITCHBOARD_JWT_SECRET=SECRET)
+    for printed in (by_option, by_variable, by_secret):
+        assert chat("anna", to=strict, token=printed).welcome["userid"] == "anna"
+    wrong = printed_token("--config", "router.yaml", directory=tmp_path, SWITCHBOARD_JWT_SECRET="x" * 16)
+    assert upgrade_status(strict, f"/chat?id=anna&token={wrong}") == 401
+    best = printed_token("--jwt-secret", SECRET, SWITCHBOARD_JWT_SECRET="x" * 16)
+    assert chat("anna", to=strict, token=best).welcome["userid"] == "anna"
 
 
 GOOD = token("anna")

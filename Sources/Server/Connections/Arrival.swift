@@ -8,43 +8,32 @@ internal import Wire
 /// A connection on its way to the loop of its user: the socket, what was read and not yet understood, and who it is.
 struct Arrival: Sendable {
     enum Kind: Sendable {
-        /// The upgrade is still to be answered with this response, then spoken to in JSON.
+        /// The upgrade is still to be answered with this response.
         case upgrading(HTTPResponse)
-        /// A WebSocket that signed in with its first frame.
-        case webSocket(SignInForm)
-        case binaryTCP(readsLZ4: Bool)
-    }
-
-    enum SignInForm: Sendable {
-        case json
-        case binary(readsLZ4: Bool)
+        /// A WebSocket that signed in with a message.
+        case webSocket
+        case binaryTCP
     }
 
     var channel: DetachedChannel
     var unread: [UInt8]
     var kind: Kind
-    var user: Identifier
-    var device: Identifier
-    var after: UInt64?
+    var request: SignInRequest
 }
 
 extension LoopNode {
     /// Takes a connection over, on whichever loop it was accepted.
     func adopt(_ arrival: Arrival) {
         do {
-            switch arrival.kind {
-            case .upgrading(let response):
+            if case .binaryTCP = arrival.kind {
+                let connection = BinaryConnection(node: self)
+                connection.begin(on: try loop.adopt(arrival.channel, delegate: connection), arrival)
+            } else {
+                var response: HTTPResponse?
+                if case .upgrading(let answer) = arrival.kind { response = answer }
                 let connection = WebSocketConnection(node: self)
                 let channel = try loop.adopt(arrival.channel, delegate: connection)
                 connection.begin(on: channel, answering: response, arrival)
-            case .webSocket(let form):
-                let connection = WebSocketConnection(node: self)
-                let channel = try loop.adopt(arrival.channel, delegate: connection)
-                connection.signIn(on: channel, form, arrival)
-            case .binaryTCP(let readsLZ4):
-                let connection = BinaryConnection(node: self)
-                let channel = try loop.adopt(arrival.channel, delegate: connection)
-                connection.signIn(on: channel, readsLZ4: readsLZ4, arrival)
             }
         } catch {
             context.log.error("can't take a connection over, which ends by that: \(error)")
@@ -55,10 +44,9 @@ extension LoopNode {
     ///
     /// - Returns: false, with nothing changed, if there is no room for it; it is to be refused.
     func moveHome(
-        _ channel: Channel, unread: UnsafeRawBufferPointer, _ kind: Arrival.Kind, user: Identifier, device: Identifier,
-        after: UInt64?
+        _ channel: Channel, unread: UnsafeRawBufferPointer, _ kind: Arrival.Kind, _ request: SignInRequest
     ) -> Bool {
-        let home = home(of: user)
+        let home = home(of: request.user)
         let isStaying = home.table === loop.table
         guard isStaying ? loop.table.hasRoomToStay : home.table.reserve() else {
             logFullTable()
@@ -66,7 +54,7 @@ extension LoopNode {
         }
         let unread = Array(unread)
         let arrival: (DetachedChannel) -> Arrival = {
-            Arrival(channel: $0, unread: unread, kind: kind, user: user, device: device, after: after)
+            Arrival(channel: $0, unread: unread, kind: kind, request: request)
         }
         if home === context.nodes[Int(index.rawValue)] {
             adopt(arrival(loop.detach(channel)))
@@ -82,6 +70,12 @@ extension LoopNode {
         return true
     }
 
+    func logFullShard(_ user: Identifier) {
+        let topology = context.topology
+        context.log.warning(
+            "shard \(topology.shard(of: user)) is full (\(topology.usersPerShardMax) users); refused one")
+    }
+
     /// At most once a second: a full table is refusing many.
     private func logFullTable() {
         guard loop.second != fullTableLogged else { return }
@@ -90,6 +84,3 @@ extension LoopNode {
             "no descriptors left for more connections; refusing new ones. Raise the limit of open files, or --loops")
     }
 }
-
-/// What who finds no room is told.
-let noRoom: StaticString = "the server is full; try again later"

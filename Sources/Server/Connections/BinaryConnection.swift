@@ -4,64 +4,37 @@ internal import Reactor
 internal import Wire
 
 /// A TCP connection that speaks the binary protocol. *Thread:* its loop's.
-final class BinaryConnection: AcceptingDelegate {
-    private enum State {
-        case awaitingHello
-        /// The store is being asked; what the client already sends waits.
-        case signingIn
-        case open(Session)
-        indirect case leaving(user: Identifier, device: Identifier, after: UInt64?, readsLZ4: Bool)
-        case ended
-    }
-
-    private unowned let node: LoopNode
+final class BinaryConnection: ClientConnection, AcceptingDelegate {
+    unowned let node: LoopNode
     private var decoder = BinaryFrameDecoder(lengthMax: Limits.frameBytesMax)
-    private var state = State.awaitingHello
-    private var channel: Channel?
-    private var session: Session?
-    private var waiting: [UInt8] = []
-    private var begun: UInt32
+    var signIn = SignInProgress()
+    var channel: Channel?
 
-    private static let waitingBytesMax = 64 << 10
-
-    init(node: LoopNode) {
-        self.node = node
-        begun = node.loop.second
-    }
+    init(node: LoopNode) { self.node = node }
 
     func channelAccepted(_ channel: Channel) {
         self.channel = channel
+        signIn.awaitClient(since: node.loop.second)
         node.loop.startTimer(channel, seconds: 1)
         if node.context.isDraining { channel.abort() }
     }
 
     /// Signs in a connection whose HELLO was taken on another loop, or on this one.
-    func signIn(on channel: Channel, readsLZ4: Bool, _ arrival: Arrival) {
+    func begin(on channel: Channel, _ arrival: Arrival) {
         self.channel = channel
-        session = node.hub.signIn(
-            arrival.user, device: arrival.device, after: arrival.after, form: .binaryTCP, readsLZ4: readsLZ4,
-            outlet: channel, owner: self)
-        guard session != nil else {
-            return fail(EnvelopeError(.overloaded, "this part of the server is full; try again later"))
-        }
-        state = .signingIn
-        waiting = arrival.unread
-        node.loop.startTimer(channel, seconds: Limits.heartbeatSeconds)
+        let isBegun = signIn.askStore(
+            for: arrival.request, unread: arrival.unread, .binaryTCP, on: channel, node, owner: self)
+        if !isBegun { refuse(.fullShard) }
     }
 
     // MARK: Reading
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
-        if case .signingIn = state {
-            waiting.append(contentsOf: bytes)
-            if waiting.count > BinaryConnection.waitingBytesMax { channel.setReading(false) }
-        } else {
-            process(UnsafeRawBufferPointer(bytes))
-        }
+        if !signIn.keepBack(bytes, from: channel) { process(bytes, channel) }
     }
 
-    private func process(_ bytes: UnsafeRawBufferPointer) {
-        let span = RawSpan(_unsafeBytes: bytes)
+    func process(_ bytes: UnsafeMutableRawBufferPointer, _ channel: Channel) {
+        let span = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes))
         var offset = 0
         while true {
             switch decoder.next(span, &offset) {
@@ -73,10 +46,11 @@ final class BinaryConnection: AcceptingDelegate {
             case .failure(.tooLarge): return fail(EnvelopeError(.tooLarge, "the frame is longer than max_frame"))
             case .failure(.reserved): return fail(EnvelopeError(.badRequest, "reserved bytes must be 0"))
             }
-            switch state {
+            switch signIn.state {
             case .ended: return
-            case .leaving: return leave(unread: UnsafeRawBufferPointer(rebasing: bytes[offset...]))
-            case .awaitingHello, .signingIn, .open: break
+            case .leaving(let request):
+                return goHome(request, .binaryTCP, unread: UnsafeRawBufferPointer(rebasing: bytes[offset...]))
+            case .fresh, .awaitingClient, .askingStore, .signedIn: break
             }
         }
     }
@@ -84,10 +58,10 @@ final class BinaryConnection: AcceptingDelegate {
     private func receive(_ header: BinaryHeader, _ payload: RawSpan) {
         do throws(BinaryError) {
             let request = try BinaryRequest(header, payload: payload)
-            switch state {
-            case .open(let session): try receive(request, header, payload, session)
-            case .awaitingHello: try receiveHello(request, payload)
-            case .signingIn, .leaving, .ended: break
+            switch signIn.state {
+            case .signedIn(let session): try receive(request, header, payload, session)
+            case .awaitingClient: signIn.leave(for: try node.signInRequest(of: request, payload), node)
+            case .fresh, .askingStore, .leaving, .ended: break
             }
         } catch {
             refuse(error)
@@ -106,39 +80,19 @@ final class BinaryConnection: AcceptingDelegate {
         }
     }
 
-    private func receiveHello(_ request: BinaryRequest, _ payload: RawSpan) throws(BinaryError) {
-        guard case .hello(let hello, let texts) = request else {
-            throw BinaryError("the first frame must be HELLO", code: .unauthorized)
-        }
-        do throws(EnvelopeError) {
-            let (user, device) = try node.admit(hello, texts, payload: payload)
-            let readsLZ4 = hello.features & BinaryFeatures.readsLZ4 != 0
-            state = .leaving(user: user, device: device, after: hello.after, readsLZ4: readsLZ4)
-        } catch {
-            throw BinaryError(error.reason, code: error.code)
-        }
-    }
-
-    private func leave(unread: UnsafeRawBufferPointer) {
-        guard case .leaving(let user, let device, let after, let readsLZ4) = state, let channel else { return }
-        let hasLeft = node.moveHome(
-            channel, unread: unread, .binaryTCP(readsLZ4: readsLZ4), user: user, device: device, after: after)
-        guard hasLeft else { return fail(EnvelopeError(.overloaded, noRoom)) }
-        self.channel = nil
-        state = .ended
-    }
-
     // MARK: Refusing
 
     /// A refused SEND is answered and the connection goes on; any other bad frame ends it: the client speaks something
     /// else than we do.
     private func refuse(_ error: BinaryError) {
         let refusal = EnvelopeError(error.code, error.reason)
-        guard case .open = state, let cid = error.cid else { return fail(refusal) }
+        guard case .signedIn = signIn.state, let cid = error.cid else { return fail(refusal) }
         guard let channel else { return }
         channel.prepareToWrite()
         channel.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: false)
     }
+
+    func refuse(_ refusal: Refusal) { fail(EnvelopeError(refusal.code, refusal.reason)) }
 
     private func fail(_ refusal: EnvelopeError) {
         guard let channel else { return }
@@ -147,65 +101,8 @@ final class BinaryConnection: AcceptingDelegate {
         end()
     }
 
-    private func end() {
-        state = .ended
-        signOut()
-        channel?.closeAfterFlush()
+    func writePing(to channel: Channel) {
+        channel.prepareToWrite()
+        BinaryHeader(.ping, length: 0).append(to: &channel.buffer)
     }
-
-    private func signOut() {
-        guard let session else { return }
-        self.session = nil
-        node.hub.signOut(session)
-    }
-}
-
-extension BinaryConnection: SessionOwner {
-    func sessionIsReady(_ session: Session) {
-        guard case .signingIn = state, let channel else { return }
-        state = .open(session)
-        let unread = waiting
-        waiting = []
-        channel.setReading(true)
-        if !unread.isEmpty { unread.withUnsafeBytes { process($0) } }
-    }
-
-    func sessionFailed(_ session: Session) {
-        fail(EnvelopeError(.internal, "the store is unavailable; try again later"))
-    }
-
-    func channelDrained(_ channel: Channel) {
-        if let session { node.hub.drained(session) }
-    }
-
-    func channelTimer(_ channel: Channel) -> UInt64? {
-        let now = node.loop.second
-        guard session != nil else {
-            guard now &- begun < UInt32(Limits.signInSeconds) else {
-                fail(EnvelopeError(.unauthorized, "no HELLO within 10 s"))
-                return nil
-            }
-            return 1
-        }
-        switch Liveness(channel, now: now) {
-        case .alive(let seconds): return seconds
-        case .ping:
-            channel.prepareToWrite()
-            BinaryHeader(.ping, length: 0).append(to: &channel.buffer)
-            return Limits.heartbeatSeconds
-        case .gone:
-            fail(EnvelopeError(.unauthorized, "no answer to pings"))
-            return nil
-        }
-    }
-
-    func channelClosed(_ channel: Channel) {
-        self.channel = nil
-        state = .ended
-        signOut()
-    }
-}
-
-extension BinaryConnection: DrainableConnection {
-    func drain() { fail(EnvelopeError(.overloaded, "the server is going down; reconnect in a moment")) }
 }

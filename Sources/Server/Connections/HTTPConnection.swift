@@ -120,10 +120,10 @@ final class HTTPConnection: AcceptingDelegate {
                 let connection = WebSocketConnection(node: node)
                 channel.delegate = connection
                 connection.awaitSignIn(on: channel, answering: response, device: device, after: after, rest)
-            case .user(let user, let device, let after):
-                let hasLeft = node.moveHome(
-                    channel, unread: rest, .upgrading(response), user: user, device: device, after: after)
-                guard hasLeft else { throw HTTPFailure(.serviceUnavailable, "\(noRoom)") }
+            case .user(let request):
+                guard node.moveHome(channel, unread: rest, .upgrading(response), request) else {
+                    throw Refusal.noRoom.httpFailure
+                }
                 self.channel = nil
             }
         } catch {

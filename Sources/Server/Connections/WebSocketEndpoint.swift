@@ -29,7 +29,7 @@ enum Admission {
     case echo
     /// Who it is comes in the first frame.
     case firstFrame(device: Identifier?, after: UInt64?)
-    case user(Identifier, device: Identifier, after: UInt64?)
+    case user(SignInRequest)
 }
 
 extension LoopNode {
@@ -43,7 +43,8 @@ extension LoopNode {
         guard let user = try user(of: request, endpoint) else {
             return .firstFrame(device: try device(request), after: after)
         }
-        return .user(user, device: try device(request) ?? .defaultDevice, after: after)
+        let device = try device(request) ?? .defaultDevice
+        return .user(SignInRequest(user: user, device: device, after: after, form: .json))
     }
 
     /// nil: the endpoint takes a first frame, and the request says nothing about who it is.

@@ -1,0 +1,36 @@
+/// Taking a batch back that didn't reach the disk.
+extension Numbering {
+    /// What numbering did, one entry a change, with what it was before where that can't be told.
+    enum Change {
+        case newUser(Int)
+        case newConversation(Int)
+        case userHead(Int)
+        case conversationHead(Int)
+        case sent(Int, SentWindow.Addition)
+        case device(Int, index: Int, confirmed: UInt64, floor: UInt64)
+        case newDevice(Int)
+        case attachments(Int, Attachments)
+    }
+
+    /// Takes back everything since ``begin(batch:now:)``.
+    mutating func undo() {
+        for change in log.reversed() {
+            switch change {
+            case .newUser(let slot): users.remove(slot)
+            case .newConversation(let slot): conversations.remove(slot)
+            case .userHead(let slot): users[slot].head -= 1
+            case .conversationHead(let slot): conversations[slot].head -= 1
+            case .sent(let slot, let addition):
+                users[slot].window.take(back: addition)
+                recent.removeLast()
+            case .device(let slot, let index, let confirmed, let floor):
+                users[slot].devices?[index].confirmed = confirmed
+                users[slot].floor = floor
+            case .newDevice(let slot): users[slot].devices?.removeLast()
+            case .attachments(let slot, let attachments): users[slot].attachments = attachments
+            }
+        }
+        log.removeAll(keepingCapacity: true)
+        next = before
+    }
+}

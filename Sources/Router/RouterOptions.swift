@@ -1,0 +1,77 @@
+import ArgumentParser
+import Logging
+import Reactor
+import Server
+
+/// The options of the router. Each may also stand in the environment and in a file, see ``LayeredArguments``.
+struct RouterOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("HTTP and WebSocket.", valueName: "address:port")) var listen = "127.0.0.1:8080"
+    @Option(help: ArgumentHelp("The binary protocol.", valueName: "address:port")) var tcpListen = "127.0.0.1:8081"
+    @Option(help: ArgumentHelp("Directory of the embedded store.", valueName: "dir")) var data = "./data"
+    @Option(help: ArgumentHelp("A YAML file with options; read before everything else.", valueName: "file"))
+    var config: String?
+    @Option(help: ArgumentHelp("Secret of HS256 tokens, at least 16 bytes.", valueName: "secret"))
+    var jwtSecret: String?
+    @Option(help: ArgumentHelp("Key of the timeline service.", valueName: "key")) var apiKey: String?
+    @Option(help: ArgumentHelp("Secret of md5 sessions (/chat/private); off without.", valueName: "secret"))
+    var sessionSecret: String?
+    @Option(help: ArgumentHelp("Minutes before and after now whose md5 sessions are accepted.", valueName: "minutes"))
+    var sessionWindow = 2
+    @Option(help: ArgumentHelp("Event loops; 0 means one for each core.", valueName: "n")) var loops = 0
+    @Option(
+        help: ArgumentHelp(
+            "Whether the limit of open files counts for the process (shared) or for each loop (own).",
+            discussion: "With own tables, loops × limit connections fit in; auto takes them if that is needed.",
+            valueName: "auto|shared|own"))
+    var descriptorTables = DescriptorTables.auto
+    @Option(help: ArgumentHelp("User shards of each loop.", valueName: "n")) var shardsPerLoop = 4
+    @Option(help: ArgumentHelp("Signed-in users a shard takes before it refuses.", valueName: "n"))
+    var shardLimit = 100_000
+    @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
+    var retention = 90
+    @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
+    var logLevel: LogLevel = .notice
+    @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
+    var dev = false
+
+    /// What was asked for; throws what is wrong with it.
+    func configuration() throws -> Configuration {
+        var configuration = Configuration()
+        configuration.listen = try address(listen, "--listen")
+        configuration.tcpListen = try address(tcpListen, "--tcp-listen")
+        configuration.data = data
+        configuration.jwtSecret = jwtSecret
+        configuration.apiKey = apiKey
+        configuration.sessionSecret = sessionSecret
+        configuration.sessionWindowMinutes = sessionWindow
+        configuration.loops = loops
+        configuration.descriptorTables = descriptorTables
+        configuration.shardsPerLoop = shardsPerLoop
+        configuration.usersPerShardMax = shardLimit
+        configuration.retentionDays = retention
+        configuration.dev = dev
+        do {
+            try configuration.validate()
+        } catch {
+            throw ValidationError(error.description)
+        }
+        return configuration
+    }
+
+    private func address(_ text: String, _ option: String) throws -> SocketAddress {
+        guard let address = SocketAddress(text) else {
+            throw ValidationError(
+                "\(option) “\(text)” must be a numeric address and a port, like 127.0.0.1:8080 or [::1]:8080")
+        }
+        return address
+    }
+}
+
+extension DescriptorTables: ExpressibleByArgument {}
+
+/// The names of the levels as the command line takes them.
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
+
+    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .notice }
+}

@@ -1,0 +1,77 @@
+internal import Base
+internal import Core
+internal import Reactor
+
+/// A connection of a client, in either protocol: what it does about signing in, and in the time after. *Thread:* its
+/// loop's.
+protocol ClientConnection: ChannelDelegate, SessionOwner, DrainableConnection {
+    var node: LoopNode { get }
+    /// nil once the connection has ended or gone to another loop.
+    var channel: Channel? { get set }
+    var signIn: SignInProgress { get set }
+
+    /// Takes what the client sent; the bytes may be changed in place.
+    func process(_ bytes: UnsafeMutableRawBufferPointer, _ channel: Channel)
+    /// Tells the client why this ends, and ends it.
+    func refuse(_ refusal: Refusal)
+    func writePing(to channel: Channel)
+}
+
+extension ClientConnection {
+    /// Goes to the loop of the user; another connection object takes the socket over there.
+    func goHome(_ request: SignInRequest, _ kind: Arrival.Kind, unread: UnsafeRawBufferPointer) {
+        guard let channel else { return }
+        guard node.moveHome(channel, unread: unread, kind, request) else { return refuse(.noRoom) }
+        self.channel = nil
+        signIn.end(node)
+    }
+
+    func process(_ unread: [UInt8], _ channel: Channel) {
+        guard !unread.isEmpty else { return }
+        var unread = unread
+        unread.withUnsafeMutableBytes { process($0, channel) }
+    }
+
+    /// Ends the connection once everything written is out.
+    func end() {
+        signIn.end(node)
+        channel?.closeAfterFlush()
+    }
+
+    func sessionIsReady(_ session: Session) {
+        guard let channel, let unread = signIn.finish(session) else { return }
+        channel.setReading(true)
+        process(unread, channel)
+    }
+
+    func sessionFailed(_ session: Session) { refuse(.storeFailed) }
+
+    func drain() { refuse(.goingDown) }
+
+    func channelDrained(_ channel: Channel) {
+        if let session = signIn.session { node.hub.drained(session) }
+    }
+
+    func channelTimer(_ channel: Channel) -> UInt64? {
+        let now = node.loop.second
+        if case .awaitingClient(let expectation) = signIn.state {
+            if now &- expectation.since < UInt32(Limits.signInSeconds) { return 1 }
+            refuse(.late)
+            return nil
+        }
+        switch Liveness(channel, now: now) {
+        case .alive(let seconds): return seconds
+        case .ping:
+            writePing(to: channel)
+            return Limits.heartbeatSeconds
+        case .gone:
+            refuse(.silent)
+            return nil
+        }
+    }
+
+    func channelClosed(_ channel: Channel) {
+        self.channel = nil
+        signIn.end(node)
+    }
+}
