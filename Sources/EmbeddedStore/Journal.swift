@@ -55,8 +55,8 @@ package struct Journal: ~Copyable {
         var items: [CommitNotice.Item] = []
     }
 
-    /// Default for the users and the conversations kept in memory: a user is about 200 bytes and at most 1 KiB of
-    /// fingerprints, so a quarter of a million are 50 to 300 MB.
+    /// Default for the users and the conversations kept in memory: a user is about 130 bytes and at most 1 KiB of
+    /// fingerprints, so a quarter of a million are 30 to 300 MB.
     package static let cacheDefault = 1 << 18
 
     /// Records whose state is read ahead together: some 2 KiB each, well below the size of a second-level cache.
