@@ -14,12 +14,8 @@ def test_switchboard_js():
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node (Debian: nodejs, node-ws)")
-    command = [node, "--no-warnings"]
-    # Node 20 and 21 have WebSockets behind this option; older ones take those of Debian's node-ws.
-    if subprocess.run([node, "--experimental-websocket", "-e", "0"], capture_output=True, timeout=60).returncode == 0:
-        command.append("--experimental-websocket")
     environment = os.environ | {"ROUTER": router_binary()}
     run = subprocess.run(
-        command + ["--test", str(ROOT / "Tests" / "client" / "switchboard.test.js")], capture_output=True, text=True,
+        [node, "--test", str(ROOT / "Tests" / "client" / "switchboard.test.js")], capture_output=True, text=True,
         timeout=300, env=environment)
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2_000:]

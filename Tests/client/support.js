@@ -10,8 +10,11 @@ import { Switchboard, memoryStorage } from "../../Sources/WebChat/Resources/swit
 
 const PATIENCE = 20_000;
 
-/** Node 22 has WebSockets; for older ones there is Debian's package node-ws. */
-export const WebSocket = globalThis.WebSocket ?? createRequire(import.meta.url)("/usr/share/nodejs/ws");
+/** Debian's package node-ws; without it node's own, which node 22 has. */
+export const WebSocket = (() => {
+    try { return createRequire(import.meta.url)("/usr/share/nodejs/ws"); } catch { return globalThis.WebSocket; }
+})();
+if (!WebSocket) throw new Error("there are no WebSockets: node-ws (Debian), or node 22");
 
 /** Waits until `condition` holds. */
 export async function until(condition, what, patience = PATIENCE) {

@@ -8,8 +8,8 @@
  *     chat.send("bob", { content: "hello" });
  *
  * What it promises:
- * - **Received.** Every inbox entry reaches `store` in the order of its `seq`, own messages included. It is confirmed to
- *   the router after `store` has taken it, so what an application fails to store comes again. Whether entries were
+ * - **Received.** Every inbox entry reaches `store` in the order of its `seq`, own messages included. It is confirmed
+ *   to the router after `store` has taken it, so what an application fails to store comes again. Whether entries were
  *   pushed, resumed or fetched makes no difference to the application.
  * - **Sent.** `send` puts a message into a queue that lies in `storage`. It is sent, and sent again after every kind of
  *   failure, under one `cid` until the router has acknowledged or refused it: stored once, shown once.
@@ -255,7 +255,8 @@ export class Switchboard {
             socket.addEventListener("open", () => isCurrent() && this.#write({ cmd: "connect", token: value, device }));
             socket.addEventListener("message", (event) => isCurrent() && this.#take(event.data));
             socket.addEventListener("close", (event) => isCurrent() && this.#lost(event.code, event.reason));
-            socket.addEventListener("error", () => {});
+            // A close follows in browsers; node 20 says no more than this when it can't connect.
+            socket.addEventListener("error", () => setTimeout(() => isCurrent() && this.#lost(1006, ""), 100));
             this.#timers.answer = setTimeout(() => this.#drop(4003, "no answer"), this.#options.timeout);
         } catch (error) {
             this.#emit("problem", error);
