@@ -16,6 +16,6 @@ def test_switchboard_js():
         pytest.skip("there is no node (Debian: nodejs, node-ws)")
     environment = os.environ | {"ROUTER": router_binary()}
     run = subprocess.run(
-        [node, "--test", str(ROOT / "Tests" / "client" / "switchboard.test.js")], capture_output=True, text=True,
+        [node, "--test", *map(str, (ROOT / "Tests" / "client").glob("*.test.js"))], capture_output=True, text=True,
         timeout=300, env=environment)
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2_000:]

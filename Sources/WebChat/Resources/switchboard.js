@@ -432,6 +432,12 @@ export class Switchboard {
 
     #accept(entry) {
         this.#received = entry.seq;
+        const item = entry.userid === this.#userid ? this.#queue.get(String(entry.cid)) : undefined;
+        // It was stored before the last connection ended: not to be sent again.
+        if (item && item.state !== "sent") {
+            item.entry = entry;
+            this.#setItem(item, "sent");
+        }
         this.#inbox.push(entry);
         this.#storeInbox();
     }
