@@ -1,8 +1,8 @@
 internal import WebChat
 internal import Wire
 
-/// The web chat (contract, section 5): a page and its modules, from the program itself. Open to everyone, since there is
-/// nothing in it that isn't in the source.
+/// The web chat (contract, section 5): a page and its modules, from the program itself. Open to everyone, since there
+/// is nothing in it that the source doesn't show.
 struct WebChatAPI: Sendable {
     var routes: [APIRouter.Route] {
         WebChat.files.map { file in
