@@ -16,7 +16,8 @@ help: ## lists the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## installs what is missing, builds, and starts a development router (data in ./data)
-	@scripts/say "Starting the router: HTTP and WebSocket at 127.0.0.1:8080, binary protocol at 127.0.0.1:8081,"
+	@scripts/say "Starting the router: the web chat is at http://127.0.0.1:8080/ (sign in by any name)."
+	@scripts/say "WebSocket and HTTP API at 127.0.0.1:8080, binary protocol at 127.0.0.1:8081,"
 	@scripts/say "data in $(CURDIR)/data; --dev believes every user id, so it listens on loopback only. Ctrl-C stops it."
 	@exec $(ROUTER) --dev --data $(CURDIR)/data $(ARGS)
 

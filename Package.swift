@@ -49,11 +49,14 @@ let package = Package(
         // The only code that touches descriptors.
         .target(name: "Reactor", dependencies: ["Base", "CEpoll"], swiftSettings: settings),
 
+        // The web chat's files, in the binary: the router stays one file.
+        .target(name: "WebChat", resources: [.embedInCode("Resources")], swiftSettings: settings),
+
         // Assembly: loops, shards, store, HTTP.
         .target(
             name: "Server",
             dependencies: [
-                "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "COpenSSL",
+                "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -136,7 +139,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Base", "Wire", "Store", "Core", "Reactor", "Server",
+                "Base", "Wire", "Store", "Core", "Reactor", "Server", "WebChat",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -141,6 +143,11 @@ int64_t cep_send(int descriptor, const void *bytes, size_t count) {
 
 int cep_shutdown_write(int descriptor) {
     return shutdown(descriptor, SHUT_WR) < 0 ? -errno : 0;
+}
+
+int cep_untaken_bytes(int descriptor) {
+    int count = 0;
+    return ioctl(descriptor, SIOCOUTQ, &count) < 0 ? -errno : count;
 }
 
 int cep_close(int descriptor) {

@@ -8,7 +8,9 @@ extension Hub {
     ///
     /// - Parameter payload: what follows the header; valid for the call.
     package func receive(_ request: BinaryRequest, flags: BinaryFlags, payload: RawSpan, from session: Session) {
-        guard session.state != .closed else { return }
+        guard session.state != .closed,
+            !holdBack(request, flags: flags, payload: payload, from: session)
+        else { return }
         switch request {
         case .send(let send, let body):
             do throws(EnvelopeError) {

@@ -191,5 +191,8 @@ extension Hub {
     }
 
     /// The socket took what was written: reading on makes sense again.
-    package func drained(_ session: Session) { catchUp(session) }
+    package func drained(_ session: Session) {
+        catchUp(session)
+        readNext(session)
+    }
 }

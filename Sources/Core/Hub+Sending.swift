@@ -17,16 +17,15 @@ extension Hub {
             return send(head, to: group, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
         }
         let cid = Array(cid), body = Array(body)
-        // What waits for the group lies in memory: nothing more is read from who sends to it meanwhile.
         let session = reply.form == ReplyForm.external.rawValue ? nil : sessions[reply.token]
-        session?.outlet.setReading(false)
+        if let session { hold(session) }
         withGroup(head.destination) { [unowned self] result in
-            if let session, session.state != .closed { session.outlet.setReading(true) }
             switch result {
             case .success(let group):
                 send(head, to: group, cid: cid.span.bytes, body: body.span.bytes, isAccepted: isAccepted, reply: reply)
             case .failure(let refusal): refuse(reply, refusal, cid: cid.span.bytes)
             }
+            if let session { release(session) }
         }
     }
 

@@ -44,6 +44,7 @@ extension Hub {
         session.state = .closed
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
+        held[session.handle] = nil
         sessions.remove(session.handle)
         user.sessions.remove(session)
         guard user.sessions.isEmpty else { return }

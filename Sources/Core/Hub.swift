@@ -23,6 +23,8 @@ package final class Hub {
     var groups = GroupCache()
     var pending = PendingAnswers()
     var readTurns = ReadTurns()
+    /// Frames of sessions whose message waits for its group, by the session's handle.
+    var held: [UInt64: [() -> Void]] = [:]
     let envelope = Envelope()
     /// What this tick's frames add up to; handed over in one piece.
     private var batch: RecordArena?

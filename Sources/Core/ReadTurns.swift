@@ -2,15 +2,14 @@ package import Base
 internal import Store
 package import Wire
 
-/// Whose reads run and whose wait: the pages of all that a client asks for at once would lie in memory together.
+/// Whose reads run and whose wait. A session has one at a time: answers then come in the order of the questions, and
+/// the pages of all that a client asks for at once don't lie in memory together.
 struct ReadTurns {
     private struct Turns {
-        var running = 0
+        var isRunning = true
         var waiting: [() -> Void] = []
     }
 
-    /// Reads of one session that run side by side.
-    private static let runningMax = 4
     /// Reads of one session that wait; what it asks for beyond is refused.
     private static let waitingMax = 256
 
@@ -21,12 +20,11 @@ struct ReadTurns {
     ///
     /// - Throws: `overloaded` if too many wait already.
     mutating func begin(_ handle: UInt64, _ read: @escaping () -> Void) throws(EnvelopeError) -> Bool {
-        var turns = sessions.removeValue(forKey: handle) ?? Turns()
-        defer { sessions[handle] = turns }
-        if turns.running < ReadTurns.runningMax {
-            turns.running += 1
+        guard var turns = sessions.removeValue(forKey: handle) else {
+            sessions[handle] = Turns()
             return true
         }
+        defer { sessions[handle] = turns }
         guard turns.waiting.count < ReadTurns.waitingMax else {
             throw EnvelopeError(.overloaded, "too many reads at once; wait for answers")
         }
@@ -34,17 +32,20 @@ struct ReadTurns {
         return false
     }
 
-    /// Ends a read; returns the one whose turn has come, which runs in its place.
-    mutating func end(_ handle: UInt64) -> (() -> Void)? {
+    /// Ends a read. The next one waits for ``next(_:)``.
+    mutating func end(_ handle: UInt64) {
+        guard var turns = sessions.removeValue(forKey: handle) else { return }
+        turns.isRunning = false
+        if !turns.waiting.isEmpty { sessions[handle] = turns }
+    }
+
+    /// The read whose turn it is, which the caller starts; nil if one runs or none waits.
+    mutating func next(_ handle: UInt64) -> (() -> Void)? {
         guard var turns = sessions.removeValue(forKey: handle) else { return nil }
-        if !turns.waiting.isEmpty {
-            let next = turns.waiting.removeFirst()
-            sessions[handle] = turns
-            return next
-        }
-        turns.running -= 1
-        if turns.running > 0 { sessions[handle] = turns }
-        return nil
+        defer { sessions[handle] = turns }
+        guard !turns.isRunning else { return nil }
+        turns.isRunning = true
+        return turns.waiting.removeFirst()
     }
 
     /// Forgets a session that has ended.
@@ -66,7 +67,8 @@ extension Hub {
                 .init(page: { [unowned self] result in
                     guard session.state != .closed else { return }
                     completion(result)
-                    if session.state != .closed { readTurns.end(session.handle)?() }
+                    readTurns.end(session.handle)
+                    readNext(session)
                 }))
             store.read(query, mailbox: node, ticket: ticket)
         }
@@ -75,5 +77,13 @@ extension Hub {
         } catch {
             refused(error)
         }
+    }
+
+    /// Starts the session's next read, once its peer takes what was answered.
+    func readNext(_ session: Session) {
+        guard session.state != .closed else { return }
+        if session.outlet.pendingBytes > Limits.unreadAnswersMax { session.outlet.flushNow() }
+        guard session.state != .closed, session.outlet.pendingBytes <= Limits.unreadAnswersMax else { return }
+        readTurns.next(session.handle)?()
     }
 }

@@ -79,8 +79,13 @@ package final class Channel: Outlet {
     override package func setReading(_ reading: Bool) {
         guard reading != isReading else { return }
         isReading = reading
+        // While we didn't listen, nobody could be heard.
+        if reading { lastReceived = loop.second }
         loop.updateInterest(self)
     }
+
+    /// Whether we have stopped listening to the peer.
+    package var isPaused: Bool { !isReading }
 
     /// Whether the peer doesn't take what is written.
     package var isBlocked: Bool { waitsForRoom }

@@ -45,6 +45,8 @@ package final class EventLoop {
     var lacksPlace = false
     /// The loop's second in which it was last told that descriptors have run out.
     var acceptFailedSecond: UInt32?
+    /// Bytes that the peers of closing channels hadn't taken when last looked at, by token.
+    private var untaken: [UInt64: Int] = [:]
     private var isRunning = true
     private var hasEnded = false
 
@@ -59,6 +61,8 @@ package final class EventLoop {
     private static let eventsPerWait = 512
     /// How long a peer may take to end its side after we ended ours.
     private static let lingerSeconds: UInt64 = 2
+    /// How long it may take none of what is still on its way to it.
+    private static let stallSeconds: UInt64 = 10
 
     /// - Parameters:
     ///   - mailbox: made before the loop, so that others can post before its thread runs.
@@ -296,11 +300,14 @@ package final class EventLoop {
         channel.prepareToWrite()
     }
 
-    /// A timer of a closing channel: ends it once nothing has moved for the time that a peer gets.
+    /// A timer of a closing channel: ends it once nothing has moved for the time that a peer gets. What moves is told
+    /// by the kernel's queue: it asks for more only when a good part of that is free.
     private func linger(_ channel: Channel) {
-        let quiet = UInt64(second &- max(channel.closingSince, channel.lastSent))
-        guard quiet < EventLoop.lingerSeconds else { return close(channel) }
-        wheel.schedule(channel.token, in: EventLoop.lingerSeconds - quiet)
+        let left = channel.buffer.count + SystemCall.untakenBytes(channel.descriptor)
+        if untaken.updateValue(left, forKey: channel.token) ?? 0 != left { channel.closingSince = second }
+        let patience = left > 0 ? EventLoop.stallSeconds : EventLoop.lingerSeconds
+        guard UInt64(second &- channel.closingSince) < patience else { return close(channel) }
+        wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
     }
 
     func updateInterest(_ channel: Channel) {
@@ -343,6 +350,7 @@ package final class EventLoop {
 
     func forget(_ channel: Channel) {
         closed.append(UInt32(channel.token & 0xFFFF_FFFF))
+        if !untaken.isEmpty { untaken[channel.token] = nil }
         channelCount -= 1
     }
 

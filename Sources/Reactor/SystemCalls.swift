@@ -74,6 +74,9 @@ enum SystemCall {
         }
     }
 
+    /// Bytes that were sent and that the peer's kernel hasn't acknowledged; 0 where that can't be told.
+    static func untakenBytes(_ descriptor: Int32) -> Int { max(0, Int(cep_untaken_bytes(descriptor))) }
+
     /// The number of bytes that the kernel took; 0 if it is full.
     static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(Errno) -> Int {
         do {

@@ -265,6 +265,27 @@ struct HubSendingTests {
         #expect(seqs == Array(1...11))
     }
 
+    @Test("What a session sends behind a message that waits for its group stays behind it, in both protocols")
+    func heldFrames() throws {
+        let world = World()
+        let alice = world.online("alice"), bob = world.online("bob")
+        _ = world.group("g", ["alice": .admin, "bob": .member])
+        _ = world.group("h", ["alice": .admin, "bob": .member])
+        let frames = [#""cmd":11,"dstid":"g""#, #""cmd":10,"dstid":"bob""#, #""cmd":11,"dstid":"h""#, #""cmd":11,"dstid":"g""#]
+        for (number, frame) in frames.enumerated() { alice.send(#"{\#(frame),"content":"\#(number)"}"#) }
+        #expect(!alice.outlet.isReading)
+        world.settle()
+        #expect(bob.frames().all("content") == ["0", "1", "2", "3"])
+        #expect(alice.frames().all("seq").compactMap { $0?.number } == Array(1...4))
+        #expect(alice.outlet.isReading)
+        // Who goes takes along what waits.
+        _ = world.group("i", ["alice": .admin, "bob": .member])
+        for destination in ["i", "g"] { alice.send(#"{"cmd":11,"dstid":"\#(destination)"}"#) }
+        alice.signOut()
+        world.settle()
+        #expect(bob.frames().count == 1)
+    }
+
     @Test("A group that can't be loaded refuses all that waits for it, and is asked for again")
     func unknownGroup() throws {
         let world = World()

@@ -260,13 +260,34 @@ struct EventLoopTests {
         #expect(taken == bytes)
     }
 
+    @Test("A closing channel gets rid of what is written however long its peer pauses now and then")
+    func closingWithPauses() throws {
+        let recorder = Recorder()
+        let (channel, peer) = try adopt(recorder, sendBufferBytes: 8 << 10)
+        let bytes = pattern(300_000)
+        write(bytes, to: channel)
+        channel.closeAfterFlush()
+        let start = loop.second
+        loop.tick(until: { loop.second >= start + 5 })
+        #expect(recorder.closed == 0)
+        var taken: [UInt8] = []
+        loop.tick(until: {
+            while let piece = peer.read() {
+                if piece.isEmpty { return true }
+                taken += piece
+            }
+            return false
+        })
+        #expect(taken == bytes)
+    }
+
     @Test("A closing channel whose peer takes nothing ends too, without any timer of its owner's")
     func closingBlockedForever() throws {
         let recorder = Recorder()
         let (channel, peer) = try adopt(recorder, sendBufferBytes: 8 << 10)
         write(pattern(300_000), to: channel)
         channel.closeAfterFlush()
-        loop.tick(until: { recorder.closed == 1 })
+        loop.tick(seconds: 20, until: { recorder.closed == 1 })
         _ = peer
     }
 }

@@ -103,9 +103,9 @@ extension EventLoop {
 
     /// Ticks until `isDone`; fails after ten seconds.
     func tick(
-        until isDone: () -> Bool, sourceLocation: SourceLocation = #_sourceLocation
+        seconds: UInt64 = 10, until isDone: () -> Bool, sourceLocation: SourceLocation = #_sourceLocation
     ) {
-        let deadline = Clock.monotonicNanoseconds + 10_000_000_000
+        let deadline = Clock.monotonicNanoseconds + seconds * 1_000_000_000
         while !isDone() {
             guard Clock.monotonicNanoseconds < deadline else {
                 Issue.record("it doesn't come about", sourceLocation: sourceLocation)

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Reactor
 import Testing
+import WebChat
 import Wire
 
 @testable import Server
@@ -58,9 +59,21 @@ struct APIRouterTests {
         #expect(try await respond(.get, "/healthz").status == .ok)
     }
 
+    @Test("The web chat's files are served, each as what it is")
+    func webChat() async throws {
+        for file in WebChat.files {
+            let response = try await respond(.get, file.path)
+            #expect(response.status == .ok && response.body == file.body, "\(file.path)")
+            #expect(response.headers.first("Content-Type") == file.contentType)
+            #expect(response.headers.first("ETag") == file.entityTag)
+            #expect(try await respond(.post, file.path).status == .methodNotAllowed)
+        }
+        #expect(Set(WebChat.files.map(\.entityTag)).count == WebChat.files.count)
+    }
+
     @Test("An unknown path is 404, in JSON")
     func unknown() async throws {
-        for target in ["/", "/nothing", "/healthz/", "/healthz/more", "/api/groups/g/members", "/timeline"] {
+        for target in ["/index.html", "/nothing", "/healthz/", "/healthz/more", "/api/groups/g/members", "/timeline"] {
             let response = try await respond(.get, target)
             // The members of a group can be added to, but not listed.
             let isKnown = target == "/api/groups/g/members"

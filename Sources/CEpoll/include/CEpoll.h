@@ -41,6 +41,8 @@ int cep_peer_address(int descriptor, char *text, size_t capacity);
 int64_t cep_receive(int descriptor, void *buffer, size_t capacity);
 int64_t cep_send(int descriptor, const void *bytes, size_t count);
 int cep_shutdown_write(int descriptor);
+// Bytes that were sent and that the peer's kernel hasn't acknowledged.
+int cep_untaken_bytes(int descriptor);
 int cep_close(int descriptor);
 
 // Gives the calling thread a descriptor table of its own, with copies of the kept descriptors only; they must be open

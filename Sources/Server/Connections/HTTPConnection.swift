@@ -29,7 +29,7 @@ final class HTTPConnection: AcceptingDelegate {
     }
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
-        if isBusy {
+        if isBusy || !waiting.isEmpty {
             waiting.append(contentsOf: bytes)
             if waiting.count > HTTPConnection.waitingBytesMax { channel.setReading(false) }
         } else {
@@ -38,6 +38,7 @@ final class HTTPConnection: AcceptingDelegate {
     }
 
     private func process(_ bytes: UnsafeRawBufferPointer, _ channel: Channel) {
+        if decoder.isIdle { begun = node.loop.second }
         let span = RawSpan(_unsafeBytes: bytes)
         var offset = 0
         while true {
@@ -81,8 +82,13 @@ final class HTTPConnection: AcceptingDelegate {
         let keepAlive = request.keepAlive && !node.context.isDraining
         respond(response, keepAlive: keepAlive, isHead: request.method == .head)
         isBusy = false
-        begun = node.loop.second
         guard keepAlive else { return }
+        goOn(channel)
+    }
+
+    /// Takes up what came in meanwhile, unless the client doesn't take its answers.
+    private func goOn(_ channel: Channel) {
+        guard !isBusy, channel.pendingBytes <= Limits.unreadAnswersMax else { return }
         let rest = waiting
         waiting = []
         if !isPeerDone { channel.setReading(true) }
@@ -90,9 +96,11 @@ final class HTTPConnection: AcceptingDelegate {
         if isPeerDone, !isBusy { channel.closeAfterFlush() }
     }
 
+    func channelDrained(_ channel: Channel) { goOn(channel) }
+
     func channelPeerEnded(_ channel: Channel) -> Bool {
         isPeerDone = true
-        if !isBusy { channel.closeAfterFlush() }
+        if !isBusy, waiting.isEmpty { channel.closeAfterFlush() }
         return true
     }
 
@@ -139,7 +147,7 @@ final class HTTPConnection: AcceptingDelegate {
     // MARK: Time
 
     func channelTimer(_ channel: Channel) -> UInt64? {
-        if isBusy { return UInt64(HTTPConnection.requestSeconds) }
+        if isBusy || !waiting.isEmpty { return UInt64(HTTPConnection.requestSeconds) }
         let limit = decoder.isIdle ? HTTPConnection.idleSeconds : HTTPConnection.requestSeconds
         let since = decoder.isIdle ? channel.lastReceived : begun
         let passed = node.loop.second &- since

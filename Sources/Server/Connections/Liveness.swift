@@ -23,6 +23,8 @@ enum Liveness: Equatable {
     }
 
     init(_ channel: Channel, now: UInt32) {
+        // Who isn't listened to can't show that it is there.
+        if channel.isPaused { self = .alive(lookAgainIn: Limits.heartbeatSeconds); return }
         self.init(
             unheard: UInt64(now &- channel.lastReceived),
             quiet: UInt64(now &- max(channel.lastReceived, channel.lastSent)))

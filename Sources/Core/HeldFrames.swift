@@ -1,0 +1,45 @@
+package import Base
+package import Wire
+
+// A message to a group that is being loaded waits for it, and whatever its session sends next waits behind it: frames
+// keep their order. Nothing more is read from the session meanwhile, so what waits is no more than one read brought.
+extension Hub {
+    /// Keeps the session's next frames back until ``release(_:)``.
+    func hold(_ session: Session) {
+        held[session.handle] = []
+        session.outlet.setReading(false)
+    }
+
+    /// Takes up what was kept back, in its order; a frame among it may hold the rest again.
+    func release(_ session: Session) {
+        guard let frames = held.removeValue(forKey: session.handle), session.state != .closed else { return }
+        for (index, frame) in frames.enumerated() {
+            frame()
+            if held[session.handle] != nil {
+                held[session.handle]? += frames[(index + 1)...]
+                return
+            }
+        }
+        session.outlet.setReading(true)
+    }
+
+    /// Keeps a frame back if the session's frames wait; false if they don't.
+    func holdBack(json bytes: RawSpan, from session: Session) -> Bool {
+        guard !held.isEmpty, held[session.handle] != nil else { return false }
+        let copy = Array(bytes)
+        held[session.handle]?.append { [unowned self] in receive(json: copy.span.bytes, from: session) }
+        return true
+    }
+
+    /// The same for a binary frame.
+    func holdBack(
+        _ request: BinaryRequest, flags: BinaryFlags, payload: RawSpan, from session: Session
+    ) -> Bool {
+        guard !held.isEmpty, held[session.handle] != nil else { return false }
+        let copy = Array(payload)
+        held[session.handle]?.append { [unowned self] in
+            receive(request, flags: flags, payload: copy.span.bytes, from: session)
+        }
+        return true
+    }
+}

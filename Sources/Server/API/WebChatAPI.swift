@@ -1,0 +1,32 @@
+internal import WebChat
+internal import Wire
+
+/// The web chat (contract, section 5): a page and its modules, from the program itself. Open to everyone, since there
+/// is nothing in it that the source doesn't show.
+struct WebChatAPI: Sendable {
+    var routes: [APIRouter.Route] {
+        WebChat.files.map { file in
+            .init(.get, file.path) { request throws(APIError) in WebChatAPI.response(file, to: request.http) }
+        }
+    }
+
+    /// Nothing but the router's own files runs, is shown or is asked, and markup can't be made from text.
+    private static let contentPolicy = """
+        default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+        form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'
+        """
+
+    /// A browser asks each time whether its copy still holds: after an update no module meets one of another version.
+    private static func response(_ file: WebFile, to request: HTTPRequest) -> HTTPResponse {
+        let known = request.headers.list("If-None-Match")
+        let isKnown = known.contains { $0 == "*" || $0 == file.entityTag || $0 == "W/" + file.entityTag }
+        var response = HTTPResponse(isKnown ? .notModified : .ok, body: isKnown ? [] : file.body)
+        let fields = [
+            ("Content-Type", file.contentType), ("ETag", file.entityTag), ("Cache-Control", "no-cache"),
+            ("Content-Security-Policy", contentPolicy), ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+        ]
+        for (name, value) in fields { try? response.headers.add(name, value) }
+        return response
+    }
+}
