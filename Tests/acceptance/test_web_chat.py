@@ -64,7 +64,8 @@ def test_page_has_no_inline_code(router):
 # The page.
 
 
-@pytest.fixture(scope="session")
+# Ended with this file: while it runs, no other test of this process may have an event loop of its own.
+@pytest.fixture(scope="module")
 def chromium():
     path = shutil.which("chromium")
     if path is None:
