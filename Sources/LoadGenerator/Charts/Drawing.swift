@@ -72,7 +72,7 @@ enum Drawing {
         let scale = Scale.linear(to: bars.map(\.value).max() ?? 1)
         let row = 34.0
         // The value stands behind its bar, where a long name can't reach it.
-        let span = width - right * 2 - 90
+        let span = width - right * 2 - 116
         let hasSplit = bars.contains { $0.system != nil }
         var svg = begin(chart, top + row * Double(bars.count) + (hasSplit ? 16 : 0))
         for (number, bar) in bars.enumerated() {

@@ -50,7 +50,8 @@ extension CompareScenario {
 
     /// A table for a document.
     package func markdown(_ outcomes: [Outcome]) -> String {
-        var text = "\(MachineUsage.description); \(connections) connections, \(size) B, \(rounds) rounds in turn of "
+        let turns = rounds == 1 ? "1 round" : "\(rounds) rounds in turn"
+        var text = "\(MachineUsage.description); \(connections) connections, \(size) B, \(turns) of "
         text +=
             "\(Scale.short(circumstances.seconds)) s after \(Scale.short(circumstances.warmup)) s of warm-up; "
         text += rounds > 1 ? "medians, and half of the spread.\n\n" : "one round says nothing of the spread.\n\n"
