@@ -77,7 +77,9 @@ enum Drawing {
         var svg = begin(chart, top + row * Double(bars.count) + (hasSplit ? 16 : 0))
         for (number, bar) in bars.enumerated() {
             let y = top + row * Double(number)
-            svg += text(right, y + 10, bar.name, anchor: "start")
+            let isLong = bar.name.count > nameMax
+            let fit = isLong ? " textLength=\(n(width - right * 2)) lengthAdjust=spacingAndGlyphs" : ""
+            svg += "<text x=\(n(right)) y=\(n(y + 10))\(fit)>\(HTMLPage.escaped(bar.name))</text>"
             let length = max(1, scale.place(bar.value) * span)
             svg += text(
                 right + length + 6, y + 24, "\(Scale.short(bar.value)) \(chart.unit)", anchor: "start")
@@ -91,6 +93,9 @@ enum Drawing {
         svg += rectangle("c1", y - 9, from: 60, 10) + text(right + 76, y, "kernel", anchor: "start")
         return svg + "</svg>"
     }
+
+    /// Characters that fit into the width; longer names are squeezed.
+    private static let nameMax = 54
 
     private static func rectangle(_ name: String, _ y: Double, from start: Double, _ length: Double) -> String {
         "<rect class=\(name) x=\"\(n(right + start))\" y=\"\(n(y))\" width=\"\(n(length))\" height=\"10\"/>"
