@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help packages test-packages build run test check acceptance microbench crash fuzz sanitize simulate clean
+.PHONY: help packages test-packages build bench run test check acceptance microbench crash fuzz sanitize simulate clean
 
 RELEASE := -c release --static-swift-stdlib
 ROUTER := $(CURDIR)/.build/release/router
@@ -24,6 +24,10 @@ run: build ## installs what is missing, builds, and starts a development router 
 build: packages ## installs what is missing and builds the router (release)
 	@scripts/say "Building the router; the first time takes some minutes"
 	@swift build $(RELEASE) --product router
+
+bench: packages ## builds the load generator (release, beside the router): .build/release/bench --help
+	@scripts/say "Building the load generator"
+	@swift build $(RELEASE) --product bench
 
 test: test-packages check build microbench acceptance ## installs what is missing; unit tests, instruction counts, then the acceptance suite
 

@@ -12,7 +12,7 @@ struct Bench: ParsableCommand {
             Every command works against a running router (--url, --tcp) or starts one of its own (--spawn PATH).
             The first run:
 
-              swift build -c release --product router && swift build -c release --product bench
+              make build bench
               .build/release/bench pair --spawn .build/release/router
 
             `bench help COMMAND` shows what a command measures, its options and examples. What the figures mean
@@ -28,6 +28,7 @@ struct Bench: ParsableCommand {
 @discardableResult
 func prepareProcess() -> Int {
     Interruption.prepare()
+    ChildServer.removeAbandoned()
     return ProcessResources.raiseDescriptorLimit()
 }
 

@@ -28,8 +28,10 @@ struct CompareCommand: ParsableCommand {
     @Option(parsing: .upToNextOption, help: "Which products, all without.")
     var only: [Product] = []
 
-    @Option(parsing: .upToNextOption, help: "Messages without an answer that each sender keeps in flight.")
-    var windows = [1, 16]
+    @Option(
+        help: "Messages without an answer that each sender keeps in flight, as 1,16: one after the other.",
+        transform: list)
+    var windows: [Int] = [1, 16]
 
     @Option(help: "Clients; each sends to its neighbour and receives from it.")
     var connections = 100
@@ -47,12 +49,10 @@ struct CompareCommand: ParsableCommand {
     var configurations = false
 
     mutating func validate() throws {
-        guard (2...5_000).contains(connections), connections % 2 == 0, (12...65_536).contains(size) else {
-            throw ValidationError("an even number of connections up to 5000, size from 12 to 65536")
-        }
-        guard !windows.isEmpty, windows.allSatisfy((1...1_000).contains), (1...50).contains(rounds) else {
-            throw ValidationError("--windows from 1 to 1000, --rounds from 1 to 50")
-        }
+        try require((2...5_000).contains(connections) && connections % 2 == 0, "--connections: even, from 2 to 5000")
+        try require((12...65_536).contains(size), "--size from 12 to 65536")
+        try require(windows.allSatisfy((1...1_000).contains), "--windows from 1 to 1000 each, as 1,16")
+        try require((1...50).contains(rounds), "--rounds from 1 to 50")
     }
 
     func run() throws {

@@ -24,9 +24,8 @@ struct ConnectCommand: ParsableCommand {
     var concurrency = 64
 
     mutating func validate() throws {
-        guard (1...1_000_000).contains(connections), (1...10_000).contains(concurrency) else {
-            throw ValidationError("connections from 1 to 1000000, concurrency from 1 to 10000")
-        }
+        try require((1...1_000_000).contains(connections), "--connections from 1 to 1000000")
+        try require((1...10_000).contains(concurrency), "--concurrency from 1 to 10000")
         try target.validateCompression(false)
     }
 
@@ -38,7 +37,7 @@ struct ConnectCommand: ParsableCommand {
             let scenario = ConnectScenario(plan, options.circumstances(serverPID: pid))
             let floors = floor.isMeasured ? [Floor.connect(scenario, core: self.target.pinServer)] : []
             try floor.run(
-                floors, message: \.acked, title: "bench connect", options, page,
+                floors, message: \.acked, unit: ("a connection", "connections"), title: "bench connect", options, page,
                 { try scenario.run() }, report: scenario.report)
         }
     }
@@ -74,10 +73,9 @@ struct IdleCommand: ParsableCommand {
     var heartbeat: Double?
 
     mutating func validate() throws {
-        guard (1...1_000_000).contains(connections), (0..<connections).contains(primed) else {
-            throw ValidationError("connections from 1 to 1000000, fewer of them primed")
-        }
-        guard (0...600).contains(settle) else { throw ValidationError("--settle up to 600") }
+        try require((1...1_000_000).contains(connections), "--connections from 1 to 1000000")
+        try require((0..<connections).contains(primed), "--primed must be fewer than --connections")
+        try require((0...600).contains(settle), "--settle from 0 to 600")
         if let heartbeat, !(0.1...600).contains(heartbeat) { throw ValidationError("--heartbeat from 0.1 to 600") }
         try target.validateCompression(false)
     }

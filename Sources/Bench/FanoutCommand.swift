@@ -31,9 +31,10 @@ struct FanoutCommand: ParsableCommand {
     var lz4 = false
 
     mutating func validate() throws {
-        guard (2...10_000).contains(members), (1...10_000).contains(window), (0...1 << 20).contains(size) else {
-            throw ValidationError("members from 2 to 10000, window from 1 to 10000, size up to 1048576")
-        }
+        try require((2...10_000).contains(members), "--members from 2 to 10000")
+        try require((1...10_000).contains(window), "--window from 1 to 10000")
+        let least = target.wire == .binary ? 12 : 0
+        try require((least...1 << 20).contains(size), "--size from \(least) to 1048576")
         try target.validateCompression(lz4)
     }
 
@@ -48,8 +49,8 @@ struct FanoutCommand: ParsableCommand {
             let scenario = FanoutScenario(plan, options.circumstances(serverPID: pid))
             let floors = floor.isMeasured ? [Floor.fanout(scenario, core: self.target.pinServer)] : []
             try floor.run(
-                floors, message: \.delivered, title: "bench fanout", options, page, { try scenario.run() },
-                report: scenario.report)
+                floors, message: \.delivered, unit: ("a delivery", "deliveries"), title: "bench fanout", options, page,
+                { try scenario.run() }, report: scenario.report)
         }
     }
 }

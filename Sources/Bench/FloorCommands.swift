@@ -31,10 +31,10 @@ struct FloorCommand: ParsableCommand {
     static let batchDefault = 256
 
     mutating func validate() throws {
-        guard (2...15_000).contains(connections), connections % 2 == 0, (0...65_536).contains(size) else {
-            throw ValidationError("an even number of connections up to 15000, size up to 65536")
-        }
-        guard (1...100_000).contains(batch) else { throw ValidationError("--batch from 1 to 100000") }
+        try require((2...15_000).contains(connections) && connections % 2 == 0, "--connections: even, from 2 to 15000")
+        try require((12...65_536).contains(size), "--size from 12 to 65536")
+        try require((1...100_000).contains(batch), "--batch from 1 to 100000")
+        try requireCore(pinServer, "--pin-server")
     }
 
     func run() throws {

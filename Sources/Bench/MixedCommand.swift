@@ -31,9 +31,8 @@ struct MixedCommand: ParsableCommand {
     var seed: UInt64 = 1
 
     mutating func validate() throws {
-        guard (3...10_000).contains(clients), rate > 0, rate <= 1e6 else {
-            throw ValidationError("clients from 3 to 10000, rate above 0 and up to 1000000")
-        }
+        try require((3...10_000).contains(clients), "--clients from 3 to 10000")
+        try require(rate > 0 && rate <= 1e6, "--rate above 0 and up to 1000000")
         try target.validateCompression(lz4)
     }
 
@@ -46,7 +45,8 @@ struct MixedCommand: ParsableCommand {
             let result = try scenario.run()
             let report = scenario.report(result)
             options.show(report)
-            try page.write(report, result.measurement.charts, title: "bench mixed")
+            try page.write(report, result.measurement.charts(counted: "actions"), title: "bench mixed")
+            try result.measurement.requireAnswers(result.measurement.meter.acked)
         }
     }
 }

@@ -22,8 +22,8 @@ struct PairCommand: ParsableCommand {
     @Option(help: "Clients; each sends and each receives.")
     var connections = 100
 
-    @Option(help: "Messages without an answer that each sender keeps in flight.")
-    var window = 1
+    @Option(help: "Messages without an answer that each sender keeps in flight; 1 without.")
+    var window: Int?
 
     @Option(help: "Bytes of content, or of the whole frame of a typing event.")
     var size = 64
@@ -38,16 +38,17 @@ struct PairCommand: ParsableCommand {
     var rate: Double?
 
     @Option(
-        help: "Rates to try one after the other, as 10000,20000,50000: latency by load.", transform: PairCommand.rates)
+        help: "Rates to try one after the other, as 10000,20000,50000: latency by load.", transform: list)
     var rates: [Double] = []
 
     @Flag(help: "Compress bodies; binary protocol only.")
     var lz4 = false
 
     mutating func validate() throws {
-        guard (2...1_000_000).contains(connections), (1...100_000).contains(window), (0...1 << 20).contains(size) else {
-            throw ValidationError("connections from 2 to 1000000, window from 1 to 100000, size up to 1048576")
-        }
+        try require((2...1_000_000).contains(connections), "--connections from 2 to 1000000")
+        try require((1...100_000).contains(window ?? 1), "--window from 1 to 100000")
+        try require((0...1 << 20).contains(size), "--size from 0 to 1048576")
+        try require(window == nil || rate == nil && rates.isEmpty, "--window goes without --rate and --rates")
         if let rate, !(rate > 0 && rate <= 1e7) { throw ValidationError("--rate above 0 and up to 10000000") }
         if !rates.isEmpty, rate != nil || floor.isMeasured || floor.rounds != 1 {
             throw ValidationError("--rates goes without --rate, --floor and --rounds")
@@ -67,18 +68,11 @@ struct PairCommand: ParsableCommand {
         options.circumstances(serverPID: pid, connections: connections)
     }
 
-    private static func rates(_ text: String) throws -> [Double] {
-        try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
-            guard let rate = Double(word) else { throw ValidationError("\(word) is no rate") }
-            return rate
-        }
-    }
-
     private func plan(_ target: Target) -> Plan {
         var plan = Plan(target: target, connections: connections)
         plan.mode = mode
         plan.size = size
-        plan.window = window
+        plan.window = window ?? 1
         plan.shape = shape
         plan.rate = rate
         plan.isCompressed = lz4
@@ -91,7 +85,7 @@ struct PairCommand: ParsableCommand {
 
     private var pressure: String {
         if !rates.isEmpty { return "on a schedule" }
-        return rate.map { "\(Report.grouped(Report.fixed($0, 0)))/s intended" } ?? "window \(window)"
+        return rate.map { "\(Report.grouped(Report.fixed($0, 0)))/s intended" } ?? "window \(window ?? 1)"
     }
 
     func run() throws {
@@ -112,6 +106,7 @@ struct PairCommand: ParsableCommand {
         let report = sweep.report(steps, title: title)
         options.show(report)
         try page.write(report, sweep.charts(steps), title: "bench pair")
+        for step in steps { try step.measurement.requireAnswers(step.measurement.meter[keyPath: scenario.message]) }
     }
 
     private func floors(_ scenario: ExchangeScenario) -> [Floor] {

@@ -38,9 +38,10 @@ struct StormCommand: ParsableCommand {
     var restart = false
 
     mutating func validate() throws {
-        guard (1...1_000_000).contains(connections), (0...10_000_000).contains(messages), (0...65_536).contains(size)
-        else { throw ValidationError("connections from 1 to 1000000, messages up to 10000000, size up to 65536") }
-        guard (1...60_000).contains(concurrency) else { throw ValidationError("--concurrency from 1 to 60000") }
+        try require((1...1_000_000).contains(connections), "--connections from 1 to 1000000")
+        try require((0...10_000_000).contains(messages), "--messages from 0 to 10000000")
+        try require((0...65_536).contains(size), "--size from 0 to 65536")
+        try require((1...60_000).contains(concurrency), "--concurrency from 1 to 60000")
         try target.validateCompression(lz4)
         if restart, target.spawn == nil { throw ValidationError("--restart needs --spawn") }
     }

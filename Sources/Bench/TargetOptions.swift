@@ -31,6 +31,8 @@ struct TargetOptions: ParsableArguments {
     var pinServer: Int?
 
     mutating func validate() throws {
+        try requireCore(pinServer, "--pin-server")
+        try require(spawn == nil || serverPid == nil, "--server-pid is for a router that runs, not with --spawn")
         guard webAddress != nil else { throw ValidationError("--url must be like ws://127.0.0.1:8080") }
         guard SocketAddress(tcp) != nil else { throw ValidationError("--tcp must be like 127.0.0.1:8081") }
         if wire == .floor { throw ValidationError("the floor is measured by 'bench floor' and 'bench pair --floor'") }
@@ -75,7 +77,12 @@ struct TargetOptions: ParsableArguments {
         let loops = Target.tables(for: connections + connections / 16, limit: ProcessResources.descriptorLimit - 256)
         let server = try ChildServer.router(spawn, arguments: arguments, loops: loops, core: pinServer)
         defer { server.stop() }
-        try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid, server)
+        do {
+            try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid, server)
+        } catch let error as BenchError {
+            guard let end = server.ownEnd else { throw error }
+            throw BenchError("the router ended (\(end)):\n\(server.log)")
+        }
     }
 }
 
@@ -97,11 +104,11 @@ struct RunOptions: ParsableArguments {
     var json = false
 
     mutating func validate() throws {
-        guard (0.1...3_600).contains(seconds), (0...600).contains(warmup) else {
-            throw ValidationError("--seconds from 0.1 to 3600, --warmup from 0 to 600")
-        }
-        guard (1...64).contains(loops) else { throw ValidationError("--loops from 1 to 64") }
-        if let pinClient, pinClient < 0 { throw ValidationError("--pin-client can't be negative") }
+        try require((0.1...3_600).contains(seconds), "--seconds from 0.1 to 3600")
+        try require((0...600).contains(warmup), "--warmup from 0 to 600")
+        try require((1...64).contains(loops), "--loops from 1 to 64")
+        try requireCore(pinClient, "--pin-client")
+        try requireCore(pinClient.map { $0 + loops - 1 }, "--pin-client, for the last of \(loops) --loops")
     }
 
     /// - Parameter connections: how many the threads hold together.
@@ -113,7 +120,11 @@ struct RunOptions: ParsableArguments {
             showsProgress: ProgressLine.isTerminal)
     }
 
-    func show(_ report: Report) { print(json ? report.json : report.text, terminator: "") }
+    func show(_ report: Report) {
+        var report = report
+        report.origin = .current
+        print(json ? report.json : report.text, terminator: "")
+    }
 }
 
 /// Where a page with plots goes.
@@ -121,8 +132,16 @@ struct PageOption: ParsableArguments {
     @Option(help: "Write a page with plots to this file.")
     var html: String?
 
+    mutating func validate() throws {
+        guard let html else { return }
+        let directory = html.lastIndex(of: "/").map { String(html[...$0]) } ?? "."
+        try require(HTMLPage.canWrite(in: directory), "--html: no directory \(directory) to write to")
+    }
+
     func write(_ report: Report, _ charts: [Chart], title: String) throws {
         guard let html else { return }
+        var report = report
+        report.origin = .current
         try HTMLPage.write(HTMLPage.make(title: title, report: report, charts: charts), to: html)
     }
 }

@@ -32,9 +32,8 @@ struct VerifyCommand: ParsableCommand {
     var seed: UInt64?
 
     mutating func validate() throws {
-        guard (2...2_000).contains(clients), rate > 0, rate <= 100_000 else {
-            throw ValidationError("clients from 2 to 2000, rate above 0 and up to 100000")
-        }
+        try require((2...2_000).contains(clients), "--clients from 2 to 2000")
+        try require(rate > 0 && rate <= 100_000, "--rate above 0 and up to 100000")
         if let killEvery, !(0.05...3_600).contains(killEvery) {
             throw ValidationError("--kill-every from 0.05 to 3600")
         }

@@ -67,8 +67,33 @@ package final class ChildServer {
         try wait()
     }
 
+    /// Refuses what can't be started as a program.
+    package static func requireProgram(_ path: String) throws {
+        var information = stat()
+        guard stat(path, &information) == 0 else { throw BenchError("no such program \(path)") }
+        guard information.st_mode & S_IFMT == S_IFREG, access(path, X_OK) == 0 else {
+            throw BenchError("\(path) is no program")
+        }
+    }
+
+    /// How the server ended by itself; nil if it runs, or was told to end.
+    package var ownEnd: String? {
+        var status: Int32 = 0
+        guard !hasEnded, cfl_has_ended(pid_t(pid), &status) == 1 else { return nil }
+        hasEnded = true
+        forget()
+        return ChildServer.description(ofEnd: status)
+    }
+
+    /// A wait status in words.
+    package static func description(ofEnd status: Int32) -> String {
+        let signal = status & 0x7F
+        return signal == 0 ? "exit code \(status >> 8 & 0xFF)" : "signal \(signal)"
+    }
+
     /// Starts the server and doesn't wait for it.
     package func launch() throws {
+        try ChildServer.requireProgram(path)
         var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
         words.append(nil)
         defer { for word in words { free(word) } }
@@ -152,7 +177,7 @@ package final class ChildServer {
             if cfl_has_ended(pid_t(pid), &status) != 0 {
                 hasEnded = true
                 forget()
-                throw BenchError("the server ended at once:\n\(log)")
+                throw BenchError("the server ended at once (\(ChildServer.description(ofEnd: status))):\n\(log)")
             }
             usleep(10_000)
         }
@@ -160,7 +185,7 @@ package final class ChildServer {
     }
 
     /// What the server printed.
-    private var log: String { ProcFile.read(directory + "/log") ?? "" }
+    package var log: String { ProcFile.read(directory + "/log") ?? "" }
 
     private static func freeAddress() throws -> SocketAddress {
         let port = cfl_free_port()
@@ -168,9 +193,28 @@ package final class ChildServer {
         return SocketAddress(host: "127.0.0.1", port: UInt16(port))
     }
 
+    private static let directories = "/var/tmp/switchboard-bench-"
+
+    /// Deletes what runs left behind that were killed. The name of a directory tells the process that made it.
+    package static func removeAbandoned() {
+        for name in (try? ProcFile.list("/var/tmp")) ?? [] {
+            guard let pid = owner(ofDirectory: "/var/tmp/" + name), kill(pid_t(pid), 0) != 0, errno == ESRCH else {
+                continue
+            }
+            try? FileManager.default.removeItem(atPath: "/var/tmp/" + name)
+        }
+    }
+
+    /// The process that made a directory; nil for one of anybody else.
+    package static func owner(ofDirectory path: String) -> Int32? {
+        guard path.hasPrefix(directories) else { return nil }
+        let parts = path.dropFirst(directories.count).split(separator: "-", omittingEmptySubsequences: false)
+        return parts.count == 2 ? Int32(parts[0]).flatMap { $0 > 0 ? $0 : nil } : nil
+    }
+
     /// A directory on a disk: `/tmp` may be memory, where a commit costs nothing.
     package static func makeDirectory() throws -> String {
-        var template = Array("/var/tmp/switchboard-bench-XXXXXX".utf8CString)
+        var template = Array("\(directories)\(ProcessUsage.ownPID)-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw BenchError("no directory below /var/tmp") }
         return template.withUnsafeBytes { String(decoding: $0.dropLast(), as: UTF8.self) }
     }

@@ -26,16 +26,11 @@ package struct ConnectScenario: Sendable {
         let crew = try Crew(plan, cores: circumstances.cores) { ConnectLoop($0, loop: $1) }
         defer { crew.stop() }
         var measurement = Measurement()
-        let serverBefore = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
-        let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
-        let start = Stamp.now
+        let before = try UsageMark(serverPID: circumstances.serverPID)
         let line = ProgressLine(isShown: circumstances.showsProgress)
         try crew.open(count: plan.connections, secondsMax: 60, progress: line.showSignedIn)
-        measurement.seconds = Double(Stamp.now - start) / 1e9
+        measurement.noteUsage(from: before, to: try UsageMark(serverPID: circumstances.serverPID))
         line.clear()
-        measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
-        if let before = serverBefore { measurement.server = measurement.server?.since(before) }
-        measurement.client = try ProcessUsage(pid: ProcessUsage.ownPID).since(clientBefore)
         measurement.meter = try crew.meter()
         measurement.whole = measurement.meter
         return measurement
@@ -54,6 +49,7 @@ package struct ConnectScenario: Sendable {
         var report = Report()
         let count = measurement.meter.acked
         report.begin("connect and sign in, \(plan.ramp) at a time")
+        report.addSeconds(measurement)
         report.add("connections", "connections", count)
         report.add("rate", "connections a second", Double(count) / measurement.seconds, places: 0)
         report.addCost(measurement, messages: count, each: "a connection")

@@ -44,7 +44,10 @@ package final class ExchangeLoop: LoadLoop {
     private func sendWhatIsDue() {
         guard var pace else { return }
         let now = Stamp.now
-        while let intended = pace.take(now: now) {
+        // A few at a time: a loop that is behind must still read, or each turn would take longer than the last.
+        var left = ExchangeLoop.sendsMax
+        while left > 0, let intended = pace.take(now: now) {
+            left -= 1
             let client = clients[turn]
             turn = turn + 1 == clients.count ? 0 : turn + 1
             if client.pendingBytes > ExchangeLoop.pendingBytesMax {
@@ -56,6 +59,9 @@ package final class ExchangeLoop: LoadLoop {
         loop.wakeAt = Stamp.monotonic(pace.next)
         self.pace = pace
     }
+
+    /// What one turn of an open loop sends at most.
+    private static let sendsMax = 1_024
 
     /// What an open loop keeps for a connection that doesn't take it.
     private static let pendingBytesMax = 1 << 20

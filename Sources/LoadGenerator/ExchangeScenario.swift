@@ -1,5 +1,5 @@
 internal import Glibc
-package import Reactor
+internal import Reactor
 
 /// `pair`: clients that send to each other, against a router or against its floor.
 package struct ExchangeScenario: Sendable {
@@ -17,6 +17,7 @@ package struct ExchangeScenario: Sendable {
         if plan.shape == .pairs, plan.connections % 2 != 0 { return "pairs need an even number of connections" }
         if plan.shape == .ring, circumstances.cores.count > 1 { return "a ring lives on one thread" }
         if plan.rate == nil, plan.window < 1 { return "the window must be at least 1" }
+        if plan.size < plan.smallestSize { return "--size must be at least \(plan.smallestSize) for this mode" }
         if plan.target.wire == .binary, plan.mode == .accepted { return "the binary protocol has no accepted level" }
         if plan.isCompressed, plan.target.wire != .binary || plan.mode == .typing {
             return "only binary messages that are stored are compressed"
@@ -44,11 +45,10 @@ package struct ExchangeScenario: Sendable {
         var measurement = try Measurement.take(crew, circumstances, message: message)
         try crew.ask { $0.stopSending() }
         let isStored = plan.mode != .typing
-        measurement.missing = try crew.drain { meter in
-            let undelivered = meter.sent - meter.refused - meter.delivered
-            return isStored ? max(undelivered, meter.sent - meter.refused - meter.acked) : undelivered
+        try crew.drain(into: &measurement) { meter in
+            let taken = meter.sent - meter.refused
+            return (isStored ? taken - meter.acked : 0, taken - meter.delivered)
         }
-        measurement.whole = try crew.meter()
         return measurement
     }
 
@@ -57,6 +57,7 @@ package struct ExchangeScenario: Sendable {
         var report = Report()
         let count = measurement.meter[keyPath: message]
         report.begin(title)
+        report.addSeconds(measurement)
         report.add("messages", "messages", count)
         report.add("rate", "messages a second", Double(count) / measurement.seconds, places: 0)
         if plan.mode != .typing {
@@ -64,12 +65,21 @@ package struct ExchangeScenario: Sendable {
                 "delivered", "deliveries a second", Double(measurement.meter.delivered) / measurement.seconds, places: 0
             )
         }
+        if let rate = plan.rate { report.addSchedule(schedule(measurement, rate: rate)) }
         report.addCost(measurement, messages: count)
         report.addClient(measurement)
         if plan.mode != .typing { report.addLatency("ack", "ack", measurement.meter.ackLatency) }
         report.addLatency("delivery", "delivery", measurement.meter.deliveryLatency)
         report.addTrouble(measurement)
         return report
+    }
+
+    /// What the open loop was asked for and what came of it.
+    package func schedule(_ measurement: Measurement, rate: Double) -> Schedule {
+        let meter = measurement.meter
+        return Schedule(
+            rate: rate, count: meter[keyPath: message], seconds: measurement.seconds,
+            longest: max(meter.ackLatency.maxMicroseconds, meter.deliveryLatency.maxMicroseconds))
     }
 
     /// The same exchange against the forwarder at `address`.

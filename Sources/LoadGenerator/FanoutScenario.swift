@@ -69,8 +69,10 @@ package struct FanoutScenario: Sendable {
         var measurement = try Measurement.take(crew, circumstances, message: \.delivered)
         try crew.ask { $0.stopSending() }
         let others = plan.connections - 1
-        measurement.missing = try crew.drain { ($0.sent - $0.refused) * others - $0.delivered }
-        measurement.whole = try crew.meter()
+        try crew.drain(into: &measurement) { meter in
+            let taken = meter.sent - meter.refused
+            return (taken - meter.acked, taken * others - meter.delivered)
+        }
         return measurement
     }
 
@@ -96,6 +98,7 @@ package struct FanoutScenario: Sendable {
         var report = Report()
         report.begin("fanout to \(plan.connections) members, window \(plan.window), \(plan.size) B")
         let meter = measurement.meter
+        report.addSeconds(measurement)
         report.add("messages", "messages", meter.acked)
         report.add("rate", "messages a second", Double(meter.acked) / measurement.seconds, places: 0)
         report.add("delivered", "deliveries a second", Double(meter.delivered) / measurement.seconds, places: 0)

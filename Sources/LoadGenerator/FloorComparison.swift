@@ -12,6 +12,8 @@ package struct FloorComparison: Sendable {
     /// The sums of all rounds.
     package struct Outcome: Sendable {
         package var router = Measurement()
+        /// The router's, one by one.
+        package var rounds: [Measurement] = []
         package var floors: [Measurement]
     }
 
@@ -20,6 +22,7 @@ package struct FloorComparison: Sendable {
         for _ in 0..<rounds {
             let measured = try router()
             outcome.router.add(measured)
+            outcome.rounds.append(measured)
             for (number, floor) in floors.enumerated() { outcome.floors[number].add(try floor.measure(measured)) }
         }
         return outcome

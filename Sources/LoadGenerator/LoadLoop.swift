@@ -41,6 +41,18 @@ package struct Plan: Sendable {
         }
     }
 
+    /// The least `size` that holds a message's stamp, and the longest name of a typing event's recipient.
+    package var smallestSize: Int {
+        guard product == nil else { return 0 }
+        return switch target.wire {
+        case .floor: 0
+        case .json, .binary, .both:
+            mode == .typing
+                ? MessageTemplate.typingEnvelopeBytes(to: target.user(connections - 1)) + Stamp.textBytes
+                : target.wire == .binary ? Stamp.textBytes : 0
+        }
+    }
+
     var floorMessageBytes: Int { max(size, Stamp.textBytes) }
 
     func makeClient(_ index: Int, owner: LoadLoop) -> LoadClient {

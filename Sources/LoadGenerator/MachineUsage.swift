@@ -6,6 +6,9 @@ package struct MachineUsage: Sendable, Equatable {
     /// What the hypervisor gave to others while something here wanted to run.
     package var stolenMicroseconds: Double
 
+    /// Cores that are online.
+    package static var coreCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+
     /// The machine and the time, for the head of a page.
     package static var description: String {
         var names = utsname()
@@ -17,7 +20,15 @@ package struct MachineUsage: Sendable, Equatable {
         var text = [CChar](repeating: 0, count: 32)
         let length = strftime(&text, text.count, "%Y-%m-%d %H:%M", &parts)
         let date = text.withUnsafeBytes { String(decoding: $0.prefix(length), as: UTF8.self) }
-        return "\(date) UTC, Linux \(release), \(sysconf(Int32(_SC_NPROCESSORS_ONLN))) cores"
+        return "\(date) UTC, Linux \(release), \(processor), \(coreCount) cores"
+    }
+
+    /// The processor's name as the kernel tells it.
+    private static var processor: String {
+        for line in (ProcFile.read("/proc/cpuinfo") ?? "").split(separator: "\n") where line.hasPrefix("model name") {
+            if let colon = line.firstIndex(of: ":") { return String(line[line.index(after: colon)...].trimmed) }
+        }
+        return "a processor without a name"
     }
 
     package init() throws {

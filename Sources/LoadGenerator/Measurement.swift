@@ -13,9 +13,11 @@ package struct Measurement: Sendable {
     package var client = ProcessUsage(threads: [])
     /// What everything but server and load generator used, and what the hypervisor took away, in microseconds.
     package var disturbance = 0.0
-    /// Messages that had no answer, or didn't reach everybody, some seconds after the last was sent.
-    package var missing = 0
-    /// How far it had come in the course of the interval.
+    /// Messages that had no answer some seconds after the last was sent.
+    package var unanswered = 0
+    /// Deliveries that hadn't happened by then.
+    package var undelivered = 0
+    /// How far it had come in the course of the interval; of a sum, in that of the first one.
     package var samples: [Sample] = []
 
     /// A count at an instant, both from the beginning of the interval.
@@ -33,8 +35,7 @@ package struct Measurement: Sendable {
 
     /// Adds another interval of the same scenario and the same process.
     package mutating func add(_ other: Measurement) {
-        let (elapsed, counted) = (seconds, samples.last?.count ?? 0)
-        samples += other.samples.map { Sample(seconds: $0.seconds + elapsed, count: $0.count + counted) }
+        if samples.isEmpty { samples = other.samples }
         meter.add(other.meter)
         seconds += other.seconds
         if let used = other.server {
@@ -43,15 +44,13 @@ package struct Measurement: Sendable {
         client.add(other.client)
         whole.add(other.whole)
         disturbance += other.disturbance
-        missing += other.missing
+        unanswered += other.unanswered
+        undelivered += other.undelivered
     }
 
-    /// Everything that was busy and isn't accounted for; unknown, and left 0, without the server's process.
-    mutating func noteDisturbance(from before: MachineUsage, to after: MachineUsage) {
-        guard let server else { return }
-        let busy = after.busyMicroseconds - before.busyMicroseconds
-        let stolen = after.stolenMicroseconds - before.stolenMicroseconds
-        disturbance = max(0, busy - server.microseconds - client.microseconds) + stolen
+    /// Refuses a run in which nothing came of anything: its figures would say nothing.
+    package func requireAnswers(_ count: Int) throws {
+        if count == 0 { throw BenchError("nothing was answered in \(Report.fixed(seconds, 2)) s") }
     }
 
     /// Lets a crew that is already at work run for `seconds` and measures what happens.
@@ -60,43 +59,44 @@ package struct Measurement: Sendable {
     ) throws -> Measurement {
         var measurement = Measurement()
         try crew.ask { $0.beginMeasuring() }
-        let serverBefore = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
-        let machineBefore = try MachineUsage()
-        let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
-        let start = Stamp.now
+        let before = try UsageMark(serverPID: circumstances.serverPID)
+        let start = before.time
+        measurement.samples = [Sample(seconds: 0, count: 0)]
         let end = start + UInt64(circumstances.seconds * 1e9)
         let line = ProgressLine(isShown: circumstances.showsProgress)
         var shown = 0
         let step = min(1, max(0.1, circumstances.seconds / 40))
         while Stamp.now < end {
             usleep(UInt32(min(Double(end - min(end, Stamp.now)) / 1e3, step * 1e6)))
+            if let pid = circumstances.serverPID, ProcessUsage.hasEnded(pid: pid) {
+                throw BenchError("the router ended")
+            }
             let count = try crew.measured()[keyPath: message]
             measurement.samples.append(Sample(seconds: Double(Stamp.now - start) / 1e9, count: count))
             line.show("\(Report.grouped(Report.fixed(Double(count - shown) / step, 0))) messages/s")
             shown = count
         }
-        let clientAfter = try ProcessUsage(pid: ProcessUsage.ownPID)
-        measurement.server = try circumstances.serverPID.map { try ProcessUsage(pid: $0) }
-        let machineAfter = try MachineUsage()
         measurement.meter = try crew.measured()
-        measurement.seconds = Double(Stamp.now - start) / 1e9
+        measurement.noteUsage(from: before, to: try UsageMark(serverPID: circumstances.serverPID))
         try crew.ask { $0.isMeasuring = false }
         line.clear()
-        measurement.client = clientAfter.since(clientBefore)
-        if let before = serverBefore { measurement.server = measurement.server?.since(before) }
-        measurement.noteDisturbance(from: machineBefore, to: machineAfter)
         return measurement
     }
 }
 
 extension Crew {
-    /// Waits, a few seconds at most, until nothing is missing any more; returns what is.
-    func drain(missing: (Meter) -> Int) throws -> Int {
+    /// Waits, a few seconds at most, until nothing is missing any more, and notes what is.
+    ///
+    /// - Parameter missing: messages without an answer, and deliveries that are still to come.
+    func drain(
+        into measurement: inout Measurement, missing: (Meter) -> (unanswered: Int, undelivered: Int)
+    ) throws {
         for _ in 0..<500 {
-            if try missing(meter()) == 0 { return 0 }
+            if try missing(meter()) == (0, 0) { break }
             usleep(10_000)
         }
-        return try missing(meter())
+        measurement.whole = try meter()
+        (measurement.unanswered, measurement.undelivered) = missing(measurement.whole)
     }
 }
 
@@ -133,6 +133,9 @@ package struct ProgressLine {
         let rate = Report.fixed(Double(count) / max(seconds, 0.001), 0)
         show("\(Report.grouped("\(count)")) of \(Report.grouped("\(total)")) signed in, \(Report.grouped(rate))/s")
     }
+
+    /// A line of standard error that stays.
+    package static func note(_ text: String) { ProgressLine(isShown: true).write(text + "\n") }
 
     package func clear() { write("\r\u{1B}[K") }
 

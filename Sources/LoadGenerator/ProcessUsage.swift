@@ -90,6 +90,12 @@ package struct ProcessUsage: Sendable, Equatable {
         }
     }
 
+    /// Whether a process is no more; one that nobody asked for its exit code counts as ended.
+    package static func hasEnded(pid: Int) -> Bool {
+        guard let stat = ProcFile.read("/proc/\(pid)/stat"), let closing = stat.lastIndex(of: ")") else { return true }
+        return stat[stat.index(after: closing)...].trimmed.first == "Z"
+    }
+
     /// Bytes that a process had written to disks so far, from /proc/PID/io; nil if that may not be read.
     package static func writtenBytes(pid: Int) -> Int? {
         ProcFile.read("/proc/\(pid)/io").flatMap { ProcFile.number("write_bytes", in: $0) }

@@ -55,6 +55,11 @@ package struct RateSweep: Sendable {
         for step in steps {
             var trouble = Report()
             trouble.begin("at \(Report.grouped(Report.fixed(step.rate, 0))) a second")
+            let schedule = scenario.schedule(step.measurement, rate: step.rate)
+            if let objection = schedule.objection {
+                trouble.add("behind_schedule", "behind the schedule", .text(objection))
+            }
+            if let note = schedule.note { trouble.add("schedule_note", "longer than the interval", .text(note)) }
             trouble.addTrouble(step.measurement)
             if trouble.sections.contains(where: { !$0.rows.isEmpty }) { report.append(trouble) }
         }
@@ -86,9 +91,18 @@ package struct RateSweep: Sendable {
                 guard !known.isEmpty else { return nil }
                 return Chart.Line(
                     name,
-                    known.map { Chart.Point($0.rate, $0.measurement.meter[keyPath: path].microseconds(percentile)) })
+                    known.map {
+                        Chart.Point(
+                            $0.rate, $0.measurement.meter[keyPath: path].microseconds(percentile),
+                            isMarked: scenario.schedule($0.measurement, rate: $0.rate).isBehind)
+                    })
             }
-            return lines.isEmpty ? nil : Chart("Latency to the \(key) by load", unit: "µs", .load(lines))
+            guard !lines.isEmpty else { return nil }
+            var chart = Chart("Latency to the \(key) by intended messages a second", unit: "µs", .load(lines))
+            if lines.contains(where: { $0.points.contains(where: \.isMarked) }) {
+                chart.note = "Hollow: behind the schedule, fewer were answered than intended."
+            }
+            return chart
         }
         if steps.contains(where: { $0.measurement.server != nil }) {
             let bars = steps.map { step in

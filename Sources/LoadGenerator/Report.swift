@@ -43,6 +43,8 @@ package struct Report: Sendable {
     }
 
     package private(set) var sections: [Section] = []
+    /// How it was made; nil for a part of a report.
+    package var origin: Origin?
 
     package init() {}
 
@@ -85,10 +87,12 @@ package struct Report: Sendable {
             let width = section.rows.map(\.label.count).max() ?? 0
             for row in section.rows {
                 let padding = String(repeating: " ", count: width - row.label.count)
-                text += "  \(row.label)\(padding)  \(Report.text(row.value))\(row.unit.isEmpty ? "" : " " + row.unit)\n"
+                let (value, unit) = row.shown
+                text += "  \(row.label)\(padding)  \(value)\(unit.isEmpty ? "" : " " + unit)\n"
             }
             if let table = section.table { text += table.text }
         }
+        if let origin { text += "\(origin.command) (\(origin.machine))\n" }
         return text
     }
 
@@ -105,6 +109,13 @@ package struct Report: Sendable {
                 output.appendMember(row.key, row.value)
             }
             if let table = section.table { table.appendJSON(to: &output) }
+            output.append("}")
+        }
+        if let origin {
+            output.append(utf8: "\(sections.isEmpty ? "" : ",")\n {\"section\":\"origin\",")
+            output.appendMember("command", .text(origin.command))
+            output.append(",")
+            output.appendMember("machine", .text(origin.machine))
             output.append("}")
         }
         output.append("\n]\n")
@@ -142,6 +153,17 @@ package struct Report: Sendable {
             whole.append(digit)
         }
         return sign + String(whole.reversed()) + (parts.count > 1 ? ".\(parts[1])" : "")
+    }
+}
+
+extension Report.Row {
+    /// The figure and its unit for people: many microseconds as ms or s.
+    var shown: (value: String, unit: String) {
+        guard case .decimal(let number, _) = value, unit == "µs", number >= 1_000 else {
+            return (Report.text(value), unit)
+        }
+        let (scaled, name) = number >= 1e6 ? (number / 1e6, "s") : (number / 1e3, "ms")
+        return (Report.fixed(scaled, scaled < 10 ? 3 : scaled < 100 ? 2 : 1), name)
     }
 }
 

@@ -16,16 +16,48 @@ import Testing
     @Test func aCourseIsTheDifferenceOfItsSamples() throws {
         let samples = [(0.0, 0), (1.0, 100), (3.0, 500)].map { Measurement.Sample(seconds: $0.0, count: $0.1) }
         let chart = try #require(Chart.course("t", unit: "u", [("a", samples), ("none", [])]))
-        #expect(chart.content == .course([Chart.Line("a", [Chart.Point(1, 100), Chart.Point(3, 200)])]))
+        #expect(chart.content == .course([Chart.Line("a", [Chart.Point(0, 100), Chart.Point(1, 100), Chart.Point(3, 200)])]))
         #expect(Chart.course("t", unit: "u", []) == nil)
     }
 
-    @Test func whatIsLeftOverAtTheEndIsNotDrawn() throws {
-        let samples = [(0.0, 0), (1.0, 100), (2.0, 200), (2.001, 200)].map {
+    @Test func whatIsLeftOverAtTheEndIsPartOfTheLastStep() throws {
+        let samples = [(0.0, 0), (1.0, 100), (2.0, 200), (2.02, 202)].map {
             Measurement.Sample(seconds: $0.0, count: $0.1)
         }
         let chart = try #require(Chart.course("t", unit: "u", [("a", samples)]))
-        #expect(chart.content == .course([Chart.Line("a", [Chart.Point(1, 100), Chart.Point(2, 100)])]))
+        let points = [Chart.Point(0, 100), Chart.Point(1, 100), Chart.Point(2.02, 100)]
+        #expect(chart.content == .course([Chart.Line("a", points)]))
+    }
+
+    /// A loop that is busy answers late at first: what follows must be drawn all the same.
+    @Test func aLongFirstStepHidesNothing() throws {
+        let late = [Measurement.Sample(seconds: 0, count: 0), Measurement.Sample(seconds: 1.5, count: 15)]
+        let rest = (1...20).map { Measurement.Sample(seconds: 1.5 + Double($0) * 0.1, count: 15 + $0 * 10) }
+        let chart = try #require(Chart.course("t", unit: "u", [("a", late + rest)]))
+        guard case .course(let lines) = chart.content else {
+            Issue.record("another kind of chart")
+            return
+        }
+        #expect(lines[0].points.first == Chart.Point(0, 10))
+        #expect(lines[0].points.last?.x == 3.5)
+        #expect(lines[0].points.count == 22)
+    }
+
+    @Test func roundsAreDrawnEachForItself() {
+        var round = Measurement()
+        round.seconds = 1
+        round.samples = [.init(seconds: 0, count: 0), .init(seconds: 1, count: 7)]
+        var sum = Measurement()
+        sum.add(round)
+        sum.add(round)
+        let charts = sum.charts(counted: "deliveries", rounds: [round, round])
+        #expect(charts.map(\.title) == ["Deliveries in the course of the run"])
+        let points = [Chart.Point(0, 7), Chart.Point(1, 7)]
+        #expect(
+            charts.first?.content
+                == .course([
+                    Chart.Line("deliveries, round 1", points), Chart.Line("deliveries, round 2", points),
+                ]))
     }
 
     @Test func cpuIsSplitIntoUserAndKernel() throws {

@@ -104,7 +104,22 @@ import Testing
         #expect(table.lines.count == 2)
         #expect(table.lines.allSatisfy { $0.count == table.columns.count })
         #expect(report.json.contains(#""rate":2000,"achieved":1900,"skipped":0"#))
-        #expect(report.sections.count == 2, "nothing is said of trouble where there was none")
+        #expect(report.sections.count == 3, "trouble is told only of the rate that wasn't kept")
+        #expect(report.text.contains("behind the schedule  1,900 of 2,000 a second"))
+    }
+
+    @Test func aRateThatWasNotKeptIsMarked() throws {
+        let steps = [
+            SweepTests.step(1_000, microseconds: 50, count: 1_000),
+            SweepTests.step(2_000, microseconds: 90, count: 1_000),
+        ]
+        let chart = try #require(SweepTests.sweep.charts(steps).first)
+        guard case .load(let lines) = chart.content else {
+            Issue.record("another kind of chart")
+            return
+        }
+        #expect(lines[0].points.map(\.isMarked) == [false, true])
+        #expect(chart.note?.contains("behind the schedule") == true)
     }
 
     @Test func percentilesAreDrawnOnlyWhereValuesLieBeyondThem() throws {

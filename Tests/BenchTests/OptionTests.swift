@@ -9,17 +9,17 @@ import Testing
     @Test func readsAPair() throws {
         let command = try #require(
             try Bench.parseAsRoot([
-                "pair", "--connections", "10", "--window", "16", "--mode", "typing", "--protocol", "binary", "--rate",
+                "pair", "--connections", "10", "--mode", "typing", "--protocol", "binary", "--rate",
                 "5e3",
-                "--url", "ws://127.0.0.1:9000/", "--pin-client", "1", "--loops", "2",
+                "--url", "ws://127.0.0.1:9000/", "--pin-client", "0",
             ]) as? PairCommand)
         #expect(command.connections == 10)
-        #expect(command.window == 16)
+        #expect(command.window == nil)
         #expect(command.mode == .typing)
         #expect(command.target.wire == .binary)
         #expect(command.rate == 5_000)
         #expect(command.target.webAddress?.port == 9000)
-        #expect(command.options.circumstances(serverPID: nil).cores == [1, 2])
+        #expect(command.options.circumstances(serverPID: nil).cores == [0])
     }
 
     @Test(
@@ -36,6 +36,9 @@ import Testing
         let command = try #require(
             try Bench.parseAsRoot(["pair", "--rates", "1000,2e4,50000"]) as? PairCommand)
         #expect(command.rates == [1_000, 20_000, 50_000])
+        let compare = try #require(
+            try Bench.parseAsRoot(["compare", "--windows", "1,4"]) as? CompareCommand)
+        #expect(compare.windows == [1, 4])
     }
 
     @Test(
@@ -75,9 +78,51 @@ import Testing
             ["compare", "--connections", "3"],
             ["compare", "--only", "kafka"],
             ["spin"],
+            ["compare", "--windows", "1,x"],
+            ["compare", "--windows", "0"],
         ])
     func refuses(_ arguments: [String]) {
         #expect(throws: (any Error).self) { try Bench.parseAsRoot(arguments) }
+    }
+}
+
+/// What can't be done together, or on this machine, is refused by the name of the option.
+@Suite struct RefusalTests {
+    private func refusal(_ words: String) -> String {
+        do {
+            _ = try Bench.parseAsRoot(words.split(separator: " ").map { String($0) })
+            return ""
+        } catch {
+            return Bench.message(for: error)
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("pair --window 4 --rate 100", "--window goes without --rate"),
+            ("pair --window 4 --rates 100,200", "--window goes without --rate"),
+            ("pair --spawn /bin/true --server-pid 1", "--server-pid"),
+            ("pair --spawn /bin/true --pin-server 9999", "--pin-server: no core 9999 (this machine has "),
+            ("pair --pin-client 9999", "--pin-client: no core 9999"),
+            ("pair --pin-client -1", "--pin-client"),
+            ("floor --pin-server 9999", "--pin-server: no core 9999"),
+            ("pair --mode typing --size 5", "--size must be at least 60"),
+            ("pair --protocol binary --size 11", "--size must be at least 12"),
+            ("fanout --protocol binary --size 11", "--size from 12"),
+            ("floor --size 5", "--size from 12"),
+            ("fanout --members 1", "--members from 2"),
+            ("connect --concurrency 0", "--concurrency from 1"),
+            ("compare --windows 1,x", "--windows"),
+            ("pair --html /nowhere/x.html", "--html: no directory /nowhere/"),
+        ])
+    func says(_ words: String, _ part: String) {
+        #expect(refusal(words).contains(part), "\(refusal(words))")
+    }
+
+    @Test func theSmallestSizeIsTaken() {
+        #expect(refusal("pair --mode typing --size 60") == "")
+        #expect(refusal("pair --mode typing --size 59") != "")
+        #expect(refusal("pair --protocol binary --size 12") == "")
     }
 }
 

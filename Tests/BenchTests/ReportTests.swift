@@ -22,6 +22,16 @@ import Testing
         #expect(report.text == "title\n  one     1\n  twelve  12.5 µs\n")
     }
 
+    @Test func longTimesAreShownInLongerUnits() {
+        var report = Report()
+        report.begin("t")
+        report.add("a_us", "a", 999.94, places: 1, "µs")
+        report.add("b_us", "b", 12_345.6, places: 1, "µs")
+        report.add("c_us", "c", 1_234_567, places: 1, "µs")
+        #expect(report.text == "t\n  a  999.9 µs\n  b  12.35 ms\n  c  1.235 s\n")
+        #expect(report.json.contains(#""b_us":12345.6,"c_us":1234567.0"#))
+    }
+
     @Test func aTableStandsBelowItsFigures() {
         var report = Report()
         report.begin("t")

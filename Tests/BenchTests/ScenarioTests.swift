@@ -31,7 +31,7 @@ import Testing
     }
 
     private func expectNoTrouble(_ measurement: Measurement) {
-        #expect(measurement.missing == 0)
+        #expect(measurement.unanswered == 0 && measurement.undelivered == 0)
         let meter = measurement.whole
         #expect(meter.refused == 0 && meter.lost == 0 && meter.other == 0 && meter.skipped == 0)
     }
@@ -43,6 +43,35 @@ import Testing
         }
         expectNoTrouble(measurement)
         #expect(measurement.meter.acked > 0 && measurement.meter.deliveryLatency.count > 0)
+    }
+
+    /// A rate that nothing keeps is told, and what was intended with it.
+    @Test func aRateThatIsNotKept() async throws {
+        let report = try await run(Speech(wire: .json), connections: 4) { plan in
+            var plan = plan
+            plan.rate = 9e6
+            let scenario = ExchangeScenario(plan, ScenarioTests.circumstances(seconds: 0.3))
+            return scenario.report(try scenario.run(), title: "t")
+        }
+        #expect(report.text.contains("behind the schedule"))
+        #expect(report.text.contains("of 9,000,000 a second"))
+    }
+
+    /// Beside a process that never rests, and never more than the machine has.
+    @Test func connectTellsWhatOthersUsed() async throws {
+        let busy = try BusyProcess()
+        defer { busy.end() }
+        let measurement = try await run(Speech(wire: .json), connections: 1_000) { plan in
+            var circumstances = ScenarioTests.circumstances(seconds: 1)
+            // Any process but this one, which router and generator share here, stands for the router's.
+            circumstances.serverPID = busy.parent
+            return try ConnectScenario(plan, circumstances).run()
+        }
+        #expect(measurement.meter.acked == 1_000)
+        let server = try #require(measurement.server)
+        #expect(measurement.disturbance > 0)
+        let all = measurement.disturbance + server.microseconds + measurement.client.microseconds
+        #expect(all <= measurement.seconds * 1e6 * Double(MachineUsage.coreCount) + 30_000)
     }
 
     @Test(arguments: speeches)

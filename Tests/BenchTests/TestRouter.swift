@@ -25,3 +25,19 @@ func withTestRouter<Result: Sendable>(
     await server.stop()
     return try result.get()
 }
+
+/// A process that never rests.
+struct BusyProcess {
+    private let process = Process()
+    /// Of this process, and so none that the busy one's time counts for.
+    let parent = Int(getppid())
+
+    init() throws {
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "while :; do :; done"]
+        try process.run()
+    }
+
+    /// By SIGKILL: the threads that tests run on hold other signals, and their children inherit that.
+    func end() { kill(process.processIdentifier, SIGKILL) }
+}

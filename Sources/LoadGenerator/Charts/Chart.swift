@@ -13,10 +13,13 @@ package struct Chart: Sendable, Equatable {
     package struct Point: Sendable, Equatable {
         package var x: Double
         package var y: Double
+        /// Drawn hollow: the chart's note says why.
+        package var isMarked: Bool
 
-        package init(_ x: Double, _ y: Double) {
+        package init(_ x: Double, _ y: Double, isMarked: Bool = false) {
             self.x = x
             self.y = y
+            self.isMarked = isMarked
         }
     }
 
@@ -38,7 +41,7 @@ package struct Chart: Sendable, Equatable {
         case percentiles([Line])
         /// Something a second, over seconds.
         case course([Line])
-        /// Microseconds over messages a second. The y axis is logarithmic.
+        /// Microseconds over messages a second. Both axes are logarithmic.
         case load([Line])
         case bars([Bar])
     }
@@ -46,6 +49,8 @@ package struct Chart: Sendable, Equatable {
     package var title: String
     package var unit: String
     package var content: Content
+    /// What stands below.
+    package var note: String?
 
     package init(_ title: String, unit: String, _ content: Content) {
         self.title = title
@@ -64,17 +69,28 @@ package struct Chart: Sendable, Equatable {
         return lines.isEmpty ? nil : Chart(title, unit: "µs", .percentiles(lines))
     }
 
-    /// The rate between one sample and the next.
+    /// The rate between one sample and the next, from the first to the last; steps that are too short to tell a rate
+    /// are joined.
     package static func course(_ title: String, unit: String, _ lines: [(String, [Measurement.Sample])]) -> Chart? {
         let drawn = lines.filter { $0.1.count > 1 }.map { name, samples in
-            let pairs = zip(samples, samples.dropFirst())
-            // What is left over at the end of an interval is too short to tell a rate.
-            let longest = pairs.map { $1.seconds - $0.seconds }.max() ?? 0
-            let steps = pairs.filter { $1.seconds - $0.seconds > longest / 3 }
-            return Line(
-                name, steps.map { Point($1.seconds, Double($1.count - $0.count) / ($1.seconds - $0.seconds)) })
+            let ends = joined(samples)
+            let points = zip(ends, ends.dropFirst()).map {
+                Point($1.seconds, Double($1.count - $0.count) / ($1.seconds - $0.seconds))
+            }
+            return Line(name, [Point(ends[0].seconds, points.first?.y ?? 0)] + points)
         }
         return drawn.isEmpty ? nil : Chart(title, unit: unit, .course(drawn))
+    }
+
+    /// Samples at least a sixtieth of the course apart, the first and the last among them.
+    private static func joined(_ samples: [Measurement.Sample]) -> [Measurement.Sample] {
+        guard let first = samples.first, let last = samples.last else { return [] }
+        let least = max((last.seconds - first.seconds) / 60, 1e-6)
+        var kept = [first]
+        for sample in samples where sample.seconds - kept[kept.count - 1].seconds >= least { kept.append(sample) }
+        if kept.count > 1, kept[kept.count - 1] != last { kept.removeLast() }
+        if kept[kept.count - 1] != last { kept.append(last) }
+        return kept
     }
 
     /// CPU by thread in percent of a core; nil if the server's process isn't known.

@@ -22,9 +22,12 @@ enum Drawing {
             return plot(lines, chart, scale, reach: reach, labels: labels)
         case .load(let lines):
             let scale = Scale.logarithmic(lines.flatMap { $0.points.map(\.y) })
-            let reach = Scale.linear(to: lines.flatMap { $0.points.map(\.x) }.max() ?? 1).high
-            let labels = (0...4).map { (reach * Double($0) / 4, Scale.short(reach * Double($0) / 4)) }
-            return plot(lines, chart, scale, reach: reach, labels: labels, showsPoints: true)
+            let loads = Scale.logarithmic(lines.flatMap { $0.points.map(\.x) })
+            let placed = lines.map { line in
+                Chart.Line(line.name, line.points.map { .init(loads.place($0.x), $0.y, isMarked: $0.isMarked) })
+            }
+            let labels = loads.marks.map { (loads.place($0), Scale.short($0)) }
+            return plot(placed, chart, scale, reach: 1, labels: labels, showsPoints: true)
         case .bars(let bars): return drawBars(bars, chart)
         }
     }
@@ -48,17 +51,19 @@ enum Drawing {
             svg += text(x, bottom + 16, label, anchor: anchor)
         }
         for (number, line) in lines.enumerated() {
+            let style = "c\(number % 6) d\(number % 5)"
             let places = line.points.map { point in
-                (n(left + point.x / reach * span), n(bottom - scale.place(point.y) * plotHeight))
+                (x: n(left + point.x / reach * span), y: n(bottom - scale.place(point.y) * plotHeight))
             }
-            let points = places.map { "\($0.0),\($0.1)" }.joined(separator: " ")
-            svg += "<polyline class=\"line c\(number % 6)\" points=\"\(points)\"/>"
-            for (x, y) in showsPoints ? places : [] {
-                svg += "<circle class=c\(number % 6) cx=\"\(x)\" cy=\"\(y)\" r=\"3\"/>"
+            let points = places.map { "\($0.x),\($0.y)" }.joined(separator: " ")
+            svg += "<polyline class=\"line \(style)\" points=\"\(points)\"/>"
+            for (place, point) in showsPoints ? Array(zip(places, line.points)) : [] {
+                let marked = point.isMarked ? " marked" : ""
+                svg += "<circle class=\"c\(number % 6)\(marked)\" cx=\"\(place.x)\" cy=\"\(place.y)\" r=\"3\"/>"
             }
             let y = bottom + 34 + 18 * Double(number)
-            svg += "<path class=\"line c\(number % 6)\" d=\"M\(n(left)) \(n(y - 4))h18\"/>"
-            svg += text(left + 24, y, line.name, anchor: "start")
+            svg += "<path class=\"line \(style)\" d=\"M\(n(left)) \(n(y - 4))h26\"/>"
+            svg += text(left + 32, y, line.name, anchor: "start")
         }
         return svg + "</svg>"
     }
@@ -66,14 +71,18 @@ enum Drawing {
     private static func drawBars(_ bars: [Chart.Bar], _ chart: Chart) -> String {
         let scale = Scale.linear(to: bars.map(\.value).max() ?? 1)
         let row = 34.0
-        let span = width - right * 2
+        // The value stands behind its bar, where a long name can't reach it.
+        let span = width - right * 2 - 116
         let hasSplit = bars.contains { $0.system != nil }
         var svg = begin(chart, top + row * Double(bars.count) + (hasSplit ? 16 : 0))
         for (number, bar) in bars.enumerated() {
             let y = top + row * Double(number)
-            svg += text(right, y + 10, bar.name, anchor: "start")
-            svg += text(width - right, y + 10, "\(Scale.short(bar.value)) \(chart.unit)", anchor: "end")
+            let isLong = bar.name.count > nameMax
+            let fit = isLong ? " textLength=\(n(width - right * 2)) lengthAdjust=spacingAndGlyphs" : ""
+            svg += "<text x=\(n(right)) y=\(n(y + 10))\(fit)>\(HTMLPage.escaped(bar.name))</text>"
             let length = max(1, scale.place(bar.value) * span)
+            svg += text(
+                right + length + 6, y + 24, "\(Scale.short(bar.value)) \(chart.unit)", anchor: "start")
             let system = bar.system.map { min(length, scale.place($0) * span) } ?? 0
             svg += rectangle("c0", y + 15, from: 0, length - system)
             if bar.system != nil { svg += rectangle("c1", y + 15, from: length - system, system) }
@@ -84,6 +93,9 @@ enum Drawing {
         svg += rectangle("c1", y - 9, from: 60, 10) + text(right + 76, y, "kernel", anchor: "start")
         return svg + "</svg>"
     }
+
+    /// Characters that fit into the width; longer names are squeezed.
+    private static let nameMax = 54
 
     private static func rectangle(_ name: String, _ y: Double, from start: Double, _ length: Double) -> String {
         "<rect class=\(name) x=\"\(n(right + start))\" y=\"\(n(y))\" width=\"\(n(length))\" height=\"10\"/>"

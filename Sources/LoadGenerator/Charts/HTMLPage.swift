@@ -11,12 +11,16 @@ package enum HTMLPage {
             <title>\(escaped(title))</title>
             <style>\(style)</style>
             <h1>\(escaped(title))</h1>
-            <p>\(escaped(MachineUsage.description))</p>
 
             """
+        if let origin = report.origin {
+            page += "<p><code>\(escaped(origin.command))</code></p>\n<p>\(escaped(origin.machine))</p>\n"
+        }
         for chart in charts {
             page += "<figure><figcaption>\(escaped(chart.title)), \(escaped(chart.unit))</figcaption>"
-            page += Drawing.svg(chart) + "</figure>\n"
+            page += Drawing.svg(chart)
+            if let note = chart.note { page += "<figcaption class=note>\(escaped(note))</figcaption>" }
+            page += "</figure>\n"
         }
         for section in report.sections {
             page += "<h2>\(escaped(section.title))</h2>\n"
@@ -32,21 +36,28 @@ package enum HTMLPage {
                 page += "<tr><td>\(escaped(row.label))<td class=text colspan=2>\(escaped(text))\n"
             } else {
                 let depth = row.label.hasPrefix(" ") ? " class=part" : ""
-                page += "<tr><td\(depth)>\(escaped(row.label))<td>\(escaped(Report.text(row.value)))"
-                page += "<td>\(escaped(row.unit))\n"
+                page += "<tr><td\(depth)>\(escaped(row.label))<td>\(escaped(row.shown.value))"
+                page += "<td>\(escaped(row.shown.unit))\n"
             }
         } + "</table>\n"
     }
 
     /// A table that may be wider than a phone: it scrolls by itself.
     private static func wide(_ table: Report.Table) -> String {
-        var page = "<div class=wide><table>\n<tr>"
+        var page = "<p class=hint>Scrolls sideways →</p><div class=wide><table>\n<tr>"
         for column in table.columns { page += "<th>\(escaped(column.label))" }
         for line in table.lines {
             page += "\n<tr>"
             for value in line { page += "<td>\(escaped(Report.text(value)))" }
         }
         return page + "\n</table></div>\n"
+    }
+
+    /// Whether a directory is there and takes files.
+    package static func canWrite(in directory: String) -> Bool {
+        var information = stat()
+        return stat(directory, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+            && access(directory, W_OK) == 0
     }
 
     /// Writes the page to a file.
@@ -77,7 +88,7 @@ package enum HTMLPage {
         @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa4af;--grid:#30363d;--paper:#0d1117;
         --a:#58a6ff;--b:#f0883e;--c:#3fb950;--d:#bc8cff;--e:#f778ba;--f:#8b949e}}
         body{font:16px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);
-        max-width:44rem;margin:0 auto;padding:1rem}
+        max-width:72rem;margin:0 auto;padding:1rem}code{overflow-wrap:anywhere}
         h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
         figure{margin:1.2rem 0;max-width:36rem}figcaption{font-weight:600;margin-bottom:.3rem}
         svg{width:100%;height:auto}text{font-size:12px;fill:var(--soft)}
@@ -86,38 +97,19 @@ package enum HTMLPage {
         .c5{stroke:var(--f)}rect.c0{fill:var(--a)}rect.c1{fill:var(--b)}rect.c2{fill:var(--c)}
         rect.c3{fill:var(--d)}rect.c4{fill:var(--e)}rect.c5{fill:var(--f)}rect{stroke:none!important}
         circle.c0{fill:var(--a)}circle.c1{fill:var(--b)}circle.c2{fill:var(--c)}circle.c3{fill:var(--d)}
-        table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+        figcaption.note{font-weight:400;color:var(--soft)}.d1{stroke-dasharray:7 3}.d2{stroke-dasharray:2 3}
+        .d3{stroke-dasharray:10 3 2 3}.d4{stroke-dasharray:4 2}circle.c4{fill:var(--e)}circle.c5{fill:var(--f)}
+        circle.marked{fill:var(--paper);stroke-width:2}
+        table{border-collapse:collapse;width:100%;max-width:44rem;font-variant-numeric:tabular-nums}
         td{padding:.15rem .3rem;border-bottom:1px solid var(--grid);vertical-align:top}
         td.part{padding-left:1.2rem}p{color:var(--soft);margin:.2rem 0}
         td:nth-child(2){text-align:right;white-space:nowrap}td:nth-child(3){color:var(--soft)}
         td.text:nth-child(2){text-align:left;white-space:normal;overflow-wrap:anywhere}
-        .wide{overflow-x:auto}.wide td,.wide th{text-align:right;white-space:nowrap;color:inherit;
-        padding:.15rem .4rem}.wide th{font-weight:600;border-bottom:1px solid var(--soft)}
+        .wide{overflow-x:auto}.wide table{max-width:none}
+        .wide td,.wide th{text-align:right;white-space:nowrap;color:inherit;padding:.15rem .4rem}
+        .wide th{white-space:normal;vertical-align:bottom;font-weight:600;border-bottom:1px solid var(--soft)}
+        .wide td:first-child,.wide th:first-child{position:sticky;left:0;background:var(--paper)}
+        .hint{display:none}@media(max-width:44rem){.hint{display:block}}
 
         """
-}
-
-extension StormScenario.Result {
-    /// What a page shows of a storm.
-    package var charts: [Chart] {
-        [
-            Chart.percentiles(
-                "Clients by the time they took",
-                [("current", measurement.meter.ackLatency), ("signed in", measurement.meter.deliveryLatency)]),
-            Chart.course("Clients that become current", unit: "a second", [("clients", measurement.samples)]),
-            Chart.threads(measurement),
-        ].compactMap { $0 }
-    }
-}
-
-extension Measurement {
-    /// What a page shows of messages that go back and forth.
-    package var charts: [Chart] {
-        [
-            Chart.percentiles(
-                "Latency by percentile", [("ack", meter.ackLatency), ("delivery", meter.deliveryLatency)]),
-            Chart.course("Messages in the course of the run", unit: "a second", [("messages", samples)]),
-            Chart.threads(self),
-        ].compactMap { $0 }
-    }
 }

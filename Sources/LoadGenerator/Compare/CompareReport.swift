@@ -8,7 +8,7 @@ extension CompareScenario {
             add("delivery_p99_us", "delivery p99", outcome.delivery, 0, "µs", to: &report)
             if outcome.product.isStored { add("ack_p99_us", "ack p99", outcome.ack, 0, "µs", to: &report) }
             let sum = outcome.sum
-            let trouble = sum.missing + sum.whole.lost + sum.whole.refused + sum.whole.behind
+            let trouble = sum.unanswered + sum.undelivered + sum.whole.lost + sum.whole.refused + sum.whole.behind
             if trouble > 0 { report.add("trouble", "messages missing or refused, connections lost or behind", trouble) }
             report.add("answer", "the answer", .text(outcome.product.guarantee))
             report.add("setting", "run with", .text(outcome.product.setting))
@@ -31,7 +31,8 @@ extension CompareScenario {
             table.lines.append([
                 .integer(number + 1), .decimal(single.rate.median, places: 0), .decimal(single.cost.median, places: 2),
                 .decimal(round.meter.deliveryLatency.microseconds(50), places: 0),
-                .decimal(single.delivery.median, places: 0), .decimal(single.ack.median, places: 0),
+                .decimal(single.delivery.median, places: 0),
+                round.meter.ackLatency.count > 0 ? .decimal(single.ack.median, places: 0) : .text("none"),
                 .decimal(round.client.microseconds * share, places: 0),
                 .decimal(round.disturbance * share, places: 0),
             ])
@@ -43,23 +44,25 @@ extension CompareScenario {
         _ key: String, _ label: String, _ value: Spread, _ places: Int, _ unit: String, to report: inout Report
     ) {
         report.add(key, label, value.median, places: places, unit)
+        guard rounds > 1 else { return }
         report.add("\(key)_spread", "  spread of \(rounds) rounds", value.percent, places: 0, "%")
     }
 
     /// A table for a document.
     package func markdown(_ outcomes: [Outcome]) -> String {
-        var text = "\(MachineUsage.description); \(connections) connections, \(size) B, \(rounds) rounds in turn of "
+        let turns = rounds == 1 ? "1 round" : "\(rounds) rounds in turn"
+        var text = "\(MachineUsage.description); \(connections) connections, \(size) B, \(turns) of "
         text +=
-            "\(Report.fixed(circumstances.seconds, 0)) s after \(Report.fixed(circumstances.warmup, 1)) s of warm-up; "
-        text += "medians, and half of the spread.\n\n"
+            "\(Scale.short(circumstances.seconds)) s after \(Scale.short(circumstances.warmup)) s of warm-up; "
+        text += rounds > 1 ? "medians, and half of the spread.\n\n" : "one round says nothing of the spread.\n\n"
         text += "| product | window | deliveries a second | CPU a delivery, µs | delivery p99, ms | ack p99, ms |\n"
         text += "| --- | --- | --- | --- | --- | --- |\n"
         for outcome in outcomes {
-            let ack = outcome.product.isStored ? CompareScenario.cell(outcome.ack, scale: 1e-3, places: 1) : "none"
+            let ack = outcome.product.isStored ? cell(outcome.ack, scale: 1e-3, places: 1) : "none"
             let cells = [
-                outcome.product.title, "\(outcome.window)", CompareScenario.cell(outcome.rate, places: 0),
-                CompareScenario.cell(outcome.cost, places: 2),
-                CompareScenario.cell(outcome.delivery, scale: 1e-3, places: 1), ack,
+                outcome.product.title, "\(outcome.window)", cell(outcome.rate, places: 0),
+                cell(outcome.cost, places: 2),
+                cell(outcome.delivery, scale: 1e-3, places: 1), ack,
             ]
             text += "| \(cells.joined(separator: " | ")) |\n"
         }
@@ -71,8 +74,9 @@ extension CompareScenario {
         return text
     }
 
-    private static func cell(_ value: Spread, scale: Double = 1, places: Int) -> String {
-        "\(Report.grouped(Report.fixed(value.median * scale, places))) ± \(Report.fixed(value.percent / 2, 0)) %"
+    private func cell(_ value: Spread, scale: Double = 1, places: Int) -> String {
+        let spread = rounds > 1 ? " ± \(Report.fixed(value.percent / 2, 0)) %" : ""
+        return Report.grouped(Report.fixed(value.median * scale, places)) + spread
     }
 
     /// Those that store by themselves: the others do less.

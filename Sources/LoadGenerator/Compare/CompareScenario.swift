@@ -41,17 +41,25 @@ package struct CompareScenario: Sendable {
     package func run() throws -> [Outcome] {
         let present = products.filter { $0.package == nil || $0.program != nil }
         var outcomes = windows.flatMap { window in present.map { Outcome(product: $0, window: window) } }
-        let line = ProgressLine(isShown: circumstances.showsProgress)
+        if present.contains(where: { $0.package == nil }) { try ChildServer.requireProgram(router) }
+        let count = rounds * outcomes.count
+        let each = circumstances.seconds + circumstances.warmup + CompareScenario.startSeconds
         for round in 0..<rounds {
             for index in outcomes.indices {
                 let (product, window) = (outcomes[index].product, outcomes[index].window)
-                line.show("round \(round + 1): \(product.title), window \(window)")
+                let done = round * outcomes.count + index
+                let left = Report.fixed(Double(count - done) * each, 0)
+                ProgressLine.note(
+                    "round \(round + 1) of \(rounds): \(product.title), window \(window) "
+                        + "(\(done + 1) of \(count), about \(left) s left)")
                 outcomes[index].rounds.append(try measure(product, window: window))
             }
         }
-        line.clear()
         return outcomes
     }
+
+    /// About what starting and stopping a server takes.
+    private static let startSeconds = 1.0
 
     /// One round: a server of its own with fresh data.
     private func measure(_ product: Product, window: Int) throws -> Measurement {
@@ -68,7 +76,13 @@ package struct CompareScenario: Sendable {
         var circumstances = circumstances
         circumstances.serverPID = server.pid
         circumstances.showsProgress = false
-        return try ExchangeScenario(plan, circumstances).run()
+        let measurement = try ExchangeScenario(plan, circumstances).run()
+        do {
+            try measurement.requireAnswers(measurement.meter.delivered)
+        } catch {
+            throw BenchError("\(product.title), window \(window): \(error)")
+        }
+        return measurement
     }
 }
 

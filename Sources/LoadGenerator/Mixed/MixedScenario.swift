@@ -59,10 +59,15 @@ package struct MixedScenario: Sendable {
         var report = Report()
         let measurement = result.measurement
         report.begin("a day of chat: \(plan.connections) clients, \(Report.fixed(rate, 0))/s intended, seed \(seed)")
+        report.addSeconds(measurement)
         report.add("actions", "actions", measurement.meter.sent)
         report.add("rate", "actions a second", Double(measurement.meter.sent) / measurement.seconds, places: 0)
         let deliveries = Double(measurement.meter.delivered) / measurement.seconds
         report.add("delivered", "deliveries a second", deliveries, places: 0)
+        report.addSchedule(
+            Schedule(
+                rate: rate, count: measurement.meter.sent + measurement.meter.skipped, seconds: measurement.seconds,
+                longest: measurement.meter.ackLatency.maxMicroseconds))
         report.addCost(measurement, messages: measurement.meter.sent, each: "an action")
         report.addClient(measurement)
         report.addTrouble(measurement)

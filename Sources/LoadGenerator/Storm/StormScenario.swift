@@ -93,27 +93,20 @@ package struct StormScenario {
 
     private func measureReturn(_ crew: Crew<StormLoop>, _ result: inout Result) throws {
         let pid = restarts?.pid ?? circumstances.serverPID
-        let serverBefore = try pid.map { try ProcessUsage(pid: $0) }
-        let clientBefore = try ProcessUsage(pid: ProcessUsage.ownPID)
-        let machineBefore = try MachineUsage()
         let before = try crew.meter()
-        let start = Stamp.now
+        let mark = try UsageMark(serverPID: pid)
+        let start = mark.time
         try crew.ask { $0.comeBack(at: start) }
         let deadline = start + UInt64(seconds(120) * 1e9)
-        var samples: [Measurement.Sample] = []
+        var samples = [Measurement.Sample(seconds: 0, count: 0)]
         while Stamp.now < deadline {
             let current = try crew.ask { $0.currentCount }.reduce(0, +)
             samples.append(Measurement.Sample(seconds: Double(Stamp.now - start) / 1e9, count: current))
             if current == readers { break }
             usleep(20_000)
         }
-        for state in try crew.ask({ $0.state }) { result.state.add(state) }
-        result.measurement.seconds = Double(Stamp.now - start) / 1e9
+        result.measurement.noteUsage(from: mark, to: try UsageMark(serverPID: pid))
         result.measurement.samples = samples
-        result.measurement.server = try pid.map { try ProcessUsage(pid: $0) }
-        if let serverBefore { result.measurement.server = result.measurement.server?.since(serverBefore) }
-        result.measurement.client = try ProcessUsage(pid: ProcessUsage.ownPID).since(clientBefore)
-        result.measurement.noteDisturbance(from: machineBefore, to: try MachineUsage())
         // What comes twice may come late.
         usleep(300_000)
         var late = StormState()
