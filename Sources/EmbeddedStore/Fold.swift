@@ -7,7 +7,7 @@ package struct FoldOptions: Sendable {
     package var retentionMilliseconds: UInt64 = 90 * 24 * 3_600 * 1_000
     /// Bytes of batches after which the WAL's pages are moved. It grows to two or three times as much, and is read
     /// and written once after a crash.
-    package var checkpointBytes = 64 << 20
+    package var checkpointBytes = 8 << 20
     package var runs = RunOptions()
 
     package init() {}

@@ -4,12 +4,13 @@ package struct EmbeddedStoreOptions: Sendable {
     package var directory: String
     /// Bytes that may wait for the disk before callers should stop reading.
     package var queueBytesMax = 32 << 20
-    /// Bytes that may be committed and not yet folded before callers should stop reading: four folds.
+    /// Bytes that may be committed and not yet folded before callers should stop reading.
     package var unfoldedBytesMax = 256 << 20
     /// Bytes, records and time after which a fold begins without anybody asking. Readers who need one sooner ask, so
-    /// waiting only makes folds larger, and a page that many messages change is written once.
-    package var foldBytes = 64 << 20
-    package var foldRecords = 1 << 20
+    /// waiting only makes folds larger. Small ones keep the disk free for the journal: with 64 MiB its slowest
+    /// hundredth of commits took 27 ms under full load, with 8 MiB 17 ms, for a tenth more CPU a message.
+    package var foldBytes = 8 << 20
+    package var foldRecords = 1 << 18
     package var foldMilliseconds: UInt64 = 5_000
     /// How long the journal waits for more before a commit while there is load; 0 for not at all.
     package var gatherMicroseconds: UInt64 = 0
