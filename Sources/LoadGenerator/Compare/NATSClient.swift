@@ -5,6 +5,7 @@ internal import Reactor
 /// files, of which each client has a push consumer for its subject, and every publication is answered.
 final class NATSClient: ProductClient {
     private var hasStream = false
+    private var attemptsLeft = 10_000
     private lazy var publication: String = {
         let reply = isStored ? "answer.\(index) " : ""
         return "PUB chat.\(peer) \(reply)\(owner.plan.floorMessageBytes)\r\n"
@@ -63,9 +64,18 @@ final class NATSClient: ProductClient {
     }
 
     private func takeSetup(_ answer: String) {
+        // Another client's creation of the stream is told before the stream takes consumers.
+        if hasStream, answer.contains(#""err_code":10012"#), attemptsLeft > 0 {
+            attemptsLeft -= 1
+            return createConsumer()
+        }
         if answer.contains("\"error\"") { return fail("JetStream: \(answer)") }
         if hasStream { return becameReady() }
         hasStream = true
+        createConsumer()
+    }
+
+    private func createConsumer() {
         request(
             "CONSUMER.CREATE.chat",
             #"{"stream_name":"chat","config":{"deliver_subject":"push.\#(index)","filter_subject":"chat.\#(index)","#
