@@ -64,12 +64,14 @@ final class NATSClient: ProductClient {
     }
 
     private func takeSetup(_ answer: String) {
-        // Another client's creation of the stream is told before the stream takes consumers.
+        // All clients create the one stream at once. Until that is over some are told that its subjects are taken, and
+        // that it takes no consumers.
         if hasStream, answer.contains(#""err_code":10012"#), attemptsLeft > 0 {
             attemptsLeft -= 1
             return createConsumer()
         }
-        if answer.contains("\"error\"") { return fail("JetStream: \(answer)") }
+        let isThere = !hasStream && answer.contains(#""err_code":10065"#)
+        if answer.contains("\"error\""), !isThere { return fail("JetStream: \(answer)") }
         if hasStream { return becameReady() }
         hasStream = true
         createConsumer()
