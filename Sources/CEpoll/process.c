@@ -56,13 +56,6 @@ uint64_t cep_realtime_milliseconds(void) {
     return (uint64_t)time.tv_sec * 1000u + (uint64_t)time.tv_nsec / 1000000u;
 }
 
-uint64_t cep_process_cpu_microseconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000u
-        + (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
 int cep_keep_freed_memory(size_t bytes) {
     // Setting one of them also ends their adjustment while the process runs.
     mallopt(M_TRIM_THRESHOLD, (int)bytes);

@@ -1,5 +1,5 @@
-package import Base
-package import Wire
+internal import Base
+internal import Wire
 
 // A message to a group that is being loaded waits for it, and whatever its session sends next waits behind it: frames
 // keep their order. Nothing more is read from the session meanwhile, so what waits is no more than one read brought.

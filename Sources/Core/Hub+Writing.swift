@@ -207,11 +207,4 @@ extension OutputBuffer {
         }
         append(UInt8(ascii: "\""))
     }
-
-    /// Appends the members of a JSON object to those of another that is being written: `,"a":1`.
-    mutating func appendInnerMembers(_ object: RawSpan) {
-        guard object.byteCount > 2 else { return }
-        append(UInt8(ascii: ","))
-        append(object.extracting(1..<object.byteCount - 1))
-    }
 }

@@ -1,6 +1,6 @@
-package import Base
+internal import Base
 internal import Store
-package import Wire
+internal import Wire
 
 /// Whose reads run and whose wait. A session has one at a time: answers then come in the order of the questions, and
 /// the pages of all that a client asks for at once don't lie in memory together.

@@ -141,8 +141,6 @@ package enum ProcessResources {
     package static func raiseDescriptorLimit() -> Int { Int(cep_raise_descriptor_limit()) }
     /// How many descriptors a table may hold.
     package static var descriptorLimit: Int { Int(cep_descriptor_limit()) }
-    /// User and system time of all threads, in microseconds.
-    package static var cpuMicroseconds: UInt64 { cep_process_cpu_microseconds() }
     /// Cores that this process may use.
     package static var coreCount: Int { max(1, Int(cep_core_count())) }
     /// Lets the allocator keep this much of freed memory for what comes next; before other threads begin.

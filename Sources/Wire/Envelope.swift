@@ -166,19 +166,21 @@ package final class Envelope {
     /// that only the server sets and, for `typing`, `group`.
     package func appendMembers(of bytes: RawSpan, to output: inout OutputBuffer) {
         output.append(JSONBytes.openBrace)
-        var isFirst = true
-        for index in 0..<runCount where index != groupRun || command != .typing {
-            if !isFirst { output.append(JSONBytes.comma) }
-            isFirst = false
-            output.append(bytes.extracting(runs[index].range))
-        }
+        appendMembers(of: bytes, to: &output, areFirst: true)
         output.append(JSONBytes.closeBrace)
     }
 
     /// Appends the same members to those of an object that is being written: `,"a":1,"b":2`.
     package func appendFurtherMembers(of bytes: RawSpan, to output: inout OutputBuffer) {
+        appendMembers(of: bytes, to: &output, areFirst: false)
+    }
+
+    @inline(__always)
+    private func appendMembers(of bytes: RawSpan, to output: inout OutputBuffer, areFirst: Bool) {
+        var needsComma = !areFirst
         for index in 0..<runCount where index != groupRun || command != .typing {
-            output.append(JSONBytes.comma)
+            if needsComma { output.append(JSONBytes.comma) }
+            needsComma = true
             output.append(bytes.extracting(runs[index].range))
         }
     }

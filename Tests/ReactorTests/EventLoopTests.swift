@@ -21,6 +21,19 @@ struct EventLoopTests {
         bytes.withUnsafeBytes { channel.buffer.append($0) }
     }
 
+    /// All that the peer gets until the end of the connection.
+    private func takeAll(from peer: Peer) -> [UInt8] {
+        var taken: [UInt8] = []
+        loop.tick(until: {
+            while let piece = peer.read() {
+                if piece.isEmpty { return true }
+                taken += piece
+            }
+            return false
+        })
+        return taken
+    }
+
     // MARK: Writing
 
     @Test("Everything that the phases of a tick write to one socket goes out in one call")
@@ -247,17 +260,9 @@ struct EventLoopTests {
         write(bytes, to: channel)
         channel.closeAfterFlush()
         let start = loop.second
-        var taken: [UInt8] = []
         loop.tick(until: { loop.second > start })
         #expect(recorder.closed == 0)
-        loop.tick(until: {
-            while let piece = peer.read() {
-                if piece.isEmpty { return true }
-                taken += piece
-            }
-            return false
-        })
-        #expect(taken == bytes)
+        #expect(takeAll(from: peer) == bytes)
     }
 
     @Test("A closing channel gets rid of what is written however long its peer pauses now and then")
@@ -270,15 +275,7 @@ struct EventLoopTests {
         let start = loop.second
         loop.tick(until: { loop.second >= start + 5 })
         #expect(recorder.closed == 0)
-        var taken: [UInt8] = []
-        loop.tick(until: {
-            while let piece = peer.read() {
-                if piece.isEmpty { return true }
-                taken += piece
-            }
-            return false
-        })
-        #expect(taken == bytes)
+        #expect(takeAll(from: peer) == bytes)
     }
 
     @Test("A closing channel whose peer takes nothing ends too, without any timer of its owner's")

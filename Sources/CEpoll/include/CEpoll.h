@@ -76,7 +76,5 @@ int cep_sharpen_timers(void);
 uint64_t cep_monotonic_nanoseconds(void);
 // Milliseconds since the Unix epoch.
 uint64_t cep_realtime_milliseconds(void);
-// Microseconds of CPU of the whole process, user and system, from the kernel's accounting.
-uint64_t cep_process_cpu_microseconds(void);
 
 #endif

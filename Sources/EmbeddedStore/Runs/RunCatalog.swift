@@ -62,9 +62,6 @@ struct RunCatalog {
 
     mutating func insert(_ run: Run) { runs.append(run) }
     mutating func remove(_ number: UInt64) { runs.removeAll { $0.number == number } }
-    mutating func update(_ run: Run) {
-        if let index = runs.firstIndex(where: { $0.number == run.number }) { runs[index] = run }
-    }
 
     var nextNumber: UInt64 { (runs.map(\.number).max() ?? 0) + 1 }
 
