@@ -17,6 +17,7 @@ package struct Reader: ~Copyable {
     private let messageBytes: Statement
     private let group: Statement
     private let members: Statement
+    let accounts: AccountReader
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
@@ -40,6 +41,7 @@ package struct Reader: ~Copyable {
         let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
+        let accounts = try AccountReader(connection)
         self.retentionMilliseconds = options.retentionMilliseconds
         self.snapshot = snapshot
         self.runs = runs
@@ -52,6 +54,7 @@ package struct Reader: ~Copyable {
         self.messageBytes = messageBytes
         self.group = group
         self.members = members
+        self.accounts = accounts
     }
 
     /// Reads a page.

@@ -6,6 +6,7 @@ package import Base
 /// decided above the store.
 package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
+    case account(AccountCommand)
 }
 
 /// A question about users and groups.
@@ -15,6 +16,7 @@ package enum DirectoryQuestion: Sendable {
     /// When the users were last online; answered by ``DirectoryAnswer/lastSeen(_:)``, which names only those who
     /// ever were.
     case lastSeen([Identifier])
+    case account(AccountQuestion)
 }
 
 /// What a command or a question brings; each says which of these.
@@ -22,4 +24,5 @@ package enum DirectoryAnswer: Sendable {
     case group(Group)
     /// Milliseconds since the Unix epoch.
     case lastSeen([Identifier: UInt64])
+    case account(AccountAnswer)
 }

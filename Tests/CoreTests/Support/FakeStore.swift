@@ -167,6 +167,7 @@ final class FakeStore: Store {
             return state.groups[id].map { .success(.group($0)) } ?? .failure(.notFound)
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
+        case .account: return .failure(.notFound)
         }
     }
 
