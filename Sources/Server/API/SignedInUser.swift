@@ -1,5 +1,6 @@
 internal import Base
 internal import Reactor
+internal import Wire
 
 /// Who makes a call of the application's API: the one place where calls of users are signed in.
 ///
