@@ -134,6 +134,11 @@ extension Hub {
         store.read(query, mailbox: node, ticket: pending.add(.init(page: completion)))
     }
 
+    /// Reads a chat list on behalf of an HTTP request; `completion` runs on this loop.
+    package func chatList(_ query: ChatListQuery, completion: @escaping (Result<ChatList, StoreError>) -> Void) {
+        store.chatList(query, mailbox: node, ticket: pending.add(.init(chatList: completion)))
+    }
+
     /// Changes a group on behalf of an HTTP request; `completion` runs on this loop.
     package func perform(_ command: GroupCommand, completion: @escaping (Result<Group, StoreError>) -> Void) {
         store.perform(command, mailbox: node, ticket: pending.add(.init(group: completion)))

@@ -86,6 +86,10 @@ package final class EmbeddedStore: Store {
         work.enqueue(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket))
     }
 
+    package func chatList(_ query: ChatListQuery, mailbox: MailboxIndex, ticket: UInt64) {
+        work.enqueue(ReadRequest(question: .chatList(query), mailbox: mailbox, ticket: ticket))
+    }
+
     package func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
         if case .load(let id) = command {
             work.enqueue(ReadRequest(question: .group(id), mailbox: mailbox, ticket: ticket))

@@ -9,6 +9,8 @@ package struct ReadRequest: Sendable {
         case page(ReadQuery)
         /// A group with its members.
         case group(Identifier)
+        /// A page of a user's conversations.
+        case chatList(ChatListQuery)
         /// When users were last seen.
         case lastSeen([Identifier])
     }
@@ -32,6 +34,7 @@ package struct ReadRequest: Sendable {
         switch question {
         case .page: .page(ticket: ticket, page: .failure(error))
         case .group: .group(ticket: ticket, result: .failure(error))
+        case .chatList: .chatList(ticket: ticket, list: .failure(error))
         case .lastSeen: .lastSeen(ticket: ticket, times: .failure(error))
         }
     }
@@ -47,6 +50,8 @@ extension Reader {
             case .group(let id):
                 guard let group = try group(id) else { return request.failed(.notFound) }
                 return .group(ticket: request.ticket, result: .success(group))
+            case .chatList(let query):
+                return .chatList(ticket: request.ticket, list: .success(try chatList(query)))
             case .lastSeen(let users):
                 return .lastSeen(ticket: request.ticket, times: .success(try lastSeen(users)))
             }

@@ -64,6 +64,10 @@ final class SimulatedStore: Store, @unchecked Sendable {
         reads.append(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket, after: committed))
     }
 
+    func chatList(_ query: ChatListQuery, mailbox: MailboxIndex, ticket: UInt64) {
+        reads.append(ReadRequest(question: .chatList(query), mailbox: mailbox, ticket: ticket, after: committed))
+    }
+
     func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
         if case .load(let id) = command {
             reads.append(ReadRequest(question: .group(id), mailbox: mailbox, ticket: ticket, after: committed))

@@ -30,6 +30,10 @@ package protocol Store: Sendable {
     /// Reads; answered by ``StoreEvent/page(ticket:page:)`` and sees everything committed before the call.
     func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64)
 
+    /// A page of a user's conversations; answered by ``StoreEvent/chatList(ticket:list:)`` and sees everything
+    /// committed before the call.
+    func chatList(_ query: ChatListQuery, mailbox: MailboxIndex, ticket: UInt64)
+
     /// Changes or reads a group; answered by ``StoreEvent/group(ticket:result:)``.
     func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64)
 
@@ -53,6 +57,7 @@ package enum StoreEvent: Sendable {
     case attached(ticket: UInt64, reply: Result<AttachReply, StoreError>)
     case page(ticket: UInt64, page: Result<Page, StoreError>)
     case group(ticket: UInt64, result: Result<Group, StoreError>)
+    case chatList(ticket: UInt64, list: Result<ChatList, StoreError>)
     case lastSeen(ticket: UInt64, times: Result<[Identifier: UInt64], StoreError>)
 }
 

@@ -171,6 +171,27 @@ final class StoreHarness: Sendable {
         return try read(.history(key, range, limit: limit))
     }
 
+    func chatList(
+        _ user: String, before: ChatListQuery.Place? = nil, limit: Int = 100
+    ) throws -> ChatList {
+        let wanted = nextTicket()
+        let query = ChatListQuery(user: name(user), before: before, limit: limit)
+        store.chatList(query, mailbox: MailboxIndex(0), ticket: wanted)
+        return try mailboxes[0].wait { event -> Result<ChatList, StoreError>? in
+            if case .chatList(wanted, let list) = event { list } else { nil }
+        }.get()
+    }
+
+    /// Reads a private conversation and gives what became of it.
+    @discardableResult
+    func markRead(_ user: String, _ other: String, _ cseq: UInt64, command: UInt8 = 10) throws -> Stored {
+        let arena = RecordArena()
+        let reply = address(0)
+        arena.appendRead(user: name(user), command: command, destination: name(other), cseq: cseq, reply: reply)
+        store.submit(arena)
+        return try answer(to: reply)
+    }
+
     func perform(_ command: GroupCommand) throws -> Group {
         let wanted = nextTicket()
         store.perform(command, mailbox: MailboxIndex(0), ticket: wanted)
