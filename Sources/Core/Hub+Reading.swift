@@ -60,21 +60,10 @@ extension Hub {
         let read: () -> Void = { [unowned self] in
             readHistory(conversation, name: name, range, limit: limit, session, reference: reference)
         }
-        switch conversation {
-        case .privately(let first, let second):
-            guard first == session.user.id || second == session.user.id else {
-                return refused(EnvelopeError(.forbidden, "this conversation is between others"))
-            }
-            read()
-        case .group(let group):
-            let user = session.user.id
-            withGroup(group) { result in
-                switch result {
-                case .failure(let refusal): refused(refusal)
-                case .success(let group) where group.members[user] == nil:
-                    refused(EnvelopeError(.notMember, "only members of a group may read it"))
-                case .success: read()
-                }
+        withConversation(conversation, of: session.user.id) { result in
+            switch result {
+            case .failure(let refusal): refused(refusal)
+            case .success: read()
             }
         }
     }
@@ -134,13 +123,17 @@ extension Hub {
         store.read(query, mailbox: node, ticket: pending.add(.init(page: completion)))
     }
 
-    /// Reads a chat list on behalf of an HTTP request; `completion` runs on this loop.
-    package func chatList(_ query: ChatListQuery, completion: @escaping (Result<ChatList, StoreError>) -> Void) {
-        store.chatList(query, mailbox: node, ticket: pending.add(.init(chatList: completion)))
+    /// Makes a change of the directory; `completion` runs on this loop when it is durable.
+    package func perform(
+        _ command: DirectoryCommand, completion: @escaping (Result<DirectoryAnswer, StoreError>) -> Void
+    ) {
+        store.perform(command, mailbox: node, ticket: pending.add(.init(directory: completion)))
     }
 
-    /// Changes a group on behalf of an HTTP request; `completion` runs on this loop.
-    package func perform(_ command: GroupCommand, completion: @escaping (Result<Group, StoreError>) -> Void) {
-        store.perform(command, mailbox: node, ticket: pending.add(.init(group: completion)))
+    /// Asks the directory; `completion` runs on this loop.
+    package func ask(
+        _ question: DirectoryQuestion, completion: @escaping (Result<DirectoryAnswer, StoreError>) -> Void
+    ) {
+        store.ask(question, mailbox: node, ticket: pending.add(.init(directory: completion)))
     }
 }

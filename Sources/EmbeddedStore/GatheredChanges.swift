@@ -6,6 +6,7 @@ internal import Store
 struct GatheredChanges {
     /// In the order of their ids.
     private(set) var messages: [RecordView] = []
+    private(set) var notices: [RecordView] = []
     /// (conversation, `cseq`) and the id with the sender's mark.
     private(set) var history: [RunEntry] = []
     /// Places in inboxes.
@@ -41,6 +42,7 @@ struct GatheredChanges {
 
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
+        notices.removeAll()
         history.removeAll(keepingCapacity: true)
         placements.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
@@ -67,6 +69,10 @@ struct GatheredChanges {
                 floors[record.senderNumber, default: 0] = max(floors[record.senderNumber] ?? 0, record.senderSeq)
             case .seen: seen[record.senderNumber] = max(seen[record.senderNumber] ?? 0, record.time)
             case .read: reads.append(record)
+            case .notice:
+                lastID = max(lastID, record.id)
+                notices.append(record)
+                gatherPlacements(record)
             case nil: break
             }
         }
@@ -85,13 +91,19 @@ struct GatheredChanges {
             value = HistoryValue.privately(id, ConversationSide(of: record.senderNumber, with: record.destinationNumber))
         }
         history.append(RunEntry(owner: conversation, position: record.cseq, value: value))
-        for index in 0..<record.placementCount {
-            let (user, seq) = record.placement(index)
-            placements.append(Placement(user: user, seq: seq, id: id, conversation: conversation))
-        }
+        gatherPlacements(record)
         if !record.unsafeCid.isEmpty {
             let hash = StableHash.cid(record.unsafeCid)
             sent.append(RunEntry(owner: record.senderNumber, position: id, value: hash))
+        }
+    }
+
+    @inline(__always)
+    private mutating func gatherPlacements(_ record: RecordView) {
+        for index in 0..<record.placementCount {
+            let (user, seq) = record.placement(index)
+            placements.append(
+                Placement(user: user, seq: seq, id: record.id, conversation: record.conversationNumber))
         }
     }
 
@@ -116,7 +128,10 @@ struct GatheredChanges {
             while end < placements.count, placements[end].user == user {
                 let place = placements[end]
                 if place.seq > floor { inbox.append(RunEntry(owner: user, position: place.seq, value: place.id)) }
-                activity.append(RunEntry(owner: user, position: place.id, value: place.conversation))
+                // A notice may be about no conversation.
+                if place.conversation > 0 {
+                    activity.append(RunEntry(owner: user, position: place.id, value: place.conversation))
+                }
                 end += 1
             }
             ActivityEntries.removeOutdated(&activity, from: first)

@@ -47,8 +47,9 @@ struct Schema {
     /// Messages lie in the order of their commits; where those of a conversation, an inbox or a sender are is in the
     /// runs: blocks of sorted entries, and fences with the first key of each block (``RunIndex``). A private
     /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
-    /// id as peer. What the two of a private conversation have read lies in its block of numbers; `cursors` is for
-    /// members of groups who have read or sent.
+    /// id as peer. A notice lies among the messages, in no conversation's history; if it is about no conversation, its
+    /// number there is 0. What the two of a private conversation have read lies in its block of numbers; `cursors` is
+    /// for members of groups who have read or sent.
     static let index = Schema(steps: [
         (
             "index",
@@ -61,7 +62,8 @@ struct Schema {
             CREATE TABLE messages(
                 id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, seq INTEGER NOT NULL,
                 sender INTEGER NOT NULL, command INTEGER NOT NULL, content INTEGER NOT NULL, cid BLOB NOT NULL,
-                body BLOB NOT NULL);
+                body BLOB NOT NULL, is_notice INTEGER NOT NULL);
+            CREATE TABLE pending(id INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
             CREATE TABLE blocks(id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
             CREATE TABLE fences(
                 run INTEGER NOT NULL, owner INTEGER NOT NULL, position INTEGER NOT NULL, block INTEGER NOT NULL,

@@ -23,11 +23,13 @@ struct ConversationTests {
         var store = try open()
         for (group, members) in ConversationModel.groups {
             let roles = Dictionary(uniqueKeysWithValues: members.map { (name($0), GroupRole.member) })
-            _ = try store.perform(.create(id: name(group), name: "the \(group)", members: roles))
+            _ = try store.perform(.create(id: name(group), name: "the \(group)", members: roles, by: name("a")))
         }
         var model = ConversationModel()
-        for _ in 0..<60 {
+        for round in 0..<60 {
             let arena = RecordArena()
+            // Groups are listed from their making on; here they are as old as their first message.
+            if round == 0 { for group in ConversationModel.groups.keys { model.send("a", to: group, isGroup: true, arena) } }
             let count = random.next() % 4 == 0 ? Int(random.next() % 60) + 1 : Int(random.next() % 6) + 1
             for _ in 0..<count { model.step(into: arena, &random) }
             let reply = store.address(0)
@@ -72,14 +74,14 @@ struct ConversationTests {
 
     @Test func pagesGoOnBehindAnItemOrATime() throws {
         let directory = TemporaryDirectory()
-        let clock = TestClock()
+        let clock = TestClock(1_800_000_000_000)
         let store = try StoreHarness.embedded(directory) { $0.now = { clock.now } }
         defer { store.close() }
         for index in 1...9 {
-            clock.advance(by: 10)
+            clock.advance(milliseconds: 10)
             try store.send("a", "peer\(index)", "hello")
         }
-        clock.advance(by: 10)
+        clock.advance(milliseconds: 10)
         try store.send("peer3", "a", "again")
         var peers: [String] = []
         var place: ChatListQuery.Place?
@@ -97,7 +99,7 @@ struct ConversationTests {
         let store = try StoreHarness.embedded(directory)
         defer { store.close() }
         let members: [Identifier: GroupRole] = [name("a"): .admin, name("b"): .member]
-        _ = try store.perform(.create(id: name("g"), name: "Friends", members: members))
+        _ = try store.perform(.create(id: name("g"), name: "Friends", members: members, by: name("a")))
         try store.sendGroup("a", "g", to: ["a", "b"], "hello")
         try store.sendGroup("b", "g", to: ["a", "b"], "hello yourself")
         let list = try store.chatList("b")
@@ -106,7 +108,7 @@ struct ConversationTests {
         try store.markRead("b", "g", 2, command: 11)
         try store.sendGroup("a", "g", to: ["a", "b"], "again")
         #expect(try store.chatList("b").items.map(\.unread) == [1])
-        _ = try store.perform(.removeMember(group: name("g"), user: name("b")))
+        _ = try store.perform(.removeMember(group: name("g"), user: name("b"), by: name("b")))
         #expect(try store.chatList("b").items.isEmpty)
         #expect(try store.chatList("a").items.map(\.unread) == [1])
     }
@@ -160,13 +162,18 @@ private struct ConversationModel {
         let other =
             isGroup ? mine[Int(random.next() % UInt64(mine.count))] : ConversationModel.users[Int(random.next() % 4)]
         let command: UInt8 = isGroup ? 11 : 10
-        let head = MessageHead(command: command, content: 0, sender: name(user), destination: name(other))
         guard random.next() % 4 > 0 else {
             let key = ConversationKey(command: command, sender: name(user), destination: name(other))
             let head = UInt64(conversations[key]?.senders.count ?? 0)
             let place = random.next() % 4 == 0 ? head : random.next() % (head + 3)
             return arena.appendRead(user: name(user), command: command, destination: name(other), cseq: place, reply: nil)
         }
+        send(user, to: other, isGroup: isGroup, arena)
+    }
+
+    func send(_ user: String, to other: String, isGroup: Bool, _ arena: RecordArena) {
+        let head = MessageHead(
+            command: isGroup ? 11 : 10, content: 0, sender: name(user), destination: name(other))
         if isGroup {
             let members = ConversationModel.groups[other] ?? []
             arena.appendGroupMessage(
@@ -233,6 +240,6 @@ extension ChatList.Item {
     /// The other one of a private conversation.
     fileprivate func peer(of user: String) -> String {
         guard case .privately(let one, let other) = conversation else { return "" }
-        return (one == name(user) ? other : one).description
+        return (one.description == user ? other : one).description
     }
 }

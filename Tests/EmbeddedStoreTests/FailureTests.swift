@@ -154,7 +154,7 @@ struct FailureTests {
         #expect(throws: StoreError.self) { try store.send("a", "b", "1") }
         #expect(throws: StoreError.self) { try store.attach("a") }
         #expect(throws: StoreError.self) { try store.inbox("a") }
-        #expect(throws: StoreError.self) { try store.perform(.create(id: name("g"), name: "", members: [:])) }
+        #expect(throws: StoreError.self) { try store.perform(.create(id: name("g"), name: "", members: [:], by: name("a"))) }
     }
 
     /// With a cache of two users everybody is forgotten as soon as they are folded, and numbers still go on.
@@ -183,5 +183,6 @@ final class TestClock: Sendable {
     init(_ time: UInt64) { self.time = Mutex(time) }
     var now: UInt64 { time.withLock { $0 } }
     func advance(hours: Int) { time.withLock { $0 = UInt64(Int($0) + hours * 3_600_000) } }
+    func advance(milliseconds: UInt64) { time.withLock { $0 += milliseconds } }
     func advance(days: Int) { advance(hours: days * 24) }
 }

@@ -41,7 +41,7 @@ struct GroupAPI: Sendable {
         guard members.count <= Limits.groupMembersMax else {
             throw APIError(.tooLarge, "a group may have at most \(Limits.groupMembersMax) members")
         }
-        let group = try await request.node.perform(.create(id: id, name: body.name, members: members))
+        let group = try await request.node.perform(.create(id: id, name: body.name, members: members, by: user))
         await publish(group)
         return response(group, status: .created)
     }
@@ -85,7 +85,8 @@ struct GroupAPI: Sendable {
             throw APIError(.badRequest, "role must be admin, moderator, member or silent")
         }
         try requireRule(of: actor, over: member, in: group, granting: role)
-        let changed = try await request.node.perform(.setMember(group: group.id, user: member, role: role))
+        let changed = try await request.node.perform(
+            .setMember(group: group.id, user: member, role: role, by: actor))
         await publish(changed)
         return response(changed, status: .ok)
     }
@@ -97,7 +98,7 @@ struct GroupAPI: Sendable {
         guard group.members[member] != nil else { throw APIError(.notFound, "this user is no member of the group") }
         // Everyone may leave.
         if member != actor { try requireRule(of: actor, over: member, in: group, granting: nil) }
-        await publish(try await request.node.perform(.removeMember(group: group.id, user: member)))
+        await publish(try await request.node.perform(.removeMember(group: group.id, user: member, by: actor)))
         return .emptyObject
     }
 
