@@ -9,8 +9,8 @@ extension Hub {
         _ conversation: ConversationKey, of user: Identifier, _ body: @escaping (Result<Group?, EnvelopeError>) -> Void
     ) {
         switch conversation {
-        case .privately(let first, let second):
-            guard first == user || second == user else {
+        case .privately:
+            guard conversation.includes(user) else {
                 return body(.failure(EnvelopeError(.forbidden, "this conversation is between others")))
             }
             body(.success(nil))
@@ -121,6 +121,12 @@ extension ConversationKey {
         case .privately(let first, let second): "\(first):\(second)"
         case .group(let id): id.description
         }
+    }
+
+    /// Whether `user` is one of the two; a group is asked about its members elsewhere.
+    package func includes(_ user: Identifier) -> Bool {
+        guard case .privately(let first, let second) = self else { return true }
+        return first == user || second == user
     }
 
     /// The command and the destination of what `user` sends there.

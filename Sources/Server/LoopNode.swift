@@ -26,6 +26,9 @@ final class RouterContext: Sendable {
             usersPerShardMax: configuration.usersPerShardMax)
     }
 
+    /// Where a user's connections belong, and what the user does.
+    func home(of user: Identifier) -> NodeHandle { nodes[Int(topology.node(of: user).rawValue)] }
+
     /// Whether the router is going down: no new connections, and it isn't ready.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
     func beginDraining() { draining.store(true, ordering: .relaxed) }
@@ -150,9 +153,7 @@ final class LoopNode {
     }
 
     /// Where a user's connections belong.
-    func home(of user: Identifier) -> NodeHandle {
-        context.nodes[Int(context.topology.node(of: user).rawValue)]
-    }
+    func home(of user: Identifier) -> NodeHandle { context.home(of: user) }
 }
 
 /// A listener that couldn't be opened.

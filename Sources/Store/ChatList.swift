@@ -58,7 +58,8 @@ package struct ChatList: Sendable {
     }
 
     package var arena: RecordArena
-    /// Oldest activity first. Fewer than the limit do not mean the end: large messages end a page early.
+    /// Oldest activity first. Fewer than the limit do not mean the end: large messages end a page early. There are more
+    /// if the activity of several was within one millisecond: a page takes all of them.
     package var items: [Item]
 
     package init(arena: RecordArena, items: [Item]) {

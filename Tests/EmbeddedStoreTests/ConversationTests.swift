@@ -214,9 +214,13 @@ private struct ConversationModel {
         let expected = mine.sorted { $0.value.lastID < $1.value.lastID }
         var found: [ChatList.Item] = []
         while true {
-            let page = try store.chatList(user, before: found.first.map { .item($0.place) }, limit: pageItems)
-            #expect(page.items.count <= pageItems)
+            let place = found.first.map { item -> ChatListQuery.Place in
+                found.count % 2 == 0 ? .item(item.place) : .time(item.time)
+            }
+            let page = try store.chatList(user, before: place, limit: pageItems)
             guard !page.items.isEmpty else { break }
+            let surplus = page.items.dropLast(pageItems)
+            #expect(surplus.allSatisfy { $0.time == page.items[surplus.count].time }, "only of one millisecond")
             for item in page.items {
                 let last = try #require(item.last.map { page.arena.record(at: $0) })
                 #expect(last.id == item.place && last.cseq == UInt64(mine[item.conversation]?.senders.count ?? 0))
