@@ -10,17 +10,28 @@ internal import Wire
 final class RouterContext: Sendable {
     let configuration: Configuration
     let authenticator: Authenticator
+    let logins: Logins
+    let origins: Origins
+    let throttle = LoginThrottle()
+    let addresses: ClientAddress
+    let passwords: PasswordWorkers
     let topology: Topology
     let presence = PresenceDirectory()
     let nodes: [NodeHandle]
     let log: Logger
     private let draining = Atomic(false)
 
-    init(_ configuration: Configuration, nodes: [NodeHandle], log: Logger) {
+    init(
+        _ configuration: Configuration, nodes: [NodeHandle], logins: Logins, passwords: PasswordWorkers, log: Logger
+    ) {
         self.configuration = configuration
         self.nodes = nodes
         self.log = log
-        authenticator = Authenticator(configuration)
+        self.logins = logins
+        self.passwords = passwords
+        authenticator = Authenticator(configuration, logins)
+        origins = Origins(allowed: configuration.origins)
+        addresses = ClientAddress(proxies: configuration.trustedProxies)
         topology = Topology(
             nodes: nodes.count, shardsPerNode: configuration.shardsPerLoop,
             usersPerShardMax: configuration.usersPerShardMax)

@@ -8,6 +8,12 @@ enum Digests {
         return digest
     }
 
+    static func sha256(_ bytes: [UInt8]) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: 32)
+        precondition(EVP_Digest(bytes, bytes.count, &digest, nil, EVP_sha256(), nil) == 1, "no SHA-256 in this OpenSSL")
+        return digest
+    }
+
     static func hmacSHA256(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 32)
         var count: UInt32 = 32
