@@ -18,14 +18,6 @@ struct GroupAPI: Sendable {
         ]
     }
 
-    private func user(_ request: APIRequest) throws(APIError) -> Identifier {
-        let now = Clock.realtimeMilliseconds
-        guard let token = request.http.bearerToken, let user = context.authenticator.user(token: token, now: now) else {
-            throw APIError(.unauthorized, "send a token as: Authorization: Bearer TOKEN")
-        }
-        return user
-    }
-
     // MARK: Calls
 
     private struct CreateBody: Decodable {
@@ -35,7 +27,7 @@ struct GroupAPI: Sendable {
     }
 
     private func create(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let user = try user(request)
+        let user = try request.user(context)
         let body = try request.body(CreateBody.self)
         guard (1...256).contains(body.name.utf8.count) else {
             throw APIError(.badRequest, "name must have 1 to 256 bytes")
@@ -56,7 +48,7 @@ struct GroupAPI: Sendable {
     }
 
     private func show(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let user = try user(request)
+        let user = try request.user(context)
         return response(try await group(request, for: user), status: .ok)
     }
 
@@ -66,7 +58,7 @@ struct GroupAPI: Sendable {
     }
 
     private func add(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let actor = try user(request)
+        let actor = try request.user(context)
         let body = try request.body(MemberBody.self)
         guard let loose = body.user else { throw APIError(.badRequest, "user is missing") }
         let member = try loose.validated("user")
@@ -78,7 +70,7 @@ struct GroupAPI: Sendable {
     }
 
     private func change(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let actor = try user(request)
+        let actor = try request.user(context)
         let body = try request.body(MemberBody.self)
         let member = try request.identifier(1)
         let group = try await group(request, for: actor)
@@ -100,7 +92,7 @@ struct GroupAPI: Sendable {
     }
 
     private func remove(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let actor = try user(request)
+        let actor = try request.user(context)
         let member = try request.identifier(1)
         let group = try await group(request, for: actor)
         guard group.members[member] != nil else { throw APIError(.notFound, "this user is no member of the group") }

@@ -55,6 +55,17 @@ extension NodeHandle {
         }
     }
 
+    func status(of user: Identifier) async throws(APIError) -> PresenceChange {
+        let result = await withCheckedContinuation { continuation in
+            onLoop.hub.status(of: user) { continuation.resume(returning: $0) }
+        }
+        do {
+            return try result.get()
+        } catch {
+            throw APIError(store: error)
+        }
+    }
+
     func perform(_ command: GroupCommand) async throws(APIError) -> Group {
         let result = await withCheckedContinuation { continuation in
             onLoop.hub.perform(command) { continuation.resume(returning: $0) }
