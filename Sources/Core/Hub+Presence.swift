@@ -37,7 +37,13 @@ extension Hub {
     ) {
         let unknown = asked.filter { presence.presence(of: $0) == nil }
         guard !unknown.isEmpty else { return body(.success([:])) }
-        store.lastSeen(unknown, mailbox: node, ticket: pending.add(.init(lastSeen: body)))
+        ask(.lastSeen(unknown)) { result in
+            body(
+                result.map { answer in
+                    guard case .lastSeen(let times) = answer else { preconditionFailure("times are answered by times") }
+                    return times
+                })
+        }
     }
 
     /// How a user stands: as the watchers here were told, so that nobody hears two things; `lastSeen` is now for one

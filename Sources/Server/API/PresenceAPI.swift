@@ -9,7 +9,7 @@ struct PresenceAPI: Sendable {
     var routes: [APIRouter.Route] { [.init(.get, "/api/users/{id}/status", status)] }
 
     private func status(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        _ = try request.user(context)
+        _ = try signedInUser(request, context)
         let state = try await request.node.status(of: try request.identifier(0))
         var output = OutputBuffer()
         output.appendStatus(state)
