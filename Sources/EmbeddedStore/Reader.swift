@@ -210,8 +210,8 @@ package struct Reader: ~Copyable {
             content: UInt8(truncatingIfNeeded: message.integer(3)), sender: try name(of: senderNumber, &page.names),
             destination: try destination(message, senderNumber, &page.names))
         page.arena.appendStored(
-            message.integer(8) == 0 ? .message : .notice, head, cid: RawSpan(_unsafeBytes: message.bytes(4)), body: RawSpan(_unsafeBytes: body), id: id,
-            cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
+            message.integer(8) == 0 ? .message : .notice, head, cid: RawSpan(_unsafeBytes: message.bytes(4)),
+            body: RawSpan(_unsafeBytes: body), id: id, cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
         page.through = place
         return true
     }

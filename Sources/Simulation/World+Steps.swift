@@ -203,7 +203,8 @@ extension World {
                 id: groups[index], name: "g", members: Dictionary(uniqueKeysWithValues: all.map { ($0, .member) }),
                 by: user)
         } else if random.chance(50) {
-            command = .setMember(group: groups[index], user: user, role: random.chance(10) ? .silent : .member, by: user)
+            let role: GroupRole = random.chance(10) ? .silent : .member
+            command = .setMember(group: groups[index], user: user, role: role, by: user)
         } else {
             command = .removeMember(group: groups[index], user: user, by: user)
         }
