@@ -29,6 +29,21 @@ struct RouterOptions: ParsableArguments {
     var shardLimit = 100_000
     @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
     var retention = 90
+    @Option(help: ArgumentHelp("Server for media that speaks S3; off without.", valueName: "url"))
+    var mediaEndpoint: String?
+    @Option(help: ArgumentHelp("Bucket for media.", valueName: "name")) var mediaBucket: String?
+    @Option(help: ArgumentHelp("Region that uploads are signed for.", valueName: "name"))
+    var mediaRegion = MediaStorage.Settings().region
+    @Option(help: ArgumentHelp("Key id that uploads are signed with.", valueName: "id")) var mediaAccessKey: String?
+    @Option(help: ArgumentHelp("Its secret.", valueName: "secret")) var mediaSecretKey: String?
+    @Option(
+        help: ArgumentHelp(
+            "Where the bucket stands: server/bucket (path) or bucket.server (host).", valueName: "path|host"))
+    var mediaStyle = MediaStorage.Style.path
+    @Option(help: ArgumentHelp("Where media are read; the bucket itself without.", valueName: "url"))
+    var mediaPublicUrl: String?
+    @Option(help: ArgumentHelp("Largest upload.", valueName: "bytes"))
+    var mediaMaxSize = MediaStorage.Settings().sizeMax
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -51,11 +66,25 @@ struct RouterOptions: ParsableArguments {
         configuration.retentionDays = retention
         configuration.dev = dev
         do {
+            configuration.media = try MediaStorage(media)
             try configuration.validate()
         } catch {
             throw ValidationError(error.description)
         }
         return configuration
+    }
+
+    private var media: MediaStorage.Settings {
+        var settings = MediaStorage.Settings()
+        settings.endpoint = mediaEndpoint
+        settings.bucket = mediaBucket
+        settings.region = mediaRegion
+        settings.accessKey = mediaAccessKey
+        settings.secretKey = mediaSecretKey
+        settings.style = mediaStyle
+        settings.publicURL = mediaPublicUrl
+        settings.sizeMax = mediaMaxSize
+        return settings
     }
 
     private func address(_ text: String, _ option: String) throws -> SocketAddress {
@@ -66,6 +95,8 @@ struct RouterOptions: ParsableArguments {
         return address
     }
 }
+
+extension MediaStorage.Style: ExpressibleByArgument {}
 
 extension DescriptorTables: ExpressibleByArgument {}
 

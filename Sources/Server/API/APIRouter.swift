@@ -67,7 +67,8 @@ struct APIRouter: Sendable {
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
         routes = HealthAPI(context: context).routes + TimelineAPI(context: context).routes
-            + GroupAPI(context: context).routes + PresenceAPI(context: context).routes + WebChatAPI().routes
+            + GroupAPI(context: context).routes + PresenceAPI(context: context).routes
+            + MediaAPI(context: context).routes + WebChatAPI(media: context.configuration.media).routes
     }
 
     /// Answers a request; whatever goes wrong becomes a response.
