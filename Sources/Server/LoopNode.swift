@@ -178,34 +178,6 @@ struct ListenError: Error, CustomStringConvertible {
     }
 }
 
-/// The bus between the loops of one process: frames of a tick travel together, one piece of mail a loop.
-final class LoopBus: Bus {
-    private let nodes: [NodeHandle]
-    private var outgoing: [[BusFrame]]
-
-    init(nodes: [NodeHandle]) {
-        self.nodes = nodes
-        outgoing = Array(repeating: [], count: nodes.count)
-    }
-
-    func send(_ frame: BusFrame, to node: MailboxIndex) { outgoing[Int(node.rawValue)].append(frame) }
-
-    func broadcast(_ frame: BusFrame) {
-        for index in outgoing.indices { outgoing[index].append(frame) }
-    }
-
-    /// Ends a tick: posts what came together.
-    func handOver() {
-        for index in outgoing.indices where !outgoing[index].isEmpty {
-            let frames = outgoing[index]
-            outgoing[index].removeAll()
-            nodes[index].postIfRoom { node in
-                for frame in frames { node.hub.handle(frame) }
-            }
-        }
-    }
-}
-
 // MARK: - Going down
 
 extension LoopNode {

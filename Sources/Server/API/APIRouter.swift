@@ -77,7 +77,9 @@ struct APIRouter: Sendable {
             AccountAPI(context: context).routes,
             ConversationAPI(context: context).routes,
             GroupAPI(context: context).routes,
-            WebChatAPI().routes,
+            PresenceAPI(context: context).routes,
+            MediaAPI(context: context).routes,
+            WebChatAPI(media: context.configuration.media).routes,
         ]
         routes = parts.flatMap(\.self)
     }
