@@ -19,7 +19,7 @@ extension Hub {
             outlet: outlet, user: user, device: devices.pack(device), login: login, resumingAfter: after, form: form,
             readsLZ4: readsLZ4)
         session.handle = sessions.add(session)
-        if user.sessions.isEmpty { presence.set(userID, isOnline: true, now: milliseconds) }
+        if user.sessions.isEmpty { userCame(userID) }
         user.sessions.add(session)
         let ticket = pending.add(.init(session: session, owner: owner))
         store.attach(userID, device: device, token: user.token, mailbox: node, ticket: ticket)
@@ -54,13 +54,13 @@ extension Hub {
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
         held[session.handle] = nil
+        endWatches(of: session)
         sessions.remove(session.handle)
         user.sessions.remove(session)
         guard user.sessions.isEmpty else { return }
         users.remove(user)
         store.detach(user.id, mailbox: node)
-        presence.set(user.id, isOnline: false, now: milliseconds)
-        currentBatch.appendSeen(user: user.id, time: milliseconds)
+        userLeft(user.id)
     }
 
     private func writeWelcome(to session: Session) {

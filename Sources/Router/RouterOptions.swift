@@ -48,6 +48,21 @@ struct RouterOptions: ParsableArguments {
             "Addresses of proxies whose X-Forwarded-For says where a client is, with commas between.",
             valueName: "addresses"))
     var trustedProxies = ""
+    @Option(help: ArgumentHelp("Server for media that speaks S3; off without.", valueName: "url"))
+    var mediaEndpoint: String?
+    @Option(help: ArgumentHelp("Bucket for media.", valueName: "name")) var mediaBucket: String?
+    @Option(help: ArgumentHelp("Region that uploads are signed for.", valueName: "name"))
+    var mediaRegion = MediaStorage.Settings().region
+    @Option(help: ArgumentHelp("Key id that uploads are signed with.", valueName: "id")) var mediaAccessKey: String?
+    @Option(help: ArgumentHelp("Its secret.", valueName: "secret")) var mediaSecretKey: String?
+    @Option(
+        help: ArgumentHelp(
+            "Where the bucket stands: server/bucket (path) or bucket.server (host).", valueName: "path|host"))
+    var mediaStyle = MediaStorage.Style.path
+    @Option(help: ArgumentHelp("Where media are read; the bucket itself without.", valueName: "url"))
+    var mediaPublicUrl: String?
+    @Option(help: ArgumentHelp("Largest upload.", valueName: "bytes"))
+    var mediaMaxSize = MediaStorage.Settings().sizeMax
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -75,6 +90,7 @@ struct RouterOptions: ParsableArguments {
         configuration.trustedProxies = list(trustedProxies)
         configuration.dev = dev
         do {
+            configuration.media = try MediaStorage(media)
             try configuration.validate()
         } catch {
             throw ValidationError(error.description)
@@ -86,6 +102,19 @@ struct RouterOptions: ParsableArguments {
         text.split(whereSeparator: { ", ".contains($0) }).map(String.init)
     }
 
+    private var media: MediaStorage.Settings {
+        var settings = MediaStorage.Settings()
+        settings.endpoint = mediaEndpoint
+        settings.bucket = mediaBucket
+        settings.region = mediaRegion
+        settings.accessKey = mediaAccessKey
+        settings.secretKey = mediaSecretKey
+        settings.style = mediaStyle
+        settings.publicURL = mediaPublicUrl
+        settings.sizeMax = mediaMaxSize
+        return settings
+    }
+
     private func address(_ text: String, _ option: String) throws -> SocketAddress {
         guard let address = SocketAddress(text) else {
             throw ValidationError(
@@ -94,6 +123,8 @@ struct RouterOptions: ParsableArguments {
         return address
     }
 }
+
+extension MediaStorage.Style: ExpressibleByArgument {}
 
 extension DescriptorTables: ExpressibleByArgument {}
 extension Registration: ExpressibleByArgument {}

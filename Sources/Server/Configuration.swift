@@ -26,6 +26,8 @@ package struct Configuration: Sendable {
     package var dev = false
     /// Days after which inbox entries go even if a device didn't confirm them.
     package var retentionDays = 90
+    /// Where clients upload media to; nil: nowhere.
+    package var media: MediaStorage?
 
     /// Who may make an account.
     package var registration = Registration.open

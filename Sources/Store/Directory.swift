@@ -9,13 +9,15 @@ package enum DirectoryCommand: Sendable {
     case account(AccountCommand)
 }
 
-/// A question about users and groups.
+/// A question about users, their conversations and groups.
 package enum DirectoryQuestion: Sendable {
     /// Answered by ``DirectoryAnswer/group(_:)``; fails with `notFound` if there is no such group.
     case group(Identifier)
     /// When the users were last online; answered by ``DirectoryAnswer/lastSeen(_:)``, which names only those who
     /// ever were.
     case lastSeen([Identifier])
+    /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
+    case chatList(ChatListQuery)
     case account(AccountQuestion)
 }
 
@@ -24,5 +26,6 @@ package enum DirectoryAnswer: Sendable {
     case group(Group)
     /// Milliseconds since the Unix epoch.
     case lastSeen([Identifier: UInt64])
+    case chatList(ChatList)
     case account(AccountAnswer)
 }

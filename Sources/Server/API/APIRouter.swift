@@ -71,8 +71,17 @@ struct APIRouter: Sendable {
 
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
-        routes = HealthAPI(context: context).routes + TimelineAPI(context: context).routes
-            + GroupAPI(context: context).routes + AccountAPI(context: context).routes + WebChatAPI().routes
+        let parts = [
+            HealthAPI(context: context).routes,
+            TimelineAPI(context: context).routes,
+            AccountAPI(context: context).routes,
+            ConversationAPI(context: context).routes,
+            GroupAPI(context: context).routes,
+            PresenceAPI(context: context).routes,
+            MediaAPI(context: context).routes,
+            WebChatAPI(media: context.configuration.media).routes,
+        ]
+        routes = parts.flatMap(\.self)
     }
 
     /// Answers a request; whatever goes wrong becomes a response.

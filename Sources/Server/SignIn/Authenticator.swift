@@ -53,7 +53,7 @@ struct Authenticator: Sendable {
             let stamp = UTCMinute(minutes: Int(minute) + offset).stamp
             let digest = Digests.md5(Array((sessionSecret + user.description + stamp).utf8))
             // No early way out: the time tells nothing of which minute fits.
-            if Digests.areEqual(given, hexadecimal(digest)) { isValid = true }
+            if Digests.areEqual(given, Array(Digests.hexadecimal(digest).utf8)) { isValid = true }
         }
         return isValid
     }
@@ -65,11 +65,6 @@ struct Authenticator: Sendable {
     func isOperator(bearer: String?) -> Bool {
         guard let apiKey, let bearer else { return false }
         return Digests.areEqual(apiKey, Array(bearer.utf8))
-    }
-
-    private func hexadecimal(_ bytes: [UInt8]) -> [UInt8] {
-        let digits = Array("0123456789abcdef".utf8)
-        return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
     }
 }
 
