@@ -34,6 +34,10 @@ package enum Limits {
     package static let outputBytesMax = 160 << 20
     /// Largest number of members that a group message is written to the inbox of.
     package static let groupMembersMax = 10_000
+    /// Channels that a session may subscribe to.
+    package static let channelsPerSessionMax = 256
+    /// The `data` of a publication.
+    package static let channelDataBytesMax = 64 << 10
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
     /// Silence of both sides after which the server pings.

@@ -34,13 +34,17 @@ extension Hub {
         case .history: try receiveHistory(bytes, session)
         case .status: try receiveStatus(bytes, session)
         case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
-        case .read, .watch, .unwatch, .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
+        case .subscribe: try receiveSubscribe(bytes, session)
+        case .unsubscribe: try receiveUnsubscribe(bytes, session)
+        case .publish: try receivePublish(bytes, session)
+        case .subscribers: try receiveSubscribers(bytes, session)
+        case .read, .watch, .unwatch, .edit, .recall, .forward, .unknown:
             throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
         }
     }
 
     /// The `ref` of the frame as it was written; empty for none.
-    private func reference(in bytes: RawSpan) -> [UInt8] {
+    func reference(in bytes: RawSpan) -> [UInt8] {
         guard let range = envelope.ref else { return [] }
         return Array(bytes.extracting(range))
     }

@@ -45,6 +45,7 @@ extension Hub {
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
         held[session.handle] = nil
+        leaveChannels(session)
         sessions.remove(session.handle)
         user.sessions.remove(session)
         guard user.sessions.isEmpty else { return }

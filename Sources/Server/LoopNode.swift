@@ -166,14 +166,16 @@ struct ListenError: Error, CustomStringConvertible {
     }
 }
 
-/// The bus between the loops of one process: frames of a tick travel together, one piece of mail a loop.
+/// The bus between the loops of one process: what a tick sends travels together, one piece of mail a loop.
 final class LoopBus: Bus {
     private let nodes: [NodeHandle]
     private var outgoing: [[BusFrame]]
+    private var channelMail: [[ChannelMail]]
 
     init(nodes: [NodeHandle]) {
         self.nodes = nodes
         outgoing = Array(repeating: [], count: nodes.count)
+        channelMail = Array(repeating: [], count: nodes.count)
     }
 
     func send(_ frame: BusFrame, to node: MailboxIndex) { outgoing[Int(node.rawValue)].append(frame) }
@@ -182,8 +184,18 @@ final class LoopBus: Bus {
         for index in outgoing.indices { outgoing[index].append(frame) }
     }
 
+    func send(_ mail: ChannelMail, to node: MailboxIndex) { channelMail[Int(node.rawValue)].append(mail) }
+
     /// Ends a tick: posts what came together.
     func handOver() {
+        for index in channelMail.indices where !channelMail[index].isEmpty {
+            let mails = channelMail[index]
+            channelMail[index].removeAll()
+            nodes[index].post { node in
+                node.hub.milliseconds = node.loop.milliseconds
+                for mail in mails { node.hub.handle(mail) }
+            }
+        }
         for index in outgoing.indices where !outgoing[index].isEmpty {
             let frames = outgoing[index]
             outgoing[index].removeAll()

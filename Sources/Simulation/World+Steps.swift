@@ -123,6 +123,11 @@ extension World {
     }
 
     func carry(_ machine: Machine, _ pair: Int, mayLose: Bool) {
+        if let (node, mail) = machine.bus.takeMail(pair: pair) {
+            machine.hubs[node].milliseconds = now
+            machine.hubs[node].handle(mail)
+            return endTick(machine, node)
+        }
         guard let (node, frame) = machine.bus.take(pair: pair) else { return }
         if mayLose, random.chance(profile.busLossShare) { return }
         machine.hubs[node].milliseconds = now

@@ -1,7 +1,7 @@
 package import Base
 
-/// Carries what isn't stored between event loops, and one day between machines. It may lose; nobody relies on it for
-/// correctness, since whoever misses an entry sees the gap in `seq`.
+/// Carries what isn't stored between event loops, and one day between machines. It may lose frames; nobody relies on
+/// them for correctness, since whoever misses an entry sees the gap in `seq`. It doesn't lose mail about channels.
 ///
 /// *Thread:* the sending node's own.
 package protocol Bus {
@@ -9,6 +9,8 @@ package protocol Bus {
     func send(_ frame: BusFrame, to node: MailboxIndex)
     /// Sends a frame to every node, the sender included.
     func broadcast(_ frame: BusFrame)
+    /// Sends mail about a channel to a node, which may be the sender itself; it comes later, and in this order.
+    func send(_ mail: ChannelMail, to node: MailboxIndex)
 }
 
 /// An event for sessions on some node, as JSON members that its sessions' encoders wrap.
