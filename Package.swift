@@ -41,7 +41,7 @@ let package = Package(
 
         // The seam to persistence, and its embedded implementation.
         .target(name: "Store", dependencies: ["Base"], swiftSettings: settings),
-        .target(name: "EmbeddedStore", dependencies: ["Base", "Store", "CSQLite"], swiftSettings: settings),
+        .target(name: "EmbeddedStore", dependencies: ["Base", "Wire", "Store", "CSQLite"], swiftSettings: settings),
 
         // Chat rules as state machines; sans-IO.
         .target(name: "Core", dependencies: ["Base", "Wire", "Store"], swiftSettings: settings),

@@ -58,8 +58,7 @@ extension Hub {
     package func withGroup(_ id: Identifier, _ body: @escaping (Result<Group, EnvelopeError>) -> Void) {
         if let group = groups.ready(id) { return body(.success(group)) }
         guard groups.wait(for: id, body) else { return }
-        let ticket = pending.add(.init(group: { [unowned self] result in groupLoaded(id, result) }))
-        store.perform(.load(id), mailbox: node, ticket: ticket)
+        ask(.group(id)) { [unowned self] result in groupLoaded(id, result) }
     }
 
     /// Takes over a group that was changed; the change is in force here when this returns.
@@ -67,9 +66,10 @@ extension Hub {
         for body in groups.install(group) { body(.success(group)) }
     }
 
-    private func groupLoaded(_ id: Identifier, _ result: Result<Group, StoreError>) {
+    private func groupLoaded(_ id: Identifier, _ result: Result<DirectoryAnswer, StoreError>) {
         switch result {
-        case .success(let group): install(group)
+        case .success(.group(let group)): install(group)
+        case .success: preconditionFailure("a group is answered by a group")
         case .failure(let error):
             let refusal = EnvelopeError(store: error)
             for body in groups.forget(id) { body(.failure(refusal)) }

@@ -83,6 +83,7 @@ extension Hub {
     }
 
     func emitDeliver(_ record: RecordView, seq: UInt64, to session: Session) {
+        if record.kind == .notice { return emitNotice(record, seq: seq, to: session) }
         guard let kind = MessageKind(rawValue: record.command), let form = BodyForm(rawValue: record.content) else {
             return
         }
@@ -97,6 +98,14 @@ extension Hub {
         // A body that was admitted decompresses; one that doesn't goes out as nothing rather than not at all.
         try? LZ4Body.decompress(body, to: &inflated)
         emit(delivery, BodyForm(form.contentType), RawSpan(_unsafeBytes: inflated.unsafeBytes), to: session)
+    }
+
+    private func emitNotice(_ record: RecordView, seq: UInt64, to session: Session) {
+        message.setMessage(record, inflated: &inflated)
+        message.append(#","seq":"#)
+        message.append(decimal: seq)
+        message.append(UInt8(ascii: "}"))
+        emitEvent(RawSpan(_unsafeBytes: message.unsafeBytes), to: session)
     }
 
     private func emit(_ delivery: BinaryDelivery, _ form: BodyForm, _ body: RawSpan, to session: Session) {

@@ -63,18 +63,17 @@ extension Hub {
         guard !unknown.isEmpty else {
             return writeStatus(asked, known: known, times: [:], session, reference: reference)
         }
-        let ticket = pending.add(
-            .init(lastSeen: { [unowned self] result in
-                guard session.state != .closed else { return }
-                switch result {
-                case .success(let times):
-                    writeStatus(asked, known: known, times: times, session, reference: reference)
-                case .failure(let error):
-                    let refusal = EnvelopeError(store: error)
-                    writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
-                }
-            }))
-        store.lastSeen(unknown, mailbox: node, ticket: ticket)
+        ask(.lastSeen(unknown)) { [unowned self] result in
+            guard session.state != .closed else { return }
+            switch result {
+            case .success(.lastSeen(let times)):
+                writeStatus(asked, known: known, times: times, session, reference: reference)
+            case .success: preconditionFailure("times are answered by times")
+            case .failure(let error):
+                let refusal = EnvelopeError(store: error)
+                writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
+            }
+        }
     }
 
     private func writeStatus(

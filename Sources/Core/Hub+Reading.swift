@@ -134,8 +134,17 @@ extension Hub {
         store.read(query, mailbox: node, ticket: pending.add(.init(page: completion)))
     }
 
-    /// Changes a group on behalf of an HTTP request; `completion` runs on this loop.
-    package func perform(_ command: GroupCommand, completion: @escaping (Result<Group, StoreError>) -> Void) {
-        store.perform(command, mailbox: node, ticket: pending.add(.init(group: completion)))
+    /// Makes a change of the directory; `completion` runs on this loop when it is durable.
+    package func perform(
+        _ command: DirectoryCommand, completion: @escaping (Result<DirectoryAnswer, StoreError>) -> Void
+    ) {
+        store.perform(command, mailbox: node, ticket: pending.add(.init(directory: completion)))
+    }
+
+    /// Asks the directory; `completion` runs on this loop.
+    package func ask(
+        _ question: DirectoryQuestion, completion: @escaping (Result<DirectoryAnswer, StoreError>) -> Void
+    ) {
+        store.ask(question, mailbox: node, ticket: pending.add(.init(directory: completion)))
     }
 }

@@ -113,8 +113,9 @@ extension OutputBuffer {
         appendMessage(record, inflated: &inflated)
     }
 
-    /// Appends the JSON of a message up to its `seq`: `{"cmd":10,…,"time":1`.
+    /// Appends the JSON of a message or a notice up to its `seq`: `{"cmd":10,…,"time":1`.
     mutating func appendMessage(_ record: RecordView, inflated: inout OutputBuffer) {
+        if record.kind == .notice { return appendNotice(record) }
         append(record.command == 11 ? #"{"cmd":11,"userid":"# : #"{"cmd":10,"userid":"#)
         appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
         append(#","dstid":"#)
@@ -129,6 +130,17 @@ extension OutputBuffer {
             try? body.appendJSONMembers(to: &self, scratch: &inflated)
         }
         appendPlace(of: record)
+        append(#","time":"#)
+        append(decimal: record.time)
+    }
+
+    private mutating func appendNotice(_ record: RecordView) {
+        append(#"{"cmd":"notify","userid":"#)
+        appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
+        append(UInt8(ascii: ","))
+        append(record.unsafeBody)
+        append(#","id":"#)
+        append(decimal: record.id)
         append(#","time":"#)
         append(decimal: record.time)
     }

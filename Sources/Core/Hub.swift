@@ -143,8 +143,7 @@ package final class Hub {
         case .failed(let notice): refuseAll(of: notice)
         case .attached(let ticket, let result): attached(ticket, result)
         case .page(let ticket, let page): pending.take(ticket)?.page?(page)
-        case .group(let ticket, let result): pending.take(ticket)?.group?(result)
-        case .lastSeen(let ticket, let result): pending.take(ticket)?.lastSeen?(result)
+        case .directory(let ticket, let result): pending.take(ticket)?.directory?(result)
         }
     }
 
@@ -179,8 +178,7 @@ struct PendingAnswers {
         var session: Session?
         var owner: (any SessionOwner)?
         var page: ((Result<Page, StoreError>) -> Void)?
-        var group: ((Result<Group, StoreError>) -> Void)?
-        var lastSeen: ((Result<[Identifier: UInt64], StoreError>) -> Void)?
+        var directory: ((Result<DirectoryAnswer, StoreError>) -> Void)?
         var stored: ((Result<RecordView, EnvelopeError>) -> Void)?
     }
 

@@ -23,6 +23,7 @@ package final class EmbeddedStore: Store {
             epoch = recovery.epoch
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
             self.work = work
+            if let notices = recovery.unsentNotices { work.enqueue(notices: notices) }
             threads = try EmbeddedStore.start(recovery, directory, work)
         } catch {
             throw StoreOpenError("can't open the store in \(options.directory): \(error.description)")
@@ -39,7 +40,7 @@ package final class EmbeddedStore: Store {
             HandOver(try ReaderThread(indexPath, readerOptions, work)),
         ]
         let parts = recovery.split()
-        let index = HandOver(IndexThread(fold: parts.fold, groups: parts.groups, work: work, directory: directory))
+        let index = HandOver(IndexThread(fold: parts.fold, directory: parts.directory, work: work, files: directory))
         let journal = HandOver(JournalThread(journal: parts.journal, index: parts.lookup, work: work))
         return [
             OwnThread("journal") { journal.take { $0.run() } },
@@ -86,16 +87,12 @@ package final class EmbeddedStore: Store {
         work.enqueue(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket))
     }
 
-    package func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
-        if case .load(let id) = command {
-            work.enqueue(ReadRequest(question: .group(id), mailbox: mailbox, ticket: ticket))
-        } else {
-            work.enqueue(GroupRequest(command: command, mailbox: mailbox, ticket: ticket))
-        }
+    package func perform(_ command: DirectoryCommand, mailbox: MailboxIndex, ticket: UInt64) {
+        work.enqueue(DirectoryRequest(command: command, mailbox: mailbox, ticket: ticket))
     }
 
-    package func lastSeen(_ users: [Identifier], mailbox: MailboxIndex, ticket: UInt64) {
-        work.enqueue(ReadRequest(question: .lastSeen(users), mailbox: mailbox, ticket: ticket))
+    package func ask(_ question: DirectoryQuestion, mailbox: MailboxIndex, ticket: UInt64) {
+        work.enqueue(ReadRequest(question: .directory(question), mailbox: mailbox, ticket: ticket))
     }
 }
 

@@ -46,9 +46,11 @@ package struct Fold: ~Copyable {
         self.options = options
     }
 
-    /// Changes a group on this connection; durable when it returns.
-    package func perform(_ command: GroupCommand, _ groups: borrowing Groups) -> Result<Group, StoreError> {
-        groups.perform(command, on: connection)
+    /// Makes a change of the directory on this connection; durable when it returns.
+    package func perform(
+        _ command: DirectoryCommand, _ directory: inout Directory, now: UInt64
+    ) -> Result<DirectoryAnswer, StoreError> {
+        directory.perform(command, on: connection, now: now)
     }
 
     /// Calls `body` with the connection, for whoever prepares statements on it.
@@ -103,6 +105,7 @@ package struct Fold: ~Copyable {
         try runs.begin()
         for record in gathered.introductions { try introduce(record) }
         for record in gathered.messages { try insert(record) }
+        for record in gathered.notices { try insertNotice(record) }
         try writePositions()
         try writeConfirms()
         try writeReads()
@@ -120,7 +123,7 @@ package struct Fold: ~Copyable {
         try record.forEachRecipient { (index, name) throws(SQLiteError) in
             try statements.addUser(record.placement(index).user, name)
         }
-        guard record.kind == .message else { return }
+        guard record.kind?.isEntry == true, record.conversationNumber > 0 else { return }
         if record.command == RecordView.groupCommand {
             try statements.addConversation(record.conversationNumber, group: record.destination)
             return
@@ -129,7 +132,13 @@ package struct Fold: ~Copyable {
         try statements.addConversation(record.conversationNumber, record.senderNumber, record.destinationNumber)
     }
 
+    private func insertNotice(_ record: RecordView) throws(SQLiteError) {
+        try insert(record)
+        try statements.deleteNotice(record.senderSeq)
+    }
+
     private func insert(_ record: RecordView) throws(SQLiteError) {
+        statements.message.bind(10, record.kind == .notice ? 1 : 0)
         statements.message.bind(1, record.id)
         statements.message.bind(2, record.conversationNumber)
         statements.message.bind(3, record.cseq)

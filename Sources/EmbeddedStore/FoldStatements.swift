@@ -8,9 +8,10 @@ struct FoldStatements: ~Copyable {
     private let user: Statement
     private let conversation: Statement
     private let meta: Statement
+    private let notice: Statement
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
-        let message = try connection.prepare("INSERT INTO messages VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
+        let message = try connection.prepare("INSERT INTO messages VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
         let device = try connection.prepare(
             """
             INSERT INTO devices VALUES(?1, ?2, ?3)
@@ -21,12 +22,20 @@ struct FoldStatements: ~Copyable {
         let user = try connection.prepare("INSERT OR IGNORE INTO users VALUES(?1, ?2)")
         let conversation = try connection.prepare("INSERT OR IGNORE INTO conversations VALUES(?1, ?2, ?3)")
         let meta = try connection.prepare("INSERT OR REPLACE INTO meta VALUES(?1, ?2)")
+        let notice = try connection.prepare("DELETE FROM pending WHERE id = ?1")
         self.message = message
         self.device = device
         self.cursor = cursor
         self.user = user
         self.conversation = conversation
         self.meta = meta
+        self.notice = notice
+    }
+
+    /// Forgets a notice that is in the inboxes now.
+    func deleteNotice(_ number: UInt64) throws(SQLiteError) {
+        notice.bind(1, number)
+        try notice.run()
     }
 
     func addUser(_ number: UInt64, _ name: Identifier) throws(SQLiteError) {

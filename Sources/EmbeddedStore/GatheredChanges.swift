@@ -6,6 +6,7 @@ internal import Store
 struct GatheredChanges {
     /// In the order of their ids.
     private(set) var messages: [RecordView] = []
+    private(set) var notices: [RecordView] = []
     /// (conversation, `cseq`) and the id.
     private(set) var history: [RunEntry] = []
     /// (user, `seq`) and the id.
@@ -22,6 +23,7 @@ struct GatheredChanges {
 
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
+        notices.removeAll()
         history.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
         sent.removeAll(keepingCapacity: true)
@@ -45,6 +47,10 @@ struct GatheredChanges {
                 floors[record.senderNumber, default: 0] = max(floors[record.senderNumber] ?? 0, record.senderSeq)
             case .seen: seen[record.senderNumber] = max(seen[record.senderNumber] ?? 0, record.time)
             case .read: reads.append(record)
+            case .notice:
+                lastID = max(lastID, record.id)
+                notices.append(record)
+                gatherPlacements(record)
             case nil: break
             }
         }
@@ -55,13 +61,18 @@ struct GatheredChanges {
         lastID = max(lastID, id)
         messages.append(record)
         history.append(RunEntry(owner: record.conversationNumber, position: record.cseq, value: id))
-        for index in 0..<record.placementCount {
-            let (user, seq) = record.placement(index)
-            inbox.append(RunEntry(owner: user, position: seq, value: id))
-        }
+        gatherPlacements(record)
         if !record.unsafeCid.isEmpty {
             let hash = StableHash.cid(record.unsafeCid)
             sent.append(RunEntry(owner: record.senderNumber, position: id, value: hash))
+        }
+    }
+
+    @inline(__always)
+    private mutating func gatherPlacements(_ record: RecordView) {
+        for index in 0..<record.placementCount {
+            let (user, seq) = record.placement(index)
+            inbox.append(RunEntry(owner: user, position: seq, value: record.id))
         }
     }
 

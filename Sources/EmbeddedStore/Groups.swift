@@ -1,17 +1,17 @@
 internal import Base
-package import Store
+internal import Store
 
-/// Changes groups, each change in a transaction of its own on the connection that also folds.
+/// Changes groups within a transaction of the directory, and tells the members.
 ///
 /// *Thread:* that of the fold.
-package struct Groups: ~Copyable {
+struct Groups: ~Copyable {
     private let create: Statement
     private let version: Statement
     private let setMember: Statement
     private let removeMember: Statement
     private let reader: Reader
 
-    package init(_ connection: borrowing Connection) throws(SQLiteError) {
+    init(_ connection: borrowing Connection) throws(SQLiteError) {
         let create = try connection.prepare("INSERT OR IGNORE INTO groups VALUES(?1, ?2, 1) RETURNING version")
         let version = try connection.prepare(
             "UPDATE groups SET version = version + 1 WHERE id = ?1 RETURNING version")
@@ -26,41 +26,41 @@ package struct Groups: ~Copyable {
         self.reader = reader
     }
 
-    /// Does one command; what was changed is durable when this returns.
-    package func perform(
-        _ command: GroupCommand, on connection: borrowing Connection
-    ) -> Result<Group, StoreError> {
-        do {
-            var result: Result<Group, StoreError> = .failure(.notFound)
-            try connection.transaction { () throws(SQLiteError) in result = try change(command) }
-            return result
-        } catch {
-            // After a failed sync the change may be there all the same once the store is opened again.
-            return .failure(error.isFatal ? .unknownOutcome(error.description) : .unavailable(error.description))
+    func change(
+        _ command: GroupCommand, _ pending: inout PendingNotices
+    ) throws(SQLiteError) -> Result<Group, StoreError> {
+        switch command {
+        case .create(let id, let name, let members, let actor):
+            create.bindCopy(1, id.description)
+            create.bindCopy(2, name)
+            guard try hasRow(create) else { return .failure(.conflict("the group \(id) exists already")) }
+            for (user, role) in members { try set(user, role, in: id) }
+            return try finish(id) { (group) throws(SQLiteError) in
+                try pending.add(GroupNotice(.invited, group, by: actor).notice)
+            }
+        case .setMember(let id, let user, let role, let actor):
+            guard let before = try reader.group(id), try advance(id) else { return .failure(.notFound) }
+            try set(user, role, in: id)
+            let name: GroupNotice.Name = before.members[user] == nil ? .invited : .role
+            return try finish(id) { (group) throws(SQLiteError) in
+                try pending.add(GroupNotice(name, group, user: user, role: role, by: actor).notice)
+            }
+        case .removeMember(let id, let user, let actor):
+            removeMember.bindCopy(1, id.description)
+            removeMember.bindCopy(2, user.description)
+            guard try hasRow(removeMember), try advance(id) else { return .failure(.notFound) }
+            return try finish(id) { (group) throws(SQLiteError) in
+                try pending.add(GroupNotice(.removed, group, user: user, by: actor).notice)
+            }
         }
     }
 
-    private func change(_ command: GroupCommand) throws(SQLiteError) -> Result<Group, StoreError> {
-        let id: Identifier
-        switch command {
-        case .load(let group): id = group
-        case .create(let group, let name, let members):
-            create.bindCopy(1, group.description)
-            create.bindCopy(2, name)
-            guard try hasRow(create) else { return .failure(.conflict("the group \(group) exists already")) }
-            for (user, role) in members { try set(user, role, in: group) }
-            id = group
-        case .setMember(let group, let user, let role):
-            guard try advance(group) else { return .failure(.notFound) }
-            try set(user, role, in: group)
-            id = group
-        case .removeMember(let group, let user):
-            removeMember.bindCopy(1, group.description)
-            removeMember.bindCopy(2, user.description)
-            guard try hasRow(removeMember), try advance(group) else { return .failure(.notFound) }
-            id = group
-        }
+    /// The group as it is after a change, which `tell` has told of.
+    private func finish(
+        _ id: Identifier, _ tell: (Group) throws(SQLiteError) -> Void
+    ) throws(SQLiteError) -> Result<Group, StoreError> {
         guard let group = try reader.group(id) else { return .failure(.notFound) }
+        try tell(group)
         return .success(group)
     }
 

@@ -4,6 +4,8 @@ package import Store
 /// What waits for the journal.
 package enum JournalRequest: Sendable {
     case batch(RecordArena)
+    /// Records of the directory, for whose failure the directory is told.
+    case notices(RecordArena)
     case attach(AttachRequest)
     case detach(Identifier, mailbox: MailboxIndex)
 }
@@ -131,7 +133,7 @@ package struct Journal: ~Copyable {
         var firstSeen = RecordArena(capacity: 256)
         for request in requests {
             switch request {
-            case .batch(let arena):
+            case .batch(let arena), .notices(let arena):
                 // Folded in the order in which they were numbered.
                 if !firstSeen.isEmpty {
                     append(firstSeen, into: &round)
@@ -184,7 +186,7 @@ package struct Journal: ~Copyable {
     ) {
         var reply = entry.reply
         let replyLane = reply == RecordArena.Entry.noReply ? -1 : Int(replies[Int(reply)].mailbox.rawValue)
-        if record.kind == .message, record.status == .stored {
+        if record.kind?.isEntry == true, record.status == .stored {
             for (index, slot) in numbering.recipients.enumerated() {
                 guard !numbering.users[slot].attachments.isEmpty else { continue }
                 let seq = record.placement(index).seq
@@ -263,6 +265,7 @@ package struct Journal: ~Copyable {
                 if let slot = numbering.slotInMemory(of: user) {
                     numbering.removeAttachment(slot, mailbox: mailbox.rawValue)
                 }
+            case .notices: break
             }
         }
         var round = JournalRound(events: takeEvents())

@@ -37,6 +37,26 @@ extension Numbering {
         log.append(.sent(sender, users[sender].window.add(hash)))
     }
 
+    mutating func numberNotice(_ record: RecordView, sender: Int) throws(SQLiteError) {
+        let destination = try collectRecipients(record, sender: sender)
+        var conversation: Int?
+        if record.command > 0 {
+            conversation = try conversationSlot(record, sender: sender, destination: destination)
+        }
+        next.lastID = MessageID.next(after: next.lastID, now: now)
+        for (index, slot) in recipients.enumerated() {
+            let (number, seq) = advance(slot)
+            record.setPlacement(index, user: number, seq: seq)
+        }
+        let time = MessageID.time(next.lastID)
+        record.setNumbers(id: next.lastID, cseq: 0, time: time, senderSeq: record.senderSeq)
+        record.setOwners(
+            conversation: conversation.map { conversations[$0].number } ?? 0, sender: users[sender].number,
+            destination: destination.map { users[$0].number } ?? 0)
+        record.setStatus(.stored)
+        if let conversation { conversations[conversation].lastBatch = batch }
+    }
+
     /// Fills ``recipients``; returns the destination's slot if it is a user.
     mutating func collectRecipients(_ record: RecordView, sender: Int) throws(SQLiteError) -> Int? {
         if record.namesRecipients {

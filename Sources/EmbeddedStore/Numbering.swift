@@ -100,6 +100,7 @@ struct Numbering: ~Copyable {
             record.setOwners(conversation: 0, sender: users[sender].number, destination: 0)
             record.setStatus(.stored)
         case .read: try numberRead(record, reader: sender)
+        case .notice: try numberNotice(record, sender: sender)
         }
         // An attachment in the same round may have made the sender known, and has no record of its own.
         let isNew = users[sender].number >= before.user

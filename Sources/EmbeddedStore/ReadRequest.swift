@@ -1,4 +1,4 @@
-package import Base
+internal import Base
 package import Store
 
 /// A question to the index on its way to a reader.
@@ -7,10 +7,7 @@ package struct ReadRequest: Sendable {
     package enum Question: Sendable {
         /// A page of an inbox or a history.
         case page(ReadQuery)
-        /// A group with its members.
-        case group(Identifier)
-        /// When users were last seen.
-        case lastSeen([Identifier])
+        case directory(DirectoryQuestion)
     }
 
     let question: Question
@@ -31,24 +28,28 @@ package struct ReadRequest: Sendable {
     package func failed(_ error: StoreError) -> StoreEvent {
         switch question {
         case .page: .page(ticket: ticket, page: .failure(error))
-        case .group: .group(ticket: ticket, result: .failure(error))
-        case .lastSeen: .lastSeen(ticket: ticket, times: .failure(error))
+        case .directory: .directory(ticket: ticket, result: .failure(error))
         }
     }
 }
 
 extension Reader {
+    private mutating func answer(_ question: DirectoryQuestion) throws(SQLiteError) -> DirectoryAnswer? {
+        switch question {
+        case .group(let id): try group(id).map { .group($0) }
+        case .lastSeen(let users): .lastSeen(try lastSeen(users))
+        }
+    }
+
     /// Answers from what is folded now.
     package mutating func answer(_ request: ReadRequest, now: UInt64) -> StoreEvent {
         do {
             switch request.question {
             case .page(let query):
                 return .page(ticket: request.ticket, page: .success(try read(query, now: now)))
-            case .group(let id):
-                guard let group = try group(id) else { return request.failed(.notFound) }
-                return .group(ticket: request.ticket, result: .success(group))
-            case .lastSeen(let users):
-                return .lastSeen(ticket: request.ticket, times: .success(try lastSeen(users)))
+            case .directory(let question):
+                guard let answer = try answer(question) else { return request.failed(.notFound) }
+                return .directory(ticket: request.ticket, result: .success(answer))
             }
         } catch {
             return request.failed(.unavailable(error.description))

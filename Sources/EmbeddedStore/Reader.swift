@@ -34,8 +34,8 @@ package struct Reader: ~Copyable {
         let conversation = try connection.prepare("SELECT number FROM conversations WHERE owner = ?1 AND peer = ?2")
         let message = try connection.prepare(
             """
-            SELECT cseq, sender, command, content, cid, body, c.owner, c.peer
-            FROM messages CROSS JOIN conversations c ON c.number = conversation WHERE id = ?1
+            SELECT cseq, sender, command, content, cid, body, c.owner, c.peer, is_notice
+            FROM messages LEFT JOIN conversations c ON c.number = conversation WHERE id = ?1
             """)
         let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
@@ -210,8 +210,8 @@ package struct Reader: ~Copyable {
             content: UInt8(truncatingIfNeeded: message.integer(3)), sender: try name(of: senderNumber, &page.names),
             destination: try destination(message, senderNumber, &page.names))
         page.arena.appendStored(
-            head, cid: RawSpan(_unsafeBytes: message.bytes(4)), body: RawSpan(_unsafeBytes: body), id: id,
-            cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
+            message.integer(8) == 0 ? .message : .notice, head, cid: RawSpan(_unsafeBytes: message.bytes(4)),
+            body: RawSpan(_unsafeBytes: body), id: id, cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
         page.through = place
         return true
     }
@@ -225,6 +225,7 @@ package struct Reader: ~Copyable {
             }
             return group
         }
+        guard rows.integer(2) > 0 else { return try name(of: sender, &names) }
         let owner = rows.unsigned(6)
         return try name(of: owner == sender ? rows.unsigned(7) : owner, &names)
     }

@@ -1,5 +1,5 @@
 internal import Base
-internal import Store
+package import Store
 
 /// Where the databases are.
 package struct StoreFiles: Sendable {
@@ -20,22 +20,31 @@ package struct Recovery: ~Copyable {
     package let epoch: String
     package let position: UInt64
     private let fold: Fold
-    private let groups: Groups
+    private let directory: Directory
+    /// What an earlier run couldn't give the journal.
+    package let unsentNotices: RecordArena?
     private let journal: Journal
     private let lookup: Connection
 
     /// What ``split()`` gives: each part goes to a thread of its own.
     package struct Parts: ~Copyable {
         package var fold: Fold
-        package let groups: Groups
+        package var directory: Directory
         package var journal: Journal
         /// To be kept open for the journal's questions.
         package let lookup: Connection
+
+        /// Makes a change of the directory; for an owner of all parts.
+        package mutating func perform(
+            _ command: DirectoryCommand, now: UInt64
+        ) -> Result<DirectoryAnswer, StoreError> {
+            fold.perform(command, &directory, now: now)
+        }
     }
 
     /// Takes what was opened apart, for the threads that will own it.
     package consuming func split() -> Parts {
-        Parts(fold: fold, groups: groups, journal: journal, lookup: lookup)
+        Parts(fold: fold, directory: directory, journal: journal, lookup: lookup)
     }
 
     /// Opens or creates the files and brings the index up to date.
@@ -48,7 +57,6 @@ package struct Recovery: ~Copyable {
         let index = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, cacheBytes: options.indexCacheBytes))
         var fold = try Fold(index, options: options.fold)
-        let groups = try fold.withConnection { (connection) throws(SQLiteError) in try Groups(connection) }
         let journalOptions = ConnectionOptions(
             vfs: files.vfs, isExclusive: true, pageBytes: JournalFile.pageBytes, cacheBytes: JournalFile.cacheBytes)
         let file = try JournalFile(
@@ -57,11 +65,14 @@ package struct Recovery: ~Copyable {
             try agreeOnEpoch(connection, file)
         }
         try catchUp(&fold, file, options)
+        var directory = try fold.withConnection { (connection) throws(SQLiteError) in try Directory(connection) }
+        let unsent = directory.takeNotices()
         let lookup = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
         let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
         return Recovery(
-            epoch: epoch, position: fold.position, fold: fold, groups: groups, journal: journal, lookup: lookup)
+            epoch: epoch, position: fold.position, fold: fold, directory: directory, unsentNotices: unsent,
+            journal: journal, lookup: lookup)
     }
 
     /// Folds the journal's tail.

@@ -47,7 +47,8 @@ struct Schema {
     /// Messages lie in the order of their commits; where those of a conversation, an inbox or a sender are is in the
     /// runs: blocks of sorted entries, and fences with the first key of each block (``RunIndex``). A private
     /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
-    /// id as peer.
+    /// id as peer. A notice lies among the messages, in no conversation's history; if it is about no conversation, its
+    /// number there is 0.
     static let index = Schema(steps: [
         (
             "index",
@@ -60,7 +61,8 @@ struct Schema {
             CREATE TABLE messages(
                 id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, seq INTEGER NOT NULL,
                 sender INTEGER NOT NULL, command INTEGER NOT NULL, content INTEGER NOT NULL, cid BLOB NOT NULL,
-                body BLOB NOT NULL);
+                body BLOB NOT NULL, is_notice INTEGER NOT NULL);
+            CREATE TABLE pending(id INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
             CREATE TABLE blocks(id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
             CREATE TABLE fences(
                 run INTEGER NOT NULL, owner INTEGER NOT NULL, position INTEGER NOT NULL, block INTEGER NOT NULL,

@@ -2,8 +2,8 @@ internal import Base
 internal import Store
 internal import Synchronization
 
-struct GroupRequest: Sendable {
-    var command: GroupCommand
+struct DirectoryRequest: Sendable {
+    var command: DirectoryCommand
     var mailbox: MailboxIndex
     var ticket: UInt64
 }
@@ -48,7 +48,10 @@ final class SharedWork: Sendable {
         var bytes = 0
         for request in queue.requests {
             var size = attachBytes
-            if case .batch(let arena) = request { size = arena.byteCount }
+            switch request {
+            case .batch(let arena), .notices(let arena): size = arena.byteCount
+            case .attach, .detach: break
+            }
             if count > 0, bytes + size > bytesMax { break }
             count += 1
             bytes += size
@@ -67,9 +70,25 @@ final class SharedWork: Sendable {
         var since: UInt64 = 0
         /// The batch that somebody waits for.
         var wanted: UInt64 = 0
-        var commands: [GroupRequest] = []
+        var commands: [DirectoryRequest] = []
+        /// Notices that the journal couldn't take, to be tried again.
+        var returned: [RecordArena] = []
+        /// When that is, monotonic nanoseconds.
+        var returnsAt: UInt64 = 0
         var releases = 0
         var isClosing = false
+
+        mutating func takeCommands() -> [DirectoryRequest] {
+            defer { commands = [] }
+            return commands
+        }
+
+        /// The returned notices whose time has come.
+        mutating func takeReturned() -> [RecordArena] {
+            guard !returned.isEmpty, SystemClock.monotonic() >= returnsAt else { return [] }
+            defer { returned = [] }
+            return returned
+        }
     }
 
     struct ReadQueue {
@@ -157,7 +176,7 @@ final class SharedWork: Sendable {
             for mailbox in Set(arena.replies.map(\.mailbox)) { deliver([.failed(notice)], to: mailbox) }
         case .attach(let attach):
             deliver([.attached(ticket: attach.ticket, reply: .failure(error))], to: attach.mailbox)
-        case .detach: break
+        case .notices, .detach: break
         }
     }
 
@@ -172,15 +191,26 @@ final class SharedWork: Sendable {
         if isClosed { deliver([request.failed(.unavailable("the store is closed"))], to: request.mailbox) }
     }
 
-    func enqueue(_ request: GroupRequest) {
+    func enqueue(_ request: DirectoryRequest) {
         var isClosed = false
         index.update { queue in
             isClosed = queue.isClosing
             if !isClosed { queue.commands.append(request) }
         }
         guard isClosed else { return }
-        let refusal = StoreEvent.group(ticket: request.ticket, result: .failure(.unavailable("the store is closed")))
-        deliver([refusal], to: request.mailbox)
+        let refusal = StoreError.unavailable("the store is closed")
+        deliver([.directory(ticket: request.ticket, result: .failure(refusal))], to: request.mailbox)
+    }
+
+    /// Gives the journal notices. They are few, so they pass a full queue; when the store is closing they stay in the
+    /// index and are given again after the next start.
+    func enqueue(notices: RecordArena) {
+        journal.update { queue in
+            guard !queue.isClosing else { return }
+            queue.requests.append(.notices(notices))
+            queue.bytes += notices.byteCount
+            queuedBytes.add(notices.byteCount, ordering: .relaxed)
+        }
     }
 
     /// Asks each thread to give back what it keeps for speed, once it has nothing else to do.

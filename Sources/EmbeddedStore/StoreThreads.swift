@@ -72,49 +72,61 @@ struct JournalThread: ~Copyable {
             work.commits.add(1, ordering: .relaxed)
             work.messages.add(UInt64(round.messages), ordering: .relaxed)
         }
-        if round.isFailed { work.failedCommits.add(1, ordering: .relaxed) }
+        if round.isFailed {
+            work.failedCommits.add(1, ordering: .relaxed)
+            let returned = requests.compactMap { if case .notices(let arena) = $0 { arena } else { nil } }
+            if !returned.isEmpty {
+                work.index.update { queue in
+                    queue.returned += returned
+                    queue.returnsAt = SystemClock.monotonic() + IndexThread.retryNanoseconds
+                }
+            }
+        }
         for (mailbox, events) in round.events.enumerated() where !events.isEmpty {
             work.mailboxes[mailbox].deliver(events)
         }
     }
 }
 
-/// Drives the fold, and changes groups between folds.
+/// Drives the fold, and makes the directory's changes between folds.
 struct IndexThread: ~Copyable {
     var fold: Fold
-    let groups: Groups
+    var directory: Directory
     let work: SharedWork
     /// The lock on the files goes with the last thread that writes them.
-    let directory: DataDirectory
+    let files: DataDirectory
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
     private var releases = 0
 
-    init(fold: consuming Fold, groups: consuming Groups, work: SharedWork, directory: consuming DataDirectory) {
+    init(fold: consuming Fold, directory: consuming Directory, work: SharedWork, files: consuming DataDirectory) {
         self.fold = fold
-        self.groups = groups
-        self.work = work
         self.directory = directory
+        self.work = work
+        self.files = files
     }
 
     private struct Work {
         var batches: [CommittedBatch]
-        var commands: [GroupRequest] = []
+        var commands: [DirectoryRequest] = []
+        var returned: [RecordArena] = []
         var releasesMemory = false
         var isLast = false
     }
 
-    /// How long after a failed fold the next one is tried, unless somebody asks.
-    private static let retryNanoseconds: UInt64 = 1_000_000_000
+    /// How long after a failure the next attempt is made, unless somebody asks.
+    static let retryNanoseconds: UInt64 = 1_000_000_000
 
     mutating func run() {
         while true {
             let next = take()
             if next.releasesMemory { fold.releaseSpareMemory() }
             for request in next.commands {
-                let result = fold.perform(request.command, groups)
-                work.deliver([.group(ticket: request.ticket, result: result)], to: request.mailbox)
+                let result = fold.perform(request.command, &directory, now: work.options.now())
+                if let notices = directory.takeNotices() { work.enqueue(notices: notices) }
+                work.deliver([.directory(ticket: request.ticket, result: result)], to: request.mailbox)
             }
+            for notices in next.returned { work.enqueue(notices: notices) }
             waiting += next.batches
             foldWaiting()
             if next.isLast { break }
@@ -129,8 +141,9 @@ struct IndexThread: ~Copyable {
         let folded = fold.position
         let retryAt = waiting.isEmpty ? nil : self.retryAt
         let deadline = { (queue: SharedWork.IndexQueue) -> UInt64? in
-            if let retryAt { return retryAt }
-            return queue.batches.isEmpty ? nil : queue.since + options.foldMilliseconds * 1_000_000
+            let fold = queue.batches.isEmpty ? nil : queue.since + options.foldMilliseconds * 1_000_000
+            let returns = queue.returned.isEmpty ? nil : queue.returnsAt
+            return [retryAt ?? fold, returns].compactMap(\.self).min()
         }
         return work.index.wait(until: deadline) { queue in
             let isWanted = queue.wanted > folded && !(queue.batches.isEmpty && retryAt == nil)
@@ -141,15 +154,14 @@ struct IndexThread: ~Copyable {
                 || retryAt.map { SystemClock.monotonic() >= $0 } ?? false
             guard isWanted || isDue || queue.isClosing else {
                 let releasesMemory = queue.releases > releases
-                guard releasesMemory || !queue.commands.isEmpty else { return nil }
+                let commands = queue.takeCommands()
+                let returned = queue.takeReturned()
+                guard releasesMemory || !commands.isEmpty || !returned.isEmpty else { return nil }
                 releases = queue.releases
-                let commands = queue.commands
-                queue.commands = []
-                return Work(batches: [], commands: commands, releasesMemory: releasesMemory)
+                return Work(batches: [], commands: commands, returned: returned, releasesMemory: releasesMemory)
             }
-            let work = Work(batches: queue.batches, commands: queue.commands, isLast: queue.isClosing)
+            let work = Work(batches: queue.batches, commands: queue.takeCommands(), isLast: queue.isClosing)
             queue.batches = []
-            queue.commands = []
             queue.bytes = 0
             queue.records = 0
             queue.wanted = 0

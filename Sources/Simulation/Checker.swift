@@ -12,6 +12,8 @@ final class Checker {
     var messages: [SentMessage] = []
     /// What lies at each place of each inbox.
     private var inboxes: [[UInt64: Int]]
+    /// What notifications say, by id; in an inbox they stand as the negative of it.
+    private var notices: [UInt64: String] = [:]
     private(set) var conversations: [String: [UInt64: Int]] = [:]
     private var ids: [UInt64: Int] = [:]
     /// The last place that was seen, of each user and conversation.
@@ -42,6 +44,10 @@ final class Checker {
 
     /// Takes a message that a client of `user` was shown; without a place in its inbox if it was in a history.
     func see(_ entry: SeenEntry, by user: Int, inInbox: Bool) {
+        if entry.isNotice {
+            expect(inInbox, "a notification is in no history: \(entry.text)")
+            return seeNotice(entry, by: user)
+        }
         guard let number = SentMessage.number(in: entry.text), number < messages.count else {
             return broken("content is what somebody sent: \(userNames[user]) got \(entry.text.prefix(40))")
         }
@@ -55,6 +61,19 @@ final class Checker {
         expect(mayRead(number, user), "nobody else ever sees it: \(userNames[user]) got message \(number)")
         see(number, SentMessage.Numbers(id: entry.id, cseq: entry.cseq, time: entry.time))
         if inInbox { place(number, user, entry.seq) }
+    }
+
+    private func seeNotice(_ entry: SeenEntry, by user: Int) {
+        let text = "\(entry.sender) \(entry.conversation) \(entry.time) \(entry.text)"
+        if let known = notices.updateValue(text, forKey: entry.id) {
+            expect(known == text, "a notification is the same for everybody: \(entry.id) is \(known) and \(text)")
+        }
+        expect(ids[entry.id] == nil, "ids are unique: \(entry.id) is a message and a notification")
+        let number = -Int(entry.id)
+        if let other = inboxes[user].updateValue(number, forKey: entry.seq), other != number {
+            broken("a seq is never reassigned: \(entry.seq) of \(userNames[user]) is \(other) and \(number)")
+        }
+        heads[user] = max(heads[user], entry.seq)
     }
 
     /// Takes the numbers of a message.
@@ -149,7 +168,7 @@ final class Checker {
                 expect(seq <= unseen[user], "an inbox has no hole: \(seq) of \(userNames[user])")
                 continue
             }
-            let id = messages[number].numbers?.id ?? 0
+            let id = number < 0 ? UInt64(-number) : messages[number].numbers?.id ?? 0
             expect(id > lastID, "ids increase along an inbox: \(seq) of \(userNames[user])")
             lastID = id
         }

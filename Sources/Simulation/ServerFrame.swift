@@ -14,6 +14,8 @@ struct SeenEntry {
     var text: String
     /// Whether the member that the router doesn't know came along, as it was sent.
     var hasExtra: Bool
+    /// Whether it is a notification; its text is what it says, without what the router set.
+    var isNotice = false
 }
 
 /// The numbers of an ack.
@@ -55,7 +57,7 @@ enum ServerFrame {
         guard let value = JSONValue(bytes), let command = value["cmd"] else { return nil }
         let ref = value["ref"]?.unsigned ?? 0
         switch command {
-        case .number: self.init(entry: value)
+        case .number, .text("notify"): self.init(entry: value)
         case .text("ack"):
             if value["level"]?.text == "accepted" {
                 self = .accepted(attempt: ref)
@@ -137,7 +139,21 @@ enum ServerFrame {
 }
 
 extension SeenEntry {
+    init?(notice value: JSONValue) {
+        guard let id = value["id"]?.unsigned, let time = value["time"]?.unsigned, let seq = value["seq"]?.unsigned,
+            let sender = value["userid"]?.text, let conversation = value["conv"]?.text,
+            let name = value["name"]?.text
+        else { return nil }
+        self.init(
+            seq: seq, id: id, conversation: conversation, cseq: 0, time: time, sender: sender,
+            text: "\(name) \(value["user"]?.text ?? "") \(value["role"]?.text ?? "")", hasExtra: false, isNotice: true)
+    }
+
     init?(_ value: JSONValue) {
+        if value["cmd"]?.text == "notify" {
+            self.init(notice: value)
+            return
+        }
         guard let command = value["cmd"]?.unsigned, let id = value["id"]?.unsigned,
             let conversation = value["conv"]?.text, let cseq = value["cseq"]?.unsigned,
             let time = value["time"]?.unsigned, let sender = value["userid"]?.text,

@@ -17,7 +17,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private var unfolded: [CommittedBatch] = []
     private var committed: UInt64
     private var reads: [ReadRequest] = []
-    private var commands: [(command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64)] = []
+    private var commands: [(command: DirectoryCommand, mailbox: MailboxIndex, ticket: UInt64)] = []
     /// Events on their way to each mailbox.
     private(set) var mailboxes: [[StoreEvent]]
     /// Whether the last round failed.
@@ -35,6 +35,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
         committed = recovery.position
+        if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
         parts = recovery.split()
         reading = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs, isReadOnly: true))
         reader = try Reader(reading, options: options.fold)
@@ -64,16 +65,12 @@ final class SimulatedStore: Store, @unchecked Sendable {
         reads.append(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket, after: committed))
     }
 
-    func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
-        if case .load(let id) = command {
-            reads.append(ReadRequest(question: .group(id), mailbox: mailbox, ticket: ticket, after: committed))
-        } else {
-            commands.append((command, mailbox, ticket))
-        }
+    func perform(_ command: DirectoryCommand, mailbox: MailboxIndex, ticket: UInt64) {
+        commands.append((command, mailbox, ticket))
     }
 
-    func lastSeen(_ users: [Identifier], mailbox: MailboxIndex, ticket: UInt64) {
-        reads.append(ReadRequest(question: .lastSeen(users), mailbox: mailbox, ticket: ticket, after: committed))
+    func ask(_ question: DirectoryQuestion, mailbox: MailboxIndex, ticket: UInt64) {
+        reads.append(ReadRequest(question: .directory(question), mailbox: mailbox, ticket: ticket, after: committed))
     }
 
     // MARK: What waits
@@ -103,6 +100,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         requests.removeFirst(taken.count)
         let round = parts.journal.process(taken, now: now, foldedThrough: parts.fold.position)
         lastRoundFailed = round.isFailed
+        if round.isFailed { requests += taken.filter { if case .notices = $0 { true } else { false } } }
         unfolded += round.committed
         committed = round.committed.last?.number ?? committed
         for (mailbox, events) in plant(round.events).enumerated() { mailboxes[mailbox] += events }
@@ -135,12 +133,22 @@ final class SimulatedStore: Store, @unchecked Sendable {
         mailboxes[mailbox].append(reader.answer(request, now: now))
     }
 
-    /// Does the next change of a group.
-    func groupStep() {
+    /// Does the next change of the directory.
+    func directoryStep(now: UInt64) {
         guard !commands.isEmpty else { return }
         let (command, mailbox, ticket) = commands.removeFirst()
-        let result = parts.fold.perform(command, parts.groups)
-        mailboxes[Int(mailbox.rawValue)].append(.group(ticket: ticket, result: result))
+        let result = parts.perform(command, now: now)
+        if let notices = parts.directory.takeNotices() { requests.append(.notices(notices)) }
+        mailboxes[Int(mailbox.rawValue)].append(.directory(ticket: ticket, result: result))
+    }
+
+    /// How many notices about a group lie in the index.
+    func noticeCount(about group: Identifier) -> UInt64 {
+        let sql = """
+            SELECT count(*) FROM messages JOIN conversations c ON c.number = conversation
+            WHERE is_notice AND c.owner = 0 AND c.peer = '\(group)'
+            """
+        return UInt64((try? reading.integer(sql)) ?? 0)
     }
 
     /// A group as it lies on the disk.

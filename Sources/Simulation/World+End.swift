@@ -1,5 +1,6 @@
 internal import Base
 internal import Core
+internal import Store
 
 // The quiet phase: everything that is on its way arrives, everybody comes back and has everything.
 extension World {
@@ -56,7 +57,7 @@ extension World {
         // A journal that stopped answers everything with an error until it is started again.
         if store.lastRoundFailed { return stop(cutsPower: false) }
         fold(machine, .max)
-        while store.waitingCommands > 0 { changeGroup(machine) }
+        while store.waitingCommands > 0, !disk.isHalted { changeGroup(machine) }
         while store.waitingReads > 0 { read(machine) }
         for hub in 0..<profile.hubs { deliver(machine, to: hub, .max) }
     }
@@ -81,6 +82,7 @@ extension World {
         resendUnacked()
         readHistories()
         if !isBroken { checkDevices() }
+        if !isBroken { checkNotices() }
         if !isBroken { checker.finish() }
     }
 
@@ -115,6 +117,16 @@ extension World {
                     known: checker.conversationHeads[conversation] ?? 0, isFinal: true), on: reader)
         }
         settle()
+    }
+
+    /// Each change of a group is a version, and is told by one notice.
+    private func checkNotices() {
+        guard let store = machine?.store else { return }
+        for id in groups {
+            let version = store.group(id)?.version ?? 0
+            let notices = store.noticeCount(about: id)
+            checker.expect(notices == version, "each change is told once: \(notices) notices of \(version) in \(id)")
+        }
     }
 
     private func checkDevices() {

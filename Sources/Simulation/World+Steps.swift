@@ -201,22 +201,24 @@ extension World {
         if members.isEmpty {
             let all = checker.userNames.map { World.identifier($0) }.filter { _ in random.chance(60) }
             command = .create(
-                id: groups[index], name: "g", members: Dictionary(uniqueKeysWithValues: all.map { ($0, .member) }))
+                id: groups[index], name: "g", members: Dictionary(uniqueKeysWithValues: all.map { ($0, .member) }),
+                by: user)
         } else if random.chance(50) {
-            command = .setMember(group: groups[index], user: user, role: random.chance(10) ? .silent : .member)
+            let role: GroupRole = random.chance(10) ? .silent : .member
+            command = .setMember(group: groups[index], user: user, role: role, by: user)
         } else {
-            command = .removeMember(group: groups[index], user: user)
+            command = .removeMember(group: groups[index], user: user, by: user)
         }
         trace.note("group", UInt64(index), 0, "\(command)")
-        machine.hubs[random.below(profile.hubs)].perform(command) { [unowned self] result in
-            guard case .success(let group) = result else { return }
+        machine.hubs[random.below(profile.hubs)].perform(.group(command)) { [unowned self] result in
+            guard case .success(.group(let group)) = result else { return }
             for hub in 0..<profile.hubs { installing.append((hub, group)) }
         }
     }
 
     /// Does the next change. From then on any hub may load the group as it is now.
     func changeGroup(_ machine: Machine) {
-        machine.store.groupStep()
+        machine.store.directoryStep(now: now)
         guard !disk.isHalted else { return }
         for index in groups.indices { noteMembership(index, machine.store.group(groups[index])) }
     }

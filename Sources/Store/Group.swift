@@ -24,14 +24,12 @@ package final class Group: Sendable {
     }
 }
 
-/// What can be done to a group; who may do it is decided above the store.
+/// What can be done to a group, and by whom. Answered by the group as it is then.
 package enum GroupCommand: Sendable {
     /// Fails with `conflict` if the id is taken.
-    case create(id: Identifier, name: String, members: [Identifier: GroupRole])
-    /// Fails with `notFound` if there is no such group.
-    case load(Identifier)
-    /// Adds a member or changes its role.
-    case setMember(group: Identifier, user: Identifier, role: GroupRole)
+    case create(id: Identifier, name: String, members: [Identifier: GroupRole], by: Identifier)
+    /// Adds a member or changes its role. Fails with `notFound` if there is no such group.
+    case setMember(group: Identifier, user: Identifier, role: GroupRole, by: Identifier)
     /// Fails with `notFound` if the user isn't a member.
-    case removeMember(group: Identifier, user: Identifier)
+    case removeMember(group: Identifier, user: Identifier, by: Identifier)
 }

@@ -47,6 +47,15 @@ extension RecordArena {
         return names
     }
 
+    /// Appends a notice.
+    package func append(_ notice: Notice) {
+        RecordArena.recipientNames(notice.recipients).withUnsafeBytes { names in
+            append(
+                .notice, notice.head, cid: RawSpan(), names: names, count: notice.recipients.count,
+                body: notice.members.span.bytes, reply: nil)
+        }
+    }
+
     /// Appends "this device has everything up to `seq`".
     package func appendConfirm(user: Identifier, device: Identifier, seq: UInt64, reply: ReplyAddress?) {
         appendPosition(.confirm, user, device, position: seq, time: 0, reply: reply)
@@ -78,12 +87,13 @@ extension RecordArena {
         record(at: entry.offset).setNumbers(id: 0, cseq: position, time: time, senderSeq: 0)
     }
 
-    /// Appends a stored message that was read back; `seq` is the reader's inbox entry, 0 in history.
+    /// Appends a stored message or notice that was read back; `seq` is the reader's inbox entry, 0 in history.
     package func appendStored(
-        _ head: MessageHead, cid: RawSpan, body: RawSpan, id: UInt64, cseq: UInt64, seq: UInt64, time: UInt64
+        _ kind: RecordKind, _ head: MessageHead, cid: RawSpan, body: RawSpan, id: UInt64, cseq: UInt64, seq: UInt64,
+        time: UInt64
     ) {
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
-        append(.message, head, cid: cid, names: none, count: 0, body: body, reply: nil)
+        append(kind, head, cid: cid, names: none, count: 0, body: body, reply: nil)
         guard let entry = entries.last else { return }
         let view = record(at: entry.offset)
         view.setNumbers(id: id, cseq: cseq, time: time, senderSeq: seq)

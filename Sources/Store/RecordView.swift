@@ -10,6 +10,11 @@ package enum RecordKind: UInt8, Sendable {
     case seen = 3
     /// A user has read a conversation up to a place.
     case read = 4
+    /// A ``Notice``: takes an id and a place in each recipient's inbox.
+    case notice = 5
+
+    /// Whether it has places in inboxes.
+    @inlinable package var isEntry: Bool { self == .message || self == .notice }
 }
 
 /// What became of a record.
@@ -27,12 +32,13 @@ package enum RecordStatus: UInt8, Sendable {
 /// | offset | field |
 /// | --- | --- |
 /// | 0 | u32 size, a multiple of 8 |
-/// | 4 | u8 kind · u8 status · u8 command (10, 11) · u8 content (content type << 4, bit 0: LZ4) |
+/// | 4 | u8 kind · u8 status · u8 command (10, 11; 0: a notice about no conversation) · u8 content (content type << 4,
+/// bit 0: LZ4) |
 /// | 8 | u64 id |
 /// | 16 | u64 cseq (confirm, read: the place confirmed or read up to) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
-/// user's floor, up to where all of its devices have confirmed |
+/// user's floor, up to where all of its devices have confirmed; notice: its number in the index's table `pending` |
 /// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (bit 0: has a user or a conversation
 /// that the store met for the first time) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
@@ -99,6 +105,8 @@ package struct RecordView {
     }
     @inlinable package var unsafeBody: UnsafeRawBufferPointer { slice(bodyOffset, bodyBytes) }
 
+    /// All of the record, as it goes to disk.
+    package var unsafeBytes: UnsafeRawBufferPointer { slice(0, size) }
     package var sender: Identifier { Identifier(trusted: RawSpan(_unsafeBytes: unsafeSender)) }
     package var destination: Identifier { Identifier(trusted: RawSpan(_unsafeBytes: unsafeDestination)) }
 

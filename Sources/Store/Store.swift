@@ -30,11 +30,13 @@ package protocol Store: Sendable {
     /// Reads; answered by ``StoreEvent/page(ticket:page:)`` and sees everything committed before the call.
     func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64)
 
-    /// Changes or reads a group; answered by ``StoreEvent/group(ticket:result:)``.
-    func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64)
+    /// Changes something about users or groups; answered by ``StoreEvent/directory(ticket:result:)`` when it is
+    /// durable.
+    func perform(_ command: DirectoryCommand, mailbox: MailboxIndex, ticket: UInt64)
 
-    /// When the users were last online; answered by ``StoreEvent/lastSeen(ticket:times:)``.
-    func lastSeen(_ users: [Identifier], mailbox: MailboxIndex, ticket: UInt64)
+    /// Asks about users or groups; answered by ``StoreEvent/directory(ticket:result:)``, and sees everything that was
+    /// answered before the call.
+    func ask(_ question: DirectoryQuestion, mailbox: MailboxIndex, ticket: UInt64)
 }
 
 /// Where a store puts its answers: one per event loop.
@@ -52,8 +54,7 @@ package enum StoreEvent: Sendable {
     /// An inbox is attached, or, on failure, as little as before the call.
     case attached(ticket: UInt64, reply: Result<AttachReply, StoreError>)
     case page(ticket: UInt64, page: Result<Page, StoreError>)
-    case group(ticket: UInt64, result: Result<Group, StoreError>)
-    case lastSeen(ticket: UInt64, times: Result<[Identifier: UInt64], StoreError>)
+    case directory(ticket: UInt64, result: Result<DirectoryAnswer, StoreError>)
 }
 
 /// What of a committed batch concerns one mailbox, in the order of the inbox numbers.

@@ -154,7 +154,7 @@ struct FailureTests {
         #expect(throws: StoreError.self) { try store.send("a", "b", "1") }
         #expect(throws: StoreError.self) { try store.attach("a") }
         #expect(throws: StoreError.self) { try store.inbox("a") }
-        #expect(throws: StoreError.self) { try store.perform(.create(id: name("g"), name: "", members: [:])) }
+        #expect(throws: StoreError.self) { try store.perform(.create(id: name("g"), name: "", members: [:], by: name("a"))) }
     }
 
     /// With a cache of two users everybody is forgotten as soon as they are folded, and numbers still go on.

@@ -278,16 +278,20 @@ struct StoreContractTests {
         let directory = TemporaryDirectory()
         let store = try StoreHarness.embedded(directory)
         defer { store.close() }
-        let made = try store.perform(.create(id: name("g"), name: "Ü", members: [name("a"): .admin]))
+        let made = try store.perform(.create(id: name("g"), name: "Ü", members: [name("a"): .admin], by: name("a")))
         #expect(made.name == "Ü" && made.members == [name("a"): .admin])
-        #expect(throws: StoreError.self) { try store.perform(.create(id: name("g"), name: "again", members: [:])) }
-        let grown = try store.perform(.setMember(group: name("g"), user: name("b"), role: .silent))
+        #expect(throws: StoreError.self) {
+            try store.perform(.create(id: name("g"), name: "again", members: [:], by: name("a")))
+        }
+        let grown = try store.perform(.setMember(group: name("g"), user: name("b"), role: .silent, by: name("a")))
         #expect(grown.version > made.version && grown.members.count == 2)
-        let shrunk = try store.perform(.removeMember(group: name("g"), user: name("a")))
+        let shrunk = try store.perform(.removeMember(group: name("g"), user: name("a"), by: name("a")))
         #expect(shrunk.members == [name("b"): .silent] && shrunk.version > grown.version)
-        #expect(throws: StoreError.notFound) { try store.perform(.removeMember(group: name("g"), user: name("a"))) }
-        #expect(throws: StoreError.notFound) { try store.perform(.load(name("none"))) }
-        #expect(try store.perform(.load(name("g"))).version == shrunk.version, "a refused change changes nothing")
+        #expect(throws: StoreError.notFound) {
+            try store.perform(.removeMember(group: name("g"), user: name("a"), by: name("a")))
+        }
+        #expect(throws: StoreError.notFound) { try store.group("none") }
+        #expect(try store.group("g").version == shrunk.version, "a refused change changes nothing")
     }
 
     @Test func lastSeenIsTheLatest() throws {

@@ -173,17 +173,30 @@ final class StoreHarness: Sendable {
 
     func perform(_ command: GroupCommand) throws -> Group {
         let wanted = nextTicket()
-        store.perform(command, mailbox: MailboxIndex(0), ticket: wanted)
-        return try mailboxes[0].wait { event -> Result<Group, StoreError>? in
-            if case .group(wanted, let result) = event { result } else { nil }
-        }.get()
+        store.perform(.group(command), mailbox: MailboxIndex(0), ticket: wanted)
+        guard case .group(let group) = try directoryAnswer(wanted) else { throw StoreError.notFound }
+        return group
+    }
+
+    func group(_ id: String) throws -> Group {
+        guard case .group(let group) = try ask(.group(name(id))) else { throw StoreError.notFound }
+        return group
     }
 
     func lastSeen(_ users: [String]) throws -> [Identifier: UInt64] {
+        guard case .lastSeen(let times) = try ask(.lastSeen(users.map(name))) else { throw StoreError.notFound }
+        return times
+    }
+
+    func ask(_ question: DirectoryQuestion) throws -> DirectoryAnswer {
         let wanted = nextTicket()
-        store.lastSeen(users.map(name), mailbox: MailboxIndex(0), ticket: wanted)
-        return try mailboxes[0].wait { event -> Result<[Identifier: UInt64], StoreError>? in
-            if case .lastSeen(wanted, let times) = event { times } else { nil }
+        store.ask(question, mailbox: MailboxIndex(0), ticket: wanted)
+        return try directoryAnswer(wanted)
+    }
+
+    private func directoryAnswer(_ wanted: UInt64) throws -> DirectoryAnswer {
+        try mailboxes[0].wait { event -> Result<DirectoryAnswer, StoreError>? in
+            if case .directory(wanted, let result) = event { result } else { nil }
         }.get()
     }
 

@@ -41,8 +41,9 @@ struct VerifyFrame: Decodable {
 
     /// The message in this frame; `sender` where the frame names none, as in an ack.
     func entry(sender: String? = nil) -> StoredEntry {
-        StoredEntry(
-            seq: seq ?? 0, id: id ?? 0, conversation: conv ?? "", cseq: cseq ?? 0, sender: sender ?? userid ?? "",
+        let id = cmd == .name("notify") ? 0 : id ?? 0
+        return StoredEntry(
+            seq: seq ?? 0, id: id, conversation: conv ?? "", cseq: cseq ?? 0, sender: sender ?? userid ?? "",
             cid: cid ?? "", digest: content.map(VerifyContent.digest))
     }
 }

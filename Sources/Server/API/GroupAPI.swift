@@ -1,6 +1,5 @@
 internal import Base
 internal import Core
-internal import Reactor
 internal import Store
 internal import Wire
 
@@ -18,14 +17,6 @@ struct GroupAPI: Sendable {
         ]
     }
 
-    private func user(_ request: APIRequest) throws(APIError) -> Identifier {
-        let now = Clock.realtimeMilliseconds
-        guard let token = request.http.bearerToken, let user = context.authenticator.user(token: token, now: now) else {
-            throw APIError(.unauthorized, "send a token as: Authorization: Bearer TOKEN")
-        }
-        return user
-    }
-
     // MARK: Calls
 
     private struct CreateBody: Decodable {
@@ -35,7 +26,7 @@ struct GroupAPI: Sendable {
     }
 
     private func create(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let user = try user(request)
+        let user = try signedInUser(request, context)
         let body = try request.body(CreateBody.self)
         guard (1...256).contains(body.name.utf8.count) else {
             throw APIError(.badRequest, "name must have 1 to 256 bytes")
@@ -50,13 +41,13 @@ struct GroupAPI: Sendable {
         guard members.count <= Limits.groupMembersMax else {
             throw APIError(.tooLarge, "a group may have at most \(Limits.groupMembersMax) members")
         }
-        let group = try await request.node.perform(.create(id: id, name: body.name, members: members))
+        let group = try await request.node.perform(.create(id: id, name: body.name, members: members, by: user))
         await publish(group)
         return response(group, status: .created)
     }
 
     private func show(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let user = try user(request)
+        let user = try signedInUser(request, context)
         return response(try await group(request, for: user), status: .ok)
     }
 
@@ -66,7 +57,7 @@ struct GroupAPI: Sendable {
     }
 
     private func add(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let actor = try user(request)
+        let actor = try signedInUser(request, context)
         let body = try request.body(MemberBody.self)
         guard let loose = body.user else { throw APIError(.badRequest, "user is missing") }
         let member = try loose.validated("user")
@@ -78,7 +69,7 @@ struct GroupAPI: Sendable {
     }
 
     private func change(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let actor = try user(request)
+        let actor = try signedInUser(request, context)
         let body = try request.body(MemberBody.self)
         let member = try request.identifier(1)
         let group = try await group(request, for: actor)
@@ -94,19 +85,20 @@ struct GroupAPI: Sendable {
             throw APIError(.badRequest, "role must be admin, moderator, member or silent")
         }
         try requireRule(of: actor, over: member, in: group, granting: role)
-        let changed = try await request.node.perform(.setMember(group: group.id, user: member, role: role))
+        let changed = try await request.node.perform(
+            .setMember(group: group.id, user: member, role: role, by: actor))
         await publish(changed)
         return response(changed, status: .ok)
     }
 
     private func remove(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
-        let actor = try user(request)
+        let actor = try signedInUser(request, context)
         let member = try request.identifier(1)
         let group = try await group(request, for: actor)
         guard group.members[member] != nil else { throw APIError(.notFound, "this user is no member of the group") }
         // Everyone may leave.
         if member != actor { try requireRule(of: actor, over: member, in: group, granting: nil) }
-        await publish(try await request.node.perform(.removeMember(group: group.id, user: member)))
+        await publish(try await request.node.perform(.removeMember(group: group.id, user: member, by: actor)))
         return .emptyObject
     }
 

@@ -55,15 +55,28 @@ extension NodeHandle {
         }
     }
 
-    func perform(_ command: GroupCommand) async throws(APIError) -> Group {
+    /// Makes a change of the directory.
+    func perform(_ command: DirectoryCommand) async throws(APIError) -> DirectoryAnswer {
         let result = await withCheckedContinuation { continuation in
             onLoop.hub.perform(command) { continuation.resume(returning: $0) }
         }
-        do {
-            return try result.get()
-        } catch {
-            throw APIError(store: error)
+        return try result.mapError(APIError.init(store:)).get()
+    }
+
+    /// Asks the directory.
+    func ask(_ question: DirectoryQuestion) async throws(APIError) -> DirectoryAnswer {
+        let result = await withCheckedContinuation { continuation in
+            onLoop.hub.ask(question) { continuation.resume(returning: $0) }
         }
+        return try result.mapError(APIError.init(store:)).get()
+    }
+
+    /// Changes a group; the group as it is then.
+    func perform(_ command: GroupCommand) async throws(APIError) -> Group {
+        guard case .group(let group) = try await perform(.group(command)) else {
+            preconditionFailure("a group is answered by a group")
+        }
+        return group
     }
 
     func group(_ id: Identifier) async throws(APIError) -> Group {

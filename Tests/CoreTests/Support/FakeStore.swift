@@ -18,8 +18,8 @@ final class FakeStore: Store {
         case batch(RecordArena)
         case attach(Attach, ticket: UInt64)
         case read(ReadQuery, node: Int, ticket: UInt64)
-        case group(GroupCommand, node: Int, ticket: UInt64)
-        case lastSeen([Identifier], node: Int, ticket: UInt64)
+        case command(DirectoryCommand, node: Int, ticket: UInt64)
+        case question(DirectoryQuestion, node: Int, ticket: UInt64)
     }
 
     private struct Message {
@@ -118,12 +118,12 @@ final class FakeStore: Store {
         }
     }
 
-    func perform(_ command: GroupCommand, mailbox: MailboxIndex, ticket: UInt64) {
-        state.withLock { $0.calls.append(.group(command, node: Int(mailbox.rawValue), ticket: ticket)) }
+    func perform(_ command: DirectoryCommand, mailbox: MailboxIndex, ticket: UInt64) {
+        state.withLock { $0.calls.append(.command(command, node: Int(mailbox.rawValue), ticket: ticket)) }
     }
 
-    func lastSeen(_ users: [Identifier], mailbox: MailboxIndex, ticket: UInt64) {
-        state.withLock { $0.calls.append(.lastSeen(users, node: Int(mailbox.rawValue), ticket: ticket)) }
+    func ask(_ question: DirectoryQuestion, mailbox: MailboxIndex, ticket: UInt64) {
+        state.withLock { $0.calls.append(.question(question, node: Int(mailbox.rawValue), ticket: ticket)) }
     }
 
     // MARK: Answering
@@ -139,12 +139,11 @@ final class FakeStore: Store {
                 return [(attach.node, .attached(ticket: ticket, reply: FakeStore.attach(attach, &state)))]
             case .read(let query, let node, let ticket):
                 return [(node, .page(ticket: ticket, page: FakeStore.read(query, state)))]
-            case .group(let command, let node, let ticket):
-                return [(node, .group(ticket: ticket, result: FakeStore.perform(command, &state)))]
-            case .lastSeen(let users, let node, let ticket):
-                if let error = state.error { return [(node, .lastSeen(ticket: ticket, times: .failure(error)))] }
-                let times = state.seen.filter { users.contains($0.key) }
-                return [(node, .lastSeen(ticket: ticket, times: .success(times)))]
+            case .command(_, let node, let ticket):
+                let refusal = state.error ?? .unavailable("the fake store changes nothing")
+                return [(node, .directory(ticket: ticket, result: .failure(refusal)))]
+            case .question(let question, let node, let ticket):
+                return [(node, .directory(ticket: ticket, result: FakeStore.answer(question, &state)))]
             }
         }
     }
@@ -158,11 +157,17 @@ final class FakeStore: Store {
                 confirmed: state.confirmed[DeviceKey(user: attach.user, device: attach.device)] ?? 0))
     }
 
-    private static func perform(_ command: GroupCommand, _ state: inout State) -> Result<Group, StoreError> {
+    private static func answer(
+        _ question: DirectoryQuestion, _ state: inout State
+    ) -> Result<DirectoryAnswer, StoreError> {
         if let error = state.error { return .failure(error) }
-        guard case .load(let id) = command else { return .failure(.unavailable("the fake store only loads groups")) }
-        state.loads += 1
-        return state.groups[id].map { .success($0) } ?? .failure(.notFound)
+        switch question {
+        case .group(let id):
+            state.loads += 1
+            return state.groups[id].map { .success(.group($0)) } ?? .failure(.notFound)
+        case .lastSeen(let users):
+            return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
+        }
     }
 
     private static func commit(
@@ -179,7 +184,7 @@ final class FakeStore: Store {
             case .message: commitMessage(record, now, &state)
             case .confirm: commitConfirm(record, &state)
             case .seen: state.seen[record.sender] = record.time
-            case .read, nil: record.setStatus(.refused)
+            case .read, .notice, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
@@ -288,7 +293,7 @@ final class FakeStore: Store {
 
     private static func append(_ message: Message, seq: UInt64, to arena: RecordArena) {
         arena.appendStored(
-            message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
+            .message, message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
             cseq: message.cseq, seq: seq, time: message.time)
     }
 }

@@ -1,0 +1,45 @@
+internal import Base
+package import Store
+
+/// Changes what is known about users and groups, each change in a transaction of its own on the connection that also
+/// folds.
+///
+/// *Thread:* that of the fold.
+package struct Directory: ~Copyable {
+    private let groups: Groups
+    private var pending: PendingNotices
+
+    package init(_ connection: borrowing Connection) throws(SQLiteError) {
+        let groups = try Groups(connection)
+        let pending = try PendingNotices(connection)
+        self.groups = groups
+        self.pending = pending
+    }
+
+    /// Does one command; what was changed is durable when this returns.
+    package mutating func perform(
+        _ command: DirectoryCommand, on connection: borrowing Connection, now: UInt64
+    ) -> Result<DirectoryAnswer, StoreError> {
+        do {
+            var result: Result<DirectoryAnswer, StoreError> = .failure(.notFound)
+            pending.begin()
+            try connection.transaction { () throws(SQLiteError) in result = try change(command) }
+            pending.commit()
+            return result
+        } catch {
+            // After a failed sync the change may be there all the same once the store is opened again.
+            return .failure(error.isFatal ? .unknownOutcome(error.description) : .unavailable(error.description))
+        }
+    }
+
+    /// The notices of the commands so far, once; to be given to the journal.
+    package mutating func takeNotices() -> RecordArena? { pending.take() }
+
+    private mutating func change(
+        _ command: DirectoryCommand
+    ) throws(SQLiteError) -> Result<DirectoryAnswer, StoreError> {
+        switch command {
+        case .group(let command): try groups.change(command, &pending).map { .group($0) }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+package import Base
+
+/// A change of what is known about users and groups.
+///
+/// Each is one transaction: it happens as a whole, together with the notices it causes, or not at all. Who may do it is
+/// decided above the store.
+package enum DirectoryCommand: Sendable {
+    case group(GroupCommand)
+}
+
+/// A question about users and groups.
+package enum DirectoryQuestion: Sendable {
+    /// Answered by ``DirectoryAnswer/group(_:)``; fails with `notFound` if there is no such group.
+    case group(Identifier)
+    /// When the users were last online; answered by ``DirectoryAnswer/lastSeen(_:)``, which names only those who
+    /// ever were.
+    case lastSeen([Identifier])
+}
+
+/// What a command or a question brings; each says which of these.
+package enum DirectoryAnswer: Sendable {
+    case group(Group)
+    /// Milliseconds since the Unix epoch.
+    case lastSeen([Identifier: UInt64])
+}
