@@ -129,7 +129,7 @@ extension World {
         case .frame(let frame):
             if mayLose, random.chance(profile.busLossShare) { return }
             machine.hubs[node].handle(frame)
-        case .interest(let interest): machine.hubs[node].handle(interest)
+        case .mail(let mail): machine.hubs[node].handle(mail)
         }
         endTick(machine, node)
     }
