@@ -19,6 +19,10 @@ package enum Limits {
     /// Nesting of a JSON frame.
     package static let jsonDepthMax = 64
     /// Entries of one page of inbox or history.
+    /// Members of a group whose other members hear of each read; in a larger one only the reader's own sessions do.
+    package static let readReceiptMembersMax = 500
+    /// Conversations of a page of a chat list.
+    package static let chatListMax = 100
     package static let pageEntriesMax = 1_000
     package static let pageEntriesDefault = 100
     /// The window in which a resent `cid` is recognised, per sender.

@@ -49,7 +49,7 @@ extension Hub {
     }
 
     /// Writes a live event, unless the session's socket has more than enough to do: it isn't stored, so it is lost.
-    private func emitEvent(_ event: UnsafeRawBufferPointer, to session: Session) {
+    func emitEvent(_ event: UnsafeRawBufferPointer, to session: Session) {
         guard session.state == .live, session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else { return }
         emitJSON(RawSpan(_unsafeBytes: event), to: session)
     }
