@@ -99,7 +99,7 @@ extension World {
             let isOnline = openConnections.contains { $0.device.userID.description == user }
             checker.expect(
                 belief == isOnline,
-                "watchers hear who comes and goes: #\(connection.number) takes \(user) for \(belief ? "on" : "off")line")
+                "watchers hear who comes and goes: #\(connection.number) takes \(user) as \(belief ? "here" : "away")")
         }
     }
 
