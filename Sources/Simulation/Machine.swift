@@ -20,7 +20,7 @@ final class Machine {
         hubs = (0..<profile.hubs).map {
             Hub(
                 node: MailboxIndex($0), topology: topology, store: store, bus: SimulatedBus.Port(bus: bus, from: $0),
-                presence: presence)
+                presence: presence, channels: profile.channels)
         }
     }
 

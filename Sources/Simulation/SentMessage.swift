@@ -69,6 +69,9 @@ enum Question {
     case history(HistoryQuestion)
     case confirm(seq: UInt64)
     case typing
+    case subscribe(String, after: UInt64?, epoch: String?)
+    case unsubscribe(String)
+    case publish(String)
 }
 
 struct PageQuestion {
@@ -108,6 +111,7 @@ struct SessionView {
     var binaryPages: [PageQuestion] = []
     /// What came in since, until it is known what of it is the page.
     var held: [ServerFrame] = []
+    var channels: [String: ChannelView] = [:]
 
     init(after: UInt64?) { self.after = after }
 }

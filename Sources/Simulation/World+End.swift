@@ -73,12 +73,14 @@ extension World {
                 checker.broken("every question is answered: \(ref) \(question) on #\(connection.number)")
             }
         }
+        checker.finishChannels(openConnections)
         for connection in openConnections {
             close(connection)
             signOut(connection)
         }
         if random.chance(50) { stop(cutsPower: random.chance(50)) }
         comeBack()
+        playChannels()
         resendUnacked()
         readHistories()
         if !isBroken { checkDevices() }

@@ -26,6 +26,7 @@ extension World {
         case .fetch: if let connection = someConnection() { fetch(on: connection) }
         case .history: if let connection = someConnection() { history(on: connection) }
         case .typing: if let connection = someConnection() { typing(on: connection) }
+        case .channel: if let connection = someConnection() { useChannel(on: connection) }
         case .serve: serve(machine)
         case .flush:
             if let connection = openConnections.isEmpty ? nil : random.pick(openConnections) { flush(connection) }
@@ -33,7 +34,9 @@ extension World {
         case .fold: fold(machine, random.below(machine.store.waitingBatches) + 1)
         case .read: read(machine)
         case .deliver: deliver(machine, to: random.below(profile.hubs), random.below(profile.burst) + 1)
-        case .bus: carry(machine, random.below(profile.hubs * profile.hubs), mayLose: true)
+        case .bus:
+            let pair = random.below(profile.hubs * profile.hubs)
+            for _ in 0...random.below(profile.burst) { carry(machine, pair, mayLose: true) }
         case .groups: changeGroups(machine)
         case .crash, .powerCut, .haltLater, .diskFault, .heal: fail(action)
         case .clock: moveClock()
@@ -124,6 +127,7 @@ extension World {
 
     func carry(_ machine: Machine, _ pair: Int, mayLose: Bool) {
         if let (node, mail) = machine.bus.takeMail(pair: pair) {
+            if plant == .lostPublication, case .published = mail.content, random.chance(20) { return }
             machine.hubs[node].milliseconds = now
             machine.hubs[node].handle(mail)
             return endTick(machine, node)
