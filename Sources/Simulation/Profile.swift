@@ -62,7 +62,7 @@ struct Profile {
         burst = random.pick([1, 3, 10, 50])
         var channels = ChannelLimits()
         channels.historyCountMax = random.pick([1, 10, 1_000])
-        channels.pageBytesMax = random.pick([1, 500, channels.pageBytesMax])
+        channels.pageBytesMax = random.pick([100, 2_000, channels.pageBytesMax])
         self.channels = channels
         var total = 0
         var limits: [Int] = []

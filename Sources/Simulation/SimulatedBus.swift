@@ -32,6 +32,8 @@ final class SimulatedBus {
         }
     }
 
+    func count(pair: Int) -> Int { queues[pair].count + mail[pair].count }
+
     var isEmpty: Bool { queues.allSatisfy(\.isEmpty) && mail.allSatisfy(\.isEmpty) }
 
     /// Takes the first frame of a pair off; the hub that it is for.

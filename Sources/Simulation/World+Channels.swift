@@ -9,17 +9,14 @@ extension World {
         switch random.below(10) {
         case 0...3: subscribe(channel, on: connection)
         case 4: ask(.unsubscribe(channel), #""cmd":"unsubscribe","channel":"\#(channel)""#, on: connection)
-        default: for _ in 0...random.below(profile.burst) { publish(on: channel, connection) }
+        default: for _ in 0...random.below(min(profile.burst, 5)) { publish(on: channel, connection) }
         }
     }
 
     /// Some rounds without trouble, in which everybody keeps what there is to recover.
     func playChannels() {
         for _ in 0..<4 where !isBroken {
-            for connection in openConnections where connection.view.isWelcome {
-                useChannel(on: connection)
-                useChannel(on: connection)
-            }
+            for connection in openConnections where connection.view.isWelcome { useChannel(on: connection) }
             settle()
             checker.finishChannels(openConnections)
         }

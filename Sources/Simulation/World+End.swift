@@ -32,7 +32,9 @@ extension World {
         for hub in 0..<profile.hubs { endTick(machine, hub) }
         settleStore(machine)
         if disk.isHalted { return false }
-        for pair in 0..<profile.hubs * profile.hubs { carry(machine, pair, mayLose: false) }
+        for pair in 0..<profile.hubs * profile.hubs {
+            for _ in 0..<machine.bus.count(pair: pair) { carry(machine, pair, mayLose: false) }
+        }
         for connection in openConnections {
             flush(connection, all: true)
             let view = connection.view
