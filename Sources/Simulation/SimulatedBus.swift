@@ -3,15 +3,19 @@ internal import Store
 
 /// The bus between the hubs: keeps the order of each pair of them, and loses what the world tells it to.
 final class SimulatedBus {
-    private(set) var queues: [[BusFrame]]
-    /// Mail about channels, of which nothing is lost.
-    private var mail: [[ChannelMail]]
+    /// Something on its way.
+    enum Freight {
+        case frame(BusFrame)
+        /// Never lost.
+        case interest(Interest)
+    }
+
+    private(set) var queues: [[Freight]]
     private let nodes: Int
 
     init(nodes: Int) {
         self.nodes = nodes
         queues = Array(repeating: [], count: nodes * nodes)
-        mail = Array(repeating: [], count: nodes * nodes)
     }
 
     /// The bus as one hub sees it.
@@ -19,32 +23,25 @@ final class SimulatedBus {
         let bus: SimulatedBus
         let from: Int
 
-        func send(_ frame: BusFrame, to node: MailboxIndex) {
-            bus.queues[from * bus.nodes + Int(node.rawValue)].append(frame)
-        }
+        func send(_ frame: BusFrame, to node: MailboxIndex) { bus.put(.frame(frame), from, Int(node.rawValue)) }
 
         func broadcast(_ frame: BusFrame) {
-            for node in 0..<bus.nodes { bus.queues[from * bus.nodes + node].append(frame) }
+            for node in 0..<bus.nodes { bus.put(.frame(frame), from, node) }
         }
 
-        func send(_ mail: ChannelMail, to node: MailboxIndex) {
-            bus.mail[from * bus.nodes + Int(node.rawValue)].append(mail)
-        }
+        func tell(_ interest: Interest, _ node: MailboxIndex) { bus.put(.interest(interest), from, Int(node.rawValue)) }
     }
 
-    func count(pair: Int) -> Int { queues[pair].count + mail[pair].count }
+    private func put(_ freight: Freight, _ from: Int, _ node: Int) { queues[from * nodes + node].append(freight) }
 
-    var isEmpty: Bool { queues.allSatisfy(\.isEmpty) && mail.allSatisfy(\.isEmpty) }
+    /// What a pair has on its way.
+    func count(pair: Int) -> Int { queues[pair].count }
 
-    /// Takes the first frame of a pair off; the hub that it is for.
-    func take(pair: Int) -> (node: Int, frame: BusFrame)? {
+    var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
+
+    /// Takes the first of a pair off; the hub that it is for.
+    func take(pair: Int) -> (node: Int, freight: Freight)? {
         guard !queues[pair].isEmpty else { return nil }
         return (pair % nodes, queues[pair].removeFirst())
-    }
-
-    /// The same for mail.
-    func takeMail(pair: Int) -> (node: Int, mail: ChannelMail)? {
-        guard !mail[pair].isEmpty else { return nil }
-        return (pair % nodes, mail[pair].removeFirst())
     }
 }

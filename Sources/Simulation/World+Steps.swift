@@ -126,16 +126,20 @@ extension World {
     }
 
     func carry(_ machine: Machine, _ pair: Int, mayLose: Bool) {
-        if let (node, mail) = machine.bus.takeMail(pair: pair) {
-            if plant == .lostPublication, case .published = mail.content, random.chance(20) { return }
-            machine.hubs[node].milliseconds = now
-            machine.hubs[node].handle(mail)
-            return endTick(machine, node)
-        }
-        guard let (node, frame) = machine.bus.take(pair: pair) else { return }
-        if mayLose, random.chance(profile.busLossShare) { return }
+        guard let (node, freight) = machine.bus.take(pair: pair) else { return }
         machine.hubs[node].milliseconds = now
-        machine.hubs[node].handle(frame)
+        switch freight {
+        case .frame(let frame):
+            if mayLose, random.chance(profile.busLossShare) { return }
+            machine.hubs[node].handle(frame)
+        case .interest(let interest):
+            if plant == .lostPublication, case .channel(let mail) = interest, case .published = mail.content,
+                random.chance(20)
+            {
+                return
+            }
+            machine.hubs[node].handle(interest)
+        }
         endTick(machine, node)
     }
 

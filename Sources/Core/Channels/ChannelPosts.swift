@@ -25,7 +25,7 @@ final class ChannelPosts {
 
     func send(_ content: ChannelMail.Content, to node: MailboxIndex) {
         underway[Int(node.rawValue)] += ChannelPosts.cost(content)
-        bus.send(ChannelMail(from: self.node, content), to: node)
+        bus.tell(.channel(ChannelMail(from: self.node, content)), node)
     }
 
     /// Whether a publication may be sent there.

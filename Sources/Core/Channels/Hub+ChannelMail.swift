@@ -1,11 +1,11 @@
 internal import Base
-package import Store
+internal import Store
 internal import Wire
 
 // What loops tell each other about channels.
 extension Hub {
     /// Takes mail that another loop (or this one) sent.
-    package func handle(_ mail: ChannelMail) {
+    func handle(_ mail: ChannelMail) {
         posts.took(mail)
         switch mail.content {
         case .subscribe(let wish): channelHome.subscribe(wish, from: mail.from, now: milliseconds)

@@ -88,34 +88,27 @@ final class World {
     }
 
     private func deliverBus() {
+        for (node, interest) in bus.takeInterests() { hubs[node].handle(interest) }
         for (node, frame) in bus.take() {
             for index in hubs.indices where node == nil || node == index { hubs[index].handle(frame) }
         }
-        for (node, mail) in bus.takeMail() { hubs[node].handle(mail) }
     }
 }
 
 /// A bus that keeps frames until they are taken. `node` nil: for all.
 final class FakeBus: Bus {
     private var frames: [(node: Int?, frame: BusFrame)] = []
-    private var mail: [(node: Int, mail: ChannelMail)] = []
-    /// Whether mail stays where it is.
+    private var interests: [(node: Int, interest: Interest)] = []
+    /// Whether interest stays where it is.
     var isStuck = false
     /// Frames that passed, by node; nil for all.
     private(set) var passed: [Int?] = []
 
     func send(_ frame: BusFrame, to node: MailboxIndex) { add(Int(node.rawValue), frame) }
     func broadcast(_ frame: BusFrame) { add(nil, frame) }
+    func tell(_ interest: Interest, _ node: MailboxIndex) { interests.append((Int(node.rawValue), interest)) }
 
-    func send(_ mail: ChannelMail, to node: MailboxIndex) { self.mail.append((Int(node.rawValue), mail)) }
-
-    var isEmpty: Bool { frames.isEmpty && (mail.isEmpty || isStuck) }
-
-    func takeMail() -> [(node: Int, mail: ChannelMail)] {
-        guard !isStuck else { return [] }
-        defer { mail = [] }
-        return mail
-    }
+    var isEmpty: Bool { frames.isEmpty && (interests.isEmpty || isStuck) }
 
     private func add(_ node: Int?, _ frame: BusFrame) {
         passed.append(node)
@@ -125,6 +118,12 @@ final class FakeBus: Bus {
     func take() -> [(node: Int?, frame: BusFrame)] {
         defer { frames = [] }
         return frames
+    }
+
+    func takeInterests() -> [(node: Int, interest: Interest)] {
+        guard !isStuck else { return [] }
+        defer { interests = [] }
+        return interests
     }
 }
 
