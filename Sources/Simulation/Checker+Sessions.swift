@@ -56,6 +56,8 @@ extension Checker {
             let isOwn = conversation.split(separator: ":").contains { $0 == userNames[user] }
             expect(isOwn || !conversation.contains(":"), "typing reaches only its conversation: \(conversation)")
             expect(userNames.contains(sender), "typing has an author")
+        case .read(let reader, let conversation, let cseq):
+            readTold(reader, conversation, cseq, to: user)
         }
     }
 
@@ -137,7 +139,8 @@ extension Checker {
         switch connection.view.questions.removeValue(forKey: ref) {
         case .confirm(let seq): connection.device.confirmAnswered = max(connection.device.confirmAnswered, seq)
         case .typing: break
-        default: broken("ok answers a confirm or a typing: \(ref)")
+        case .read(let place): readAnswered(place)
+        default: broken("ok answers a confirm, a typing or a read: \(ref)")
         }
     }
 

@@ -44,6 +44,7 @@ enum ServerFrame {
     case ok(ref: UInt64)
     case error(ErrorReply)
     case typing(from: String, conversation: String)
+    case read(by: String, conversation: String, cseq: UInt64)
 
     struct ErrorReply {
         var code: String
@@ -88,6 +89,11 @@ enum ServerFrame {
         case .text("typing"):
             guard let user = value["userid"]?.text, let conversation = value["conv"]?.text else { return nil }
             self = .typing(from: user, conversation: conversation)
+        case .text("read"):
+            guard let user = value["userid"]?.text, let conversation = value["conv"]?.text,
+                let cseq = value["cseq"]?.unsigned
+            else { return nil }
+            self = .read(by: user, conversation: conversation, cseq: cseq)
         case .text("error"):
             guard let code = value["code"]?.text, let message = value["message"]?.text else { return nil }
             let cid = value["cid"]?.text.flatMap { UInt64($0) } ?? 0
