@@ -38,6 +38,12 @@ package enum Limits {
     package static let outputBytesMax = 160 << 20
     /// Largest number of members that a group message is written to the inbox of.
     package static let groupMembersMax = 10_000
+    /// Users that one session may watch.
+    package static let watchedUsersMax = 1_000
+    /// Watches of all sessions of a loop: what they take stays below some hundred MiB.
+    package static let watchesPerLoopMax = 2_000_000
+    /// How long a user who dropped counts as online: a client that reconnects is no news.
+    package static let presenceGraceMilliseconds: UInt64 = 3_000
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
     /// Silence of both sides after which the server pings.

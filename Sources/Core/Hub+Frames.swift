@@ -33,9 +33,11 @@ extension Hub {
         case .fetch: try receiveFetch(bytes, session)
         case .history: try receiveHistory(bytes, session)
         case .read: try receiveRead(bytes, session)
-        case .status: try receiveStatus(bytes, session)
+        case .status: status(of: try namedUsers(bytes), session, reference: reference(in: bytes))
+        case .watch: try watch(try namedUsers(bytes), session, reference: reference(in: bytes))
+        case .unwatch: try receiveUnwatch(bytes, session)
         case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
-        case .watch, .unwatch, .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
+        case .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
             throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
         }
     }
@@ -140,15 +142,21 @@ extension Hub {
         history(conversation, name: name, range, limit: limit, session, reference: reference(in: bytes))
     }
 
-    private func receiveStatus(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
-        var asked: [Identifier] = []
-        guard try envelope.forEachUser(in: bytes, { asked.append($0) }) else {
+    /// The users that a frame must name.
+    private func namedUsers(_ bytes: RawSpan) throws(EnvelopeError) -> [Identifier] {
+        var named: [Identifier] = []
+        guard try envelope.forEachUser(in: bytes, { named.append($0) }) else {
             throw EnvelopeError(.badRequest, "users is missing")
         }
-        guard asked.count <= Limits.pageEntriesMax else {
-            throw EnvelopeError(.tooLarge, "at most 1,000 users a status")
+        guard named.count <= Limits.pageEntriesMax else {
+            throw EnvelopeError(.tooLarge, "a frame may name at most 1,000 users")
         }
-        status(of: asked, session, reference: reference(in: bytes))
+        return named
+    }
+
+    private func receiveUnwatch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        let users: [Identifier]? = envelope.token(.users) == nil ? nil : try namedUsers(bytes)
+        unwatch(users, session, reference: reference(in: bytes))
     }
 
     private func receiveTyping(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {

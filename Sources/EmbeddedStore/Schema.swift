@@ -83,6 +83,14 @@ struct Schema {
             CREATE TABLE members(
                 group_id TEXT NOT NULL, user TEXT NOT NULL, role TEXT NOT NULL,
                 PRIMARY KEY(group_id, user)) WITHOUT ROWID;
+            CREATE TABLE accounts(
+                id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, email TEXT NOT NULL,
+                email_key TEXT NOT NULL UNIQUE, password TEXT NOT NULL, created INTEGER NOT NULL,
+                generation INTEGER NOT NULL, kept INTEGER NOT NULL, older_expire INTEGER NOT NULL) WITHOUT ROWID;
+            CREATE INDEX account_names ON accounts(name_key, id);
+            CREATE INDEX account_changes ON accounts(older_expire) WHERE older_expire > 0;
+            CREATE TABLE ended_logins(login INTEGER PRIMARY KEY, user TEXT NOT NULL, expires INTEGER NOT NULL);
+            CREATE INDEX ended_login_expiry ON ended_logins(expires);
             CREATE TABLE meta(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
             """
         )

@@ -6,6 +6,7 @@ package import Base
 /// decided above the store.
 package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
+    case account(AccountCommand)
 }
 
 /// A question about users, their conversations and groups.
@@ -17,6 +18,7 @@ package enum DirectoryQuestion: Sendable {
     case lastSeen([Identifier])
     /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
     case chatList(ChatListQuery)
+    case account(AccountQuestion)
 }
 
 /// What a command or a question brings; each says which of these.
@@ -25,4 +27,5 @@ package enum DirectoryAnswer: Sendable {
     /// Milliseconds since the Unix epoch.
     case lastSeen([Identifier: UInt64])
     case chatList(ChatList)
+    case account(AccountAnswer)
 }

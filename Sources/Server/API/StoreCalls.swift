@@ -94,6 +94,17 @@ extension NodeHandle {
         }
     }
 
+    func status(of user: Identifier) async throws(APIError) -> PresenceChange {
+        let result = await withCheckedContinuation { continuation in
+            onLoop.hub.status(of: user) { continuation.resume(returning: $0) }
+        }
+        do {
+            return try result.get()
+        } catch {
+            throw APIError(store: error)
+        }
+    }
+
     /// Makes a change of the directory.
     func perform(_ command: DirectoryCommand) async throws(APIError) -> DirectoryAnswer {
         let result = await withCheckedContinuation { continuation in

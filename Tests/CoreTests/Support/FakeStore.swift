@@ -168,6 +168,7 @@ final class FakeStore: Store {
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
         case .chatList: return .failure(.notFound)
+        case .account: return .failure(.notFound)
         }
     }
 
