@@ -70,6 +70,9 @@ enum Question {
     case confirm(seq: UInt64)
     case typing
     case read(ReadPlace)
+    /// Of these users.
+    case watch([String])
+    case unwatch
 }
 
 struct PageQuestion {
@@ -107,6 +110,9 @@ struct SessionView {
     var accepted: Set<UInt64> = []
     /// Pages asked for in binary, which are answered in order and without a reference.
     var binaryPages: [PageQuestion] = []
+    /// Users whom it watches, and who of them is online as far as it was told.
+    var watched: Set<String> = []
+    var online: [String: Bool] = [:]
     /// What came in since, until it is known what of it is the page.
     var held: [ServerFrame] = []
 

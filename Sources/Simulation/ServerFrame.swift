@@ -45,6 +45,8 @@ enum ServerFrame {
     case error(ErrorReply)
     case typing(from: String, conversation: String)
     case read(by: String, conversation: String, cseq: UInt64)
+    /// Who is online; an answer if it has a reference.
+    case status([String: Bool], ref: UInt64?)
 
     struct ErrorReply {
         var code: String
@@ -94,6 +96,14 @@ enum ServerFrame {
                 let cseq = value["cseq"]?.unsigned
             else { return nil }
             self = .read(by: user, conversation: conversation, cseq: cseq)
+        case .text("status"):
+            guard let users = value["users"]?.members else { return nil }
+            var online: [String: Bool] = [:]
+            for (user, state) in users {
+                guard let isOnline = state["online"]?.bool, state["last_seen"]?.unsigned != nil else { return nil }
+                online[user] = isOnline
+            }
+            self = .status(online, ref: value["ref"]?.unsigned)
         case .text("error"):
             guard let code = value["code"]?.text, let message = value["message"]?.text else { return nil }
             let cid = value["cid"]?.text.flatMap { UInt64($0) } ?? 0
