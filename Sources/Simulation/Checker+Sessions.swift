@@ -59,6 +59,8 @@ extension Checker {
             let isOwn = conversation.split(separator: ":").contains { $0 == userNames[user] }
             expect(isOwn || !conversation.contains(":"), "typing reaches only its conversation: \(conversation)")
             expect(userNames.contains(sender), "typing has an author")
+        case .read(let reader, let conversation, let cseq):
+            readTold(reader, conversation, cseq, to: user)
         case .status(let online, let ref): takeStatus(online, ref, connection)
         }
     }
@@ -143,6 +145,7 @@ extension Checker {
         case .typing, .unwatch: break
         case .publish(let channel): tookPublish(channel, offset ?? 0, connection)
         case .unsubscribe(let channel): connection.view.channels[channel] = nil
+        case .read(let place): readAnswered(place)
         default: broken("ok answers what has no other answer: \(ref)")
         }
     }

@@ -24,6 +24,7 @@ final class Checker {
     /// Every membership that each group had or may have had, in order; members as indexes of users.
     var memberships: [[Set<Int>]] = []
     var channels = ChannelBook()
+    var reads: [ReadKey: ReadRange] = [:]
 
     init(userNames: [String]) {
         self.userNames = userNames

@@ -69,6 +69,7 @@ enum Question {
     case history(HistoryQuestion)
     case confirm(seq: UInt64)
     case typing
+    case read(ReadPlace)
     /// Of these users.
     case watch([String])
     case unwatch

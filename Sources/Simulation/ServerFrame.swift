@@ -45,6 +45,7 @@ enum ServerFrame {
     case ok(ref: UInt64, offset: UInt64?)
     case error(ErrorReply)
     case typing(from: String, conversation: String)
+    case read(by: String, conversation: String, cseq: UInt64)
     /// Who is online; an answer if it has a reference.
     case status([String: Bool], ref: UInt64?)
     case subscribed(SeenPlace, ref: UInt64)
@@ -94,6 +95,11 @@ enum ServerFrame {
         case .text("typing"):
             guard let user = value["userid"]?.text, let conversation = value["conv"]?.text else { return nil }
             self = .typing(from: user, conversation: conversation)
+        case .text("read"):
+            guard let user = value["userid"]?.text, let conversation = value["conv"]?.text,
+                let cseq = value["cseq"]?.unsigned
+            else { return nil }
+            self = .read(by: user, conversation: conversation, cseq: cseq)
         case .text("status"):
             guard let users = value["users"]?.members else { return nil }
             var online: [String: Bool] = [:]
