@@ -63,19 +63,35 @@ extension Hub {
             return nil
         }
         guard let session = sessions[reply.token] else { return nil }
-        if record.kind == .message {
-            acknowledge(record, reply, to: session)
-        } else {
+        switch record.kind {
+        case .message: acknowledge(record, reply, to: session)
+        case .edit, .recall:
+            pushOwnChange(item, record, to: session)
+            answerChange(record, reply, to: session)
+        default:
             session.confirmed = max(session.confirmed, record.cseq)
             writeOK(reference: reply.reference.span.bytes, to: session)
         }
         return session
     }
 
+    /// Whoever changes something gets the entry too, and before the answer.
+    private func pushOwnChange(_ item: CommitNotice.Item, _ record: RecordView, to session: Session) {
+        guard item.attachment != CommitNotice.Item.noAttachment else { return }
+        push(record, at: item.record, seq: item.seq, to: session)
+    }
+
+    private func answerChange(_ record: RecordView, _ reply: ReplyAddress, to session: Session) {
+        guard session.state != .closed else { return }
+        guard record.status != .refused else { return refuse(reply, .recalled, cid: RawSpan()) }
+        writeOK(reference: reply.reference.span.bytes, to: session)
+    }
+
     private func answerExternally(_ reply: ReplyAddress, _ record: RecordView) {
         guard let completion = pending.take(reply.token)?.stored else { return }
         if record.status == .refused {
-            completion(.failure(EnvelopeError(.internal, "the message was not stored")))
+            let isChange = record.kind?.isChange == true
+            completion(.failure(isChange ? .recalled : EnvelopeError(.internal, "the message was not stored")))
         } else {
             completion(.success(record))
         }

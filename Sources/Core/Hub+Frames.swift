@@ -33,14 +33,17 @@ extension Hub {
         case .fetch: try receiveFetch(bytes, session)
         case .history: try receiveHistory(bytes, session)
         case .status: try receiveStatus(bytes, session)
+        case .edit: try receiveEdit(bytes, session)
+        case .recall: try receiveRecall(bytes, session)
+        case .forward: try receiveForward(bytes, session)
         case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
-        case .read, .watch, .unwatch, .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
+        case .read, .watch, .unwatch, .subscribe, .unsubscribe, .publish, .unknown:
             throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
         }
     }
 
     /// The `ref` of the frame as it was written; empty for none.
-    private func reference(in bytes: RawSpan) -> [UInt8] {
+    func reference(in bytes: RawSpan) -> [UInt8] {
         guard let range = envelope.ref else { return [] }
         return Array(bytes.extracting(range))
     }
@@ -68,7 +71,7 @@ extension Hub {
         if hasCid == nil { send(head, cid: RawSpan(), body: body, isAccepted: isAccepted, reply: reply) }
     }
 
-    private func wantsAccepted(_ bytes: RawSpan) throws(EnvelopeError) -> Bool {
+    func wantsAccepted(_ bytes: RawSpan) throws(EnvelopeError) -> Bool {
         try envelope.withText(.level, in: bytes) { level throws(EnvelopeError) in
             switch level.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }) {
             case "accepted": return true

@@ -7,6 +7,8 @@ struct GatheredChanges {
     /// In the order of their ids.
     private(set) var messages: [RecordView] = []
     private(set) var notices: [RecordView] = []
+    /// Edits and recalls, in the order in which they happened.
+    private(set) var changes: [RecordView] = []
     /// (conversation, `cseq`) and the id.
     private(set) var history: [RunEntry] = []
     /// (user, `seq`) and the id.
@@ -24,6 +26,7 @@ struct GatheredChanges {
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
         notices.removeAll()
+        changes.removeAll()
         history.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
         sent.removeAll(keepingCapacity: true)
@@ -50,6 +53,10 @@ struct GatheredChanges {
             case .notice:
                 lastID = max(lastID, record.id)
                 notices.append(record)
+                gatherPlacements(record)
+            case .edit, .recall:
+                lastID = max(lastID, record.id)
+                changes.append(record)
                 gatherPlacements(record)
             case nil: break
             }

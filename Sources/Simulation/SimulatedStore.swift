@@ -146,7 +146,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func noticeCount(about group: Identifier) -> UInt64 {
         let sql = """
             SELECT count(*) FROM messages JOIN conversations c ON c.number = conversation
-            WHERE is_notice AND c.owner = 0 AND c.peer = '\(group)'
+            WHERE kind = \(RecordKind.notice.rawValue) AND c.owner = 0 AND c.peer = '\(group)'
             """
         return UInt64((try? reading.integer(sql)) ?? 0)
     }

@@ -262,6 +262,7 @@ final class FakeStore: Store {
         case .unconfirmed(let user, let device, let limit):
             let after = state.confirmed[DeviceKey(user: user, device: device)] ?? 0
             return .success(inbox(state.inboxes[user] ?? [], after: after, limit: limit))
+        case .edits: return .success(Page(arena: RecordArena(), more: false, through: 0))
         case .history(let conversation, let range, let limit):
             return .success(history(state.conversations[conversation] ?? [], range, limit: limit))
         }
