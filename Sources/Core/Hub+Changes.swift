@@ -61,11 +61,7 @@ extension Hub {
     }
 
     private func messagePlace(_ bytes: RawSpan) throws(EnvelopeError) -> MessagePlace {
-        let conversation = try envelope.withName(.conv, in: bytes) { name throws(EnvelopeError) in
-            ConversationKey(name: name)
-        }
-        guard let conversation else { throw EnvelopeError(.badRequest, "conv is missing") }
-        guard let conversation else { throw EnvelopeError(.badRequest, "conv is no conversation id") }
+        let (conversation, _) = try conversation(in: bytes)
         guard let cseq = try envelope.unsigned(.cseq, in: bytes) else {
             throw EnvelopeError(.badRequest, "cseq is missing")
         }
@@ -154,14 +150,6 @@ extension Hub {
         output.append(UInt8(ascii: "}"))
     }
 
-    /// What an ack of a stored message tells, as a JSON object.
-    package static func ackFields(_ record: RecordView) -> [UInt8] {
-        var output = OutputBuffer()
-        output.appendAckFields(record)
-        // Each field comes with a comma before it.
-        return [UInt8(ascii: "{")] + output.unsafeBytes.dropFirst() + [UInt8(ascii: "}")]
-    }
-
     // MARK: Rules
 
     private func edit(_ place: MessagePlace, _ members: [UInt8], _ asker: Asker) {
@@ -197,10 +185,9 @@ extension Hub {
     }
 
     private func append(_ kind: RecordKind, _ message: FoundMessage, body: [UInt8], _ asker: Asker) {
-        let command: UInt8 = message.group == nil ? 10 : RecordView.groupCommand
+        let (command, destination) = message.place.conversation.destination(from: asker.user)
         let head = MessageHead(
-            command: command, content: BodyForm.members.rawValue, sender: asker.user,
-            destination: message.place.conversation.destination(from: asker.user))
+            command: command, content: BodyForm.members.rawValue, sender: asker.user, destination: destination)
         currentBatch.appendChange(
             kind, head, of: message.record.id, at: message.place.cseq, in: message.group, body: body.span.bytes,
             reply: asker.reply)
@@ -243,21 +230,10 @@ extension Hub {
     private func withMessage(
         _ place: MessagePlace, _ asker: Asker, cid: [UInt8] = [], _ body: @escaping (FoundMessage) -> Void
     ) {
-        switch place.conversation {
-        case .privately(let first, let second):
-            guard first == asker.user || second == asker.user else {
-                let refusal = EnvelopeError(.forbidden, "this conversation is between others")
-                return refuse(refusal, asker, cid: cid)
-            }
-            readMessage(place, nil, asker, cid: cid, body)
-        case .group(let id):
-            withGroup(id) { [unowned self] result in
-                switch result {
-                case .failure(let refusal): refuse(refusal, asker, cid: cid)
-                case .success(let group) where group.members[asker.user] == nil:
-                    refuse(EnvelopeError(.notMember, "only members of a group may read it"), asker, cid: cid)
-                case .success(let group): readMessage(place, group, asker, cid: cid, body)
-                }
+        withConversation(place.conversation, of: asker.user) { [unowned self] result in
+            switch result {
+            case .failure(let refusal): refuse(refusal, asker, cid: cid)
+            case .success(let group): readMessage(place, group, asker, cid: cid, body)
             }
         }
     }
@@ -285,16 +261,6 @@ extension Hub {
 
     private func refuse(_ refusal: EnvelopeError, _ asker: Asker, cid: [UInt8] = []) {
         refuse(asker.reply, refusal, cid: cid.span.bytes)
-    }
-}
-
-extension ConversationKey {
-    /// Where a message of `user` to this conversation goes.
-    fileprivate func destination(from user: Identifier) -> Identifier {
-        switch self {
-        case .group(let group): group
-        case .privately(let first, let second): first == user ? second : first
-        }
     }
 }
 

@@ -183,14 +183,6 @@ extension OutputBuffer {
     mutating func setAck(_ record: RecordView, reference: RawSpan) {
         removeAll()
         append(#"{"cmd":"ack""#)
-        appendAckFields(record)
-        appendReference(reference)
-        append(UInt8(ascii: "}"))
-    }
-
-    /// Appends what an ack tells of a message: `,"cid":"x","id":1,…`.
-    @inline(__always)
-    mutating func appendAckFields(_ record: RecordView) {
         if !record.unsafeCid.isEmpty {
             append(#","cid":"#)
             appendJSONString(RawSpan(_unsafeBytes: record.unsafeCid))
@@ -201,6 +193,8 @@ extension OutputBuffer {
         append(#","time":"#)
         append(decimal: record.time)
         if record.status == .duplicate { append(#","dup":true"#) }
+        appendReference(reference)
+        append(UInt8(ascii: "}"))
     }
 
     /// Becomes a typing event with the members that the client gave in `frame`.

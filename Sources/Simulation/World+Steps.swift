@@ -123,10 +123,14 @@ extension World {
     }
 
     func carry(_ machine: Machine, _ pair: Int, mayLose: Bool) {
-        guard let (node, frame) = machine.bus.take(pair: pair) else { return }
-        if mayLose, random.chance(profile.busLossShare) { return }
+        guard let (node, freight) = machine.bus.take(pair: pair) else { return }
         machine.hubs[node].milliseconds = now
-        machine.hubs[node].handle(frame)
+        switch freight {
+        case .frame(let frame):
+            if mayLose, random.chance(profile.busLossShare) { return }
+            machine.hubs[node].handle(frame)
+        case .interest(let interest): machine.hubs[node].handle(interest)
+        }
         endTick(machine, node)
     }
 
@@ -199,7 +203,8 @@ extension World {
                 id: groups[index], name: "g", members: Dictionary(uniqueKeysWithValues: all.map { ($0, .member) }),
                 by: user)
         } else if random.chance(50) {
-            command = .setMember(group: groups[index], user: user, role: random.chance(10) ? .silent : .member, by: user)
+            let role: GroupRole = random.chance(10) ? .silent : .member
+            command = .setMember(group: groups[index], user: user, role: role, by: user)
         } else {
             command = .removeMember(group: groups[index], user: user, by: user)
         }

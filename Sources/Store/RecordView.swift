@@ -38,7 +38,8 @@ package enum RecordStatus: UInt8, Sendable {
 /// | offset | field |
 /// | --- | --- |
 /// | 0 | u32 size, a multiple of 8 |
-/// | 4 | u8 kind · u8 status · u8 command (10, 11; 0: a notice about no conversation) · u8 content (content type << 4, bit 0: LZ4) |
+/// | 4 | u8 kind · u8 status · u8 command (10, 11; 0: a notice about no conversation) · u8 content (content type << 4,
+/// bit 0: LZ4) |
 /// | 8 | u64 id |
 /// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; edit, recall: that of the message) |
 /// | 24 | u64 time, milliseconds |

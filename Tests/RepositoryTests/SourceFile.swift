@@ -53,7 +53,7 @@ struct SourceFile {
     private static let obvious: Set<String> = [
         "description", "hash", "rawValue", "count", "isEmpty", "==", "<", "id", "name", "next",
         // … of `Store` and `ChannelDelegate`, said at the protocol, …
-        "submit", "attach", "detach", "read", "perform", "lastSeen", "isCongested", "enqueue", "channelConnected",
+        "submit", "attach", "detach", "read", "perform", "ask", "isCongested", "enqueue", "channelConnected",
         "channelDrained",
         // … the fields of a record, whose table stands above them, …
         "size", "kind", "status", "unsafeSender", "unsafeDestination", "unsafeBody", "sender", "destination",

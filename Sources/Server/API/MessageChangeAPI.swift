@@ -22,7 +22,7 @@ struct MessageChangeAPI: Sendable {
     private func edit(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
         let place = try request.messagePlace()
-        let members = try request.members()
+        let members = try request.message().members
         let record = try await answer(user) { hub, completion in
             hub.edit(place, members: members, by: user, completion: completion)
         }
@@ -54,13 +54,12 @@ struct MessageChangeAPI: Sendable {
         guard body.cid == nil || (1...Limits.cidBytesMax).contains(cid.count) else {
             throw APIError(.badRequest, "cid must have 1 to 64 bytes")
         }
-        let ack = try await answer(user) { hub, completion in
-            hub.forward(
-                place, by: user, to: destination, isGroup: body.group ?? false, cid: cid, completion: completion)
+        let isGroup = body.group ?? false
+        let stored = try await answer(user) { hub, completion in
+            hub.forward(place, by: user, to: destination, isGroup: isGroup, cid: cid, completion: completion)
         }
-        var output = OutputBuffer()
-        output.append(ack.fields.span.bytes)
-        return .json(output)
+        let command = isGroup ? RecordView.groupCommand : 10
+        return .ack(stored, cid: cid, in: ConversationKey(command: command, sender: user, destination: destination))
     }
 
     private func edits(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
@@ -87,28 +86,16 @@ struct MessageChangeAPI: Sendable {
 
     // MARK: Answers
 
-    /// What is left of an answer's record once it is gone.
-    private struct Change: Sendable {
-        var time: UInt64
-        /// The fields of an ack as an object.
-        var fields: [UInt8]
-
-        init(_ record: RecordView) {
-            time = record.time
-            fields = Hub.ackFields(record)
-        }
-    }
-
     /// Asks the user's home, as all of what a user sends is, and waits until it is durable.
     private func answer(
         _ user: Identifier,
         _ ask: @escaping @Sendable (Hub, @escaping (Result<RecordView, EnvelopeError>) -> Void) -> Void
-    ) async throws(APIError) -> Change {
-        let home = context.nodes[Int(context.topology.node(of: user).rawValue)]
-        let result: Result<Change, APIError> = await withCheckedContinuation { continuation in
+    ) async throws(APIError) -> NodeHandle.Stored {
+        let home = context.home(of: user)
+        let result: Result<NodeHandle.Stored, APIError> = await withCheckedContinuation { continuation in
             home.post { node in
                 ask(node.hub) { result in
-                    continuation.resume(returning: result.map(Change.init).mapError(APIError.init))
+                    continuation.resume(returning: result.map(NodeHandle.Stored.init).mapError(APIError.init))
                 }
             }
         }
@@ -119,28 +106,8 @@ struct MessageChangeAPI: Sendable {
 extension APIRequest {
     /// The message that the path names.
     fileprivate func messagePlace() throws(APIError) -> MessagePlace {
-        guard let conversation = ConversationKey(name: Array(parameters[0].utf8).span.bytes) else {
-            throw APIError(.badRequest, "the path has no conversation id")
-        }
         guard let cseq = UInt64(parameters[1]) else { throw APIError(.badRequest, "the path has no cseq") }
-        return MessagePlace(conversation, cseq: cseq)
-    }
-
-    /// The body as a message's members, without what only the server sets.
-    fileprivate func members() throws(APIError) -> [UInt8] {
-        let bytes = http.body.span.bytes
-        guard UTF8Validator.isValid(bytes) else {
-            throw APIError(.badRequest, "the body must be a JSON object in UTF-8")
-        }
-        let envelope = Envelope()
-        do throws(EnvelopeError) {
-            try envelope.scanMembers(bytes)
-        } catch {
-            throw APIError(error)
-        }
-        var members = OutputBuffer()
-        envelope.appendMembers(of: bytes, to: &members)
-        return Array(members.unsafeBytes)
+        return MessagePlace(try conversation(0), cseq: cseq)
     }
 }
 
