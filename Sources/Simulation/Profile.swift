@@ -3,7 +3,7 @@ internal import EmbeddedStore
 
 /// What can happen in a step.
 enum Action: Int, CaseIterable {
-    case connect, disconnect, send, resend, confirm, fetch, history, typing
+    case connect, disconnect, send, resend, confirm, fetch, history, edit, recall, typing
     case serve, flush, journal, fold, read, deliver, bus, groups
     case crash, powerCut, haltLater, diskFault, heal, clock
 }
@@ -77,6 +77,8 @@ struct Profile {
         case .read: random.pick([20, 60, 150])
         case .resend, .confirm, .fetch: random.pick([0, 10, 40])
         case .history, .typing, .bus, .groups: random.pick([0, 5, 20])
+        case .edit: random.pick([0, 20, 60])
+        case .recall: random.pick([0, 5, 20])
         case .disconnect: random.pick([0, 5, 30])
         case .crash, .powerCut: random.pick([0, 2, 8])
         case .haltLater: random.pick([0, 3, 10])

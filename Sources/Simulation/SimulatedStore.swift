@@ -41,6 +41,15 @@ final class SimulatedStore: Store, @unchecked Sendable {
         reader = try Reader(reading, options: options.fold)
         congestedRequests = profile.congestedRequests
         mailboxes = Array(repeating: [], count: profile.hubs)
+        if plant == .lastingEdits {
+            try parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute(
+                    """
+                    CREATE TEMP TRIGGER lasting BEFORE UPDATE ON messages WHEN OLD.kind = \(RecordKind.edit.rawValue)
+                    BEGIN SELECT RAISE(IGNORE); END
+                    """)
+            }
+        }
         if plant == .forgottenWindow {
             try parts.fold.withConnection { (connection) throws(SQLiteError) in
                 try connection.execute("DELETE FROM runs WHERE family = \(RunFamily.sent.rawValue)")
