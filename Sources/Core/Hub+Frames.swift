@@ -40,7 +40,11 @@ extension Hub {
         case .recall: try receiveRecall(bytes, session)
         case .forward: try receiveForward(bytes, session)
         case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
-        case .subscribe, .unsubscribe, .publish, .unknown:
+        case .subscribe: try receiveSubscribe(bytes, session)
+        case .unsubscribe: try receiveUnsubscribe(bytes, session)
+        case .publish: try receivePublish(bytes, session)
+        case .subscribers: try receiveSubscribers(bytes, session)
+        case .unknown:
             throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
         }
     }

@@ -134,7 +134,8 @@ extension Checker {
             expect(told.allSatisfy { $0.key < recall }, "nothing is told after a recall: message \(message.number)")
         } else {
             for (index, edit) in changes.edits.enumerated() where edit.isAnswered {
-                expect(told.contains { $0.value == index }, "an edit that was answered is told: \(edit.text.prefix(20))")
+                let isTold = told.contains { $0.value == index }
+                expect(isTold, "an edit that was answered is told: \(edit.text.prefix(20))")
             }
         }
         guard let last = changes.last else { return }

@@ -56,6 +56,7 @@ extension Checker {
             let isOwn = conversation.split(separator: ":").contains { $0 == userNames[user] }
             expect(isOwn || !conversation.contains(":"), "typing reaches only its conversation: \(conversation)")
             expect(userNames.contains(sender), "typing has an author")
+        case .status(let online, let ref): takeStatus(online, ref, connection)
         }
     }
 
@@ -136,10 +137,10 @@ extension Checker {
     private func takeOK(_ ref: UInt64, _ connection: ClientConnection) {
         switch connection.view.questions.removeValue(forKey: ref) {
         case .confirm(let seq): connection.device.confirmAnswered = max(connection.device.confirmAnswered, seq)
-        case .typing: break
+        case .typing, .unwatch: break
         case .edit(let number, let edit): edited(number, edit)
         case .recall(let number): recalled(number)
-        default: broken("ok answers a confirm, a typing or a change: \(ref)")
+        default: broken("ok answers a confirm, a typing, an unwatch or a change: \(ref)")
         }
     }
 
@@ -152,6 +153,8 @@ extension Checker {
             case .send(let number): takeRefusal(number, reply)
             case .edit(let number, let edit): changeRefused(number, edit: edit, reply)
             case .recall(let number): changeRefused(number, edit: nil, reply)
+            // It watches, but wasn't told how they stand.
+            case .watch(let names): for name in names { connection.view.online[name] = nil }
             default: break
             }
         } else if reply.cid != 0, let (ref, number) = sendQuestion(nil, reply.cid, connection) {
@@ -167,6 +170,16 @@ extension Checker {
         expect(isKnown, "a good message is stored: \(reply.code) \(reply.message)")
         // "it isn't known whether this was stored": then it may be there or not.
         if !reply.message.contains("isn't known") { refused(number) }
+    }
+
+    private func takeStatus(_ online: [String: Bool], _ ref: UInt64?, _ connection: ClientConnection) {
+        if let ref {
+            guard case .watch(let names) = connection.view.questions.removeValue(forKey: ref) else {
+                return broken("a status with a reference answers a watch: \(ref)")
+            }
+            expect(Set(names) == Set(online.keys), "a watch is answered for whom it names: \(online.keys)")
+        }
+        connection.view.online.merge(online) { $1 }
     }
 
     // MARK: Pages

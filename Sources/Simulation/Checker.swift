@@ -66,7 +66,8 @@ final class Checker {
         let message = messages[number]
         let version = version(of: entry, number, askedAt: moment)
         expect(
-            entry.hasExtra == (message.hasExtra && version != .recalled), "unknown members reach the recipients: message \(number)")
+            entry.hasExtra == (message.hasExtra && version != .recalled),
+            "unknown members reach the recipients: message \(number)")
         expect(
             entry.sender == userNames[message.sender] && entry.conversation == message.conversation,
             "sender and conversation are right: message \(number) from \(entry.sender) in \(entry.conversation)")

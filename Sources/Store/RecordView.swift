@@ -12,7 +12,8 @@ package enum RecordKind: UInt8, Sendable {
     case read = 4
     /// A ``Notice``: takes an id and a place in each recipient's inbox.
     case notice = 5
-    /// New members of a message: takes an id and a place in each recipient's inbox. Refused if the message was recalled.
+    /// New members of a message: takes an id and a place in each recipient's inbox. Refused if the message was
+    /// recalled.
     case edit = 8
     /// A message is taken back: the same. Of several, all but the first are duplicates.
     case recall = 9

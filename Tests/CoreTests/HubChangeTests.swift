@@ -149,7 +149,8 @@ struct HubChangeTests {
         world.settle()
         alice.drop()
         world.store.fail(with: .unavailable("disk"))
-        alice.send(#"{"cmd":"\#(command)","conv":"alice:alice","cseq":1,"dstid":"bob","content":"y","cid":"c","ref":1}"#)
+        let fields = #""conv":"alice:alice","cseq":1,"dstid":"bob","content":"y","cid":"c","ref":1"#
+        alice.send(#"{"cmd":"\#(command)",\#(fields)}"#)
         world.settle()
         let frame = try alice.frame()
         #expect(frame["code"] == "internal" && frame["ref"] == 1)

@@ -87,7 +87,9 @@ struct MessageMembersTests {
         var cleaned = OutputBuffer()
         var compressed = OutputBuffer()
         LZ4Body.compress(recalled.span.bytes, to: &compressed)
-        let forms: [(BodyForm, [UInt8])] = [(.members, recalled), (BodyForm(.members, isCompressed: true), compressed.array)]
+        let forms: [(BodyForm, [UInt8])] = [
+            (.members, recalled), (BodyForm(.members, isCompressed: true), compressed.array),
+        ]
         for (form, bytes) in forms {
             cleaned.removeAll()
             let admission = try? MessageBody(form, bytes.span.bytes)
