@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// Edits and recalls: they count in the order of the journal, once, and what is recalled is gone.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct EditTests {
     private func text(_ number: Int) -> String { #"{"content":"secret \#(number)"}"# }
     private let recalled = #"{"recalled":true}"#
