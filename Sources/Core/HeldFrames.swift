@@ -1,7 +1,7 @@
 internal import Base
 internal import Wire
 
-// A message to a group that is being loaded waits for it, and whatever its session sends next waits behind it: frames
+// A message waits for its group, or for the relation to its destination, while that is being loaded, and whatever its session sends next waits behind it: frames
 // keep their order. Nothing more is read from the session meanwhile, so what waits is no more than one read brought.
 extension Hub {
     /// Keeps the session's next frames back until ``release(_:)``.

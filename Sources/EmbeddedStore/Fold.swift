@@ -22,6 +22,8 @@ package struct Fold: ~Copyable {
     package private(set) var position: UInt64
     private let connection: Connection
     private let statements: FoldStatements
+    private let held: HeldMessages
+    private var released: PendingRecords
     private var positions: Positions
     private var runs: RunIndex
     private var gathered = GatheredChanges()
@@ -33,6 +35,8 @@ package struct Fold: ~Copyable {
     package init(_ connection: consuming Connection, options: FoldOptions = FoldOptions()) throws(SQLiteError) {
         try Schema.index.migrate(connection, file: "switchboard.db")
         let statements = try FoldStatements(connection)
+        let held = try HeldMessages(connection)
+        let released = try PendingRecords(connection)
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let position = try connection.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0
@@ -41,6 +45,8 @@ package struct Fold: ~Copyable {
         self.lastID = UInt64(lastID)
         self.connection = connection
         self.statements = statements
+        self.held = held
+        self.released = released
         self.positions = positions
         self.runs = runs
         self.options = options
@@ -66,6 +72,7 @@ package struct Fold: ~Copyable {
         gathered.removeAll()
         for batch in batches where batch.number > position { gathered.gather(batch.arena) }
         gathered.sort()
+        released.begin()
         try connection.execute("BEGIN IMMEDIATE")
         do {
             try write(now: now)
@@ -76,11 +83,15 @@ package struct Fold: ~Copyable {
             connection.rollBack()
             throw error
         }
+        released.commit()
         position = last.number
         lastID = max(lastID, gathered.lastID)
         bytesSinceCheckpoint += batches.reduce(0) { $0 + $1.arena.byteCount }
         gathered.removeAll()
     }
+
+    /// Messages that the last fold found held although their sender is a contact by now, once; to be given to the journal.
+    package mutating func takeReleases() -> RecordArena? { released.take() }
 
     /// Moves the WAL's pages into the database when there are enough.
     package mutating func checkpointIfDue() throws(SQLiteError) {
@@ -106,6 +117,8 @@ package struct Fold: ~Copyable {
         for record in gathered.introductions { try introduce(record) }
         for record in gathered.messages { try insert(record) }
         for record in gathered.notices { try insertNotice(record) }
+        for record in gathered.releases { try statements.deletePending(record.senderSeq) }
+        for record in gathered.held { try held.hold(record, &released) }
         try writePositions()
         try writeConfirms()
         try writeReads()
@@ -134,7 +147,7 @@ package struct Fold: ~Copyable {
 
     private func insertNotice(_ record: RecordView) throws(SQLiteError) {
         try insert(record)
-        try statements.deleteNotice(record.senderSeq)
+        try statements.deletePending(record.senderSeq)
     }
 
     private func insert(_ record: RecordView) throws(SQLiteError) {

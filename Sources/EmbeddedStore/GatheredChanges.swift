@@ -7,6 +7,8 @@ struct GatheredChanges {
     /// In the order of their ids.
     private(set) var messages: [RecordView] = []
     private(set) var notices: [RecordView] = []
+    private(set) var held: [RecordView] = []
+    private(set) var releases: [RecordView] = []
     /// (conversation, `cseq`) and the id.
     private(set) var history: [RunEntry] = []
     /// (user, `seq`) and the id.
@@ -24,6 +26,8 @@ struct GatheredChanges {
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
         notices.removeAll()
+        held.removeAll()
+        releases.removeAll()
         history.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
         sent.removeAll(keepingCapacity: true)
@@ -51,6 +55,10 @@ struct GatheredChanges {
                 lastID = max(lastID, record.id)
                 notices.append(record)
                 gatherPlacements(record)
+            case .release:
+                lastID = max(lastID, record.id)
+                releases.append(record)
+                gatherPlacements(record)
             case nil: break
             }
         }
@@ -60,6 +68,7 @@ struct GatheredChanges {
         let id = record.id
         lastID = max(lastID, id)
         messages.append(record)
+        if record.isHeld { held.append(record) }
         history.append(RunEntry(owner: record.conversationNumber, position: record.cseq, value: id))
         gatherPlacements(record)
         if !record.unsafeCid.isEmpty {

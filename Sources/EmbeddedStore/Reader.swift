@@ -17,6 +17,8 @@ package struct Reader: ~Copyable {
     private let messageBytes: Statement
     private let group: Statement
     private let members: Statement
+    let contacts: ContactReader
+    private let held: HeldReader
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
@@ -40,6 +42,10 @@ package struct Reader: ~Copyable {
         let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
+        let contacts = try ContactReader(connection)
+        let held = try HeldReader(connection)
+        self.contacts = contacts
+        self.held = held
         self.retentionMilliseconds = options.retentionMilliseconds
         self.snapshot = snapshot
         self.runs = runs
@@ -80,9 +86,12 @@ package struct Reader: ~Copyable {
             let floor = try positions.user(user, .floor)
             let confirmed = try confirmed(by: deviceName, user: user) ?? floor
             return try inbox(of: user, after: confirmed, limit: limit, now: now)
-        case .history(let key, let range, let limit):
-            guard let number = try number(of: key) else { return empty(through: 0) }
-            return try history(of: number, range, limit: limit)
+        case .history(let key, let range, let limit, let viewer):
+            guard let conversation = try number(of: key) else { return empty(through: 0) }
+            let hidden = try viewer.flatMap { (viewer) throws(SQLiteError) in
+                try held.ids(in: conversation, hiddenFrom: try number(of: viewer))
+            }
+            return try history(of: conversation, range, limit: limit, hidden: hidden ?? [])
         }
     }
 
@@ -142,14 +151,17 @@ package struct Reader: ~Copyable {
         return page.finish()
     }
 
-    private func history(of conversation: UInt64, _ range: HistoryRange, limit: Int) throws(SQLiteError) -> Page {
+    private func history(
+        of conversation: UInt64, _ range: HistoryRange, limit: Int, hidden: Set<UInt64>
+    ) throws(SQLiteError) -> Page {
         let limit = clamp(limit)
         let end: UInt64
         switch range {
         case .after(let after):
             var page = PageBuilder(limit: limit, through: clamp(after))
             try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, id) throws(SQLiteError) in
-                try append(id, seq: 0, place: cseq, to: &page)
+                guard !hidden.contains(id) else { return true }
+                return try append(id, seq: 0, place: cseq, to: &page)
             }
             return page.finish()
         case .newest: end = UInt64(Int64.max)
@@ -160,6 +172,7 @@ package struct Reader: ~Copyable {
         var bytes = 0
         var more = false
         try runs.backward(.history, owner: conversation, before: end) { (cseq, id) throws(SQLiteError) in
+            guard !hidden.contains(id) else { return true }
             bytes += try size(of: id)
             more = found.count == limit || (!found.isEmpty && bytes > Reader.pageBytesMax)
             if !more { found.append((cseq, id)) }

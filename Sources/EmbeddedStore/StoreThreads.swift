@@ -121,13 +121,14 @@ struct IndexThread: ~Copyable {
         while true {
             let next = take()
             if next.releasesMemory { fold.releaseSpareMemory() }
+            waiting += next.batches
+            if next.commands.contains(where: \.command.movesMessages) { foldWaiting() }
             for request in next.commands {
                 let result = fold.perform(request.command, &directory, now: work.options.now())
                 if let notices = directory.takeNotices() { work.enqueue(notices: notices) }
                 work.deliver([.directory(ticket: request.ticket, result: result)], to: request.mailbox)
             }
             for notices in next.returned { work.enqueue(notices: notices) }
-            waiting += next.batches
             foldWaiting()
             if next.isLast { break }
         }
@@ -147,12 +148,13 @@ struct IndexThread: ~Copyable {
         }
         return work.index.wait(until: deadline) { queue in
             let isWanted = queue.wanted > folded && !(queue.batches.isEmpty && retryAt == nil)
+            let isMoving = !queue.batches.isEmpty && queue.commands.contains { $0.command.movesMessages }
             let isDue =
                 queue.bytes >= options.foldBytes || queue.records >= options.foldRecords
                 || (!queue.batches.isEmpty
                     && SystemClock.monotonic() >= queue.since + options.foldMilliseconds * 1_000_000)
                 || retryAt.map { SystemClock.monotonic() >= $0 } ?? false
-            guard isWanted || isDue || queue.isClosing else {
+            guard isWanted || isDue || isMoving || queue.isClosing else {
                 let releasesMemory = queue.releases > releases
                 let commands = queue.takeCommands()
                 let returned = queue.takeReturned()
@@ -183,6 +185,7 @@ struct IndexThread: ~Copyable {
         }
         work.unfoldedBytes.subtract(waiting.reduce(0) { $0 + $1.arena.byteCount }, ordering: .relaxed)
         waiting = []
+        if let releases = fold.takeReleases() { work.enqueue(notices: releases) }
         work.folds.add(1, ordering: .relaxed)
         work.watermark.update {
             $0.folded = last.number

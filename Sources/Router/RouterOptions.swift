@@ -1,4 +1,5 @@
 import ArgumentParser
+import Core
 import Logging
 import Reactor
 import Server
@@ -29,6 +30,12 @@ struct RouterOptions: ParsableArguments {
     var shardLimit = 100_000
     @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
     var retention = 90
+    @Option(
+        help: ArgumentHelp(
+            "What becomes of a private message to somebody who is no contact.",
+            discussion: "With hold it waits until its recipient accepts the sender; with reject it is refused.",
+            valueName: "deliver|hold|reject"))
+    var strangers = StrangerPolicy.deliver
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -49,6 +56,7 @@ struct RouterOptions: ParsableArguments {
         configuration.shardsPerLoop = shardsPerLoop
         configuration.usersPerShardMax = shardLimit
         configuration.retentionDays = retention
+        configuration.strangers = strangers
         configuration.dev = dev
         do {
             try configuration.validate()
@@ -68,6 +76,7 @@ struct RouterOptions: ParsableArguments {
 }
 
 extension DescriptorTables: ExpressibleByArgument {}
+extension StrangerPolicy: ExpressibleByArgument {}
 
 /// The names of the levels as the command line takes them.
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {

@@ -1,3 +1,4 @@
+package import Core
 package import Reactor
 
 /// Everything an operator can decide about a router. Checked by ``validate()`` before anything starts.
@@ -26,6 +27,9 @@ package struct Configuration: Sendable {
     package var dev = false
     /// Days after which inbox entries go even if a device didn't confirm them.
     package var retentionDays = 90
+
+    /// What becomes of a private message to somebody who is no contact.
+    package var strangers = StrangerPolicy.deliver
 
     package init() {}
 

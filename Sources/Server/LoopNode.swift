@@ -107,7 +107,14 @@ final class LoopNode {
         self.loop = loop
         bus = LoopBus(nodes: context.nodes)
         hub = Hub(
-            node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence)
+            node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence,
+            strangers: context.configuration.strangers)
+        hub.relationChanged = { one, other in
+            for user in [one, other] {
+                let home = context.nodes[Int(context.topology.node(of: user).rawValue)]
+                home.post { $0.hub.forgetRelations(one, other) }
+            }
+        }
         api = APIRouter(context: context, node: context.nodes[index])
         hub.milliseconds = loop.milliseconds
         loop.beforeFlush = { [unowned self] in

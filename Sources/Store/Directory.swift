@@ -6,6 +6,15 @@ package import Base
 /// decided above the store.
 package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
+    case contact(ContactCommand)
+
+    /// Whether what is committed should be in the index before.
+    package var movesMessages: Bool {
+        switch self {
+        case .group: false
+        case .contact(let command): command.movesMessages
+        }
+    }
 }
 
 /// A question about users and groups.
@@ -15,6 +24,20 @@ package enum DirectoryQuestion: Sendable {
     /// When the users were last online; answered by ``DirectoryAnswer/lastSeen(_:)``, which names only those who
     /// ever were.
     case lastSeen([Identifier])
+    /// What the user is to the other; answered by ``DirectoryAnswer/relation(_:)``.
+    case relation(of: Identifier, to: Identifier)
+    /// A user's contacts and requests; answered by ``DirectoryAnswer/contacts(_:)``.
+    case contacts(of: Identifier)
+    /// Whom a user has blocked; answered by ``DirectoryAnswer/users(_:)``.
+    case blocks(by: Identifier)
+
+    /// Whether the answer lies in what is folded, and not only in what changes of the directory have written.
+    package var readsMessages: Bool {
+        switch self {
+        case .group, .relation, .contacts, .blocks: false
+        case .lastSeen: true
+        }
+    }
 }
 
 /// What a command or a question brings; each says which of these.
@@ -22,4 +45,7 @@ package enum DirectoryAnswer: Sendable {
     case group(Group)
     /// Milliseconds since the Unix epoch.
     case lastSeen([Identifier: UInt64])
+    case relation(Relation)
+    case contacts([Contact])
+    case users([Identifier])
 }

@@ -26,6 +26,22 @@ extension RecordArena {
         append(.message, head, cid: cid, names: none, count: count, body: body, reply: reply)
     }
 
+    /// Appends a private message that its destination doesn't see yet: an inbox entry for the sender alone.
+    package func appendHeldMessage(_ head: MessageHead, cid: RawSpan, body: RawSpan, reply: ReplyAddress?) {
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        append(.message, head, cid: cid, names: none, count: 1, body: body, reply: reply)
+        if let entry = entries.last { record(at: entry.offset).setHeld() }
+    }
+
+    /// Appends the release of a held message to its destination.
+    package func appendRelease(_ head: MessageHead, cid: RawSpan, body: RawSpan, id: UInt64, cseq: UInt64, time: UInt64) {
+        RecordArena.recipientNames(CollectionOfOne(head.destination)).withUnsafeBytes { names in
+            append(.release, head, cid: cid, names: names, count: 1, body: body, reply: nil)
+        }
+        guard let entry = entries.last else { return }
+        record(at: entry.offset).setNumbers(id: id, cseq: cseq, time: time, senderSeq: 0)
+    }
+
     /// Appends a message with inbox entries for exactly `recipients`.
     ///
     /// - Parameter names: the recipients as (u8 length, bytes), distinct; see ``recipientNames(_:)``.

@@ -12,9 +12,11 @@ package enum RecordKind: UInt8, Sendable {
     case read = 4
     /// A ``Notice``: takes an id and a place in each recipient's inbox.
     case notice = 5
+    /// A held message comes into the inbox of whom it was sent to, with its old id and its old place in the conversation.
+    case release = 6
 
     /// Whether it has places in inboxes.
-    @inlinable package var isEntry: Bool { self == .message || self == .notice }
+    @inlinable package var isEntry: Bool { self == .message || self == .notice || self == .release }
 }
 
 /// What became of a record.
@@ -38,9 +40,10 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 16 | u64 cseq (confirm, read: the place confirmed or read up to) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
-/// user's floor, up to where all of its devices have confirmed; notice: its number in the index's table `pending` |
+/// user's floor, up to where all of its devices have confirmed; notice, release: its number in the index's table
+/// `pending` |
 /// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (bit 0: has a user or a conversation
-/// that the store met for the first time) · u32 body length |
+/// that the store met for the first time; bit 1: held back from the destination) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
 /// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user |
 /// | 80 | sender, destination, cid, recipients' names (u8 length, bytes), padding to 8 |
@@ -81,6 +84,8 @@ package struct RecordView {
     @inlinable package var destinationNumber: UInt64 { load(72, as: UInt64.self) }
     /// Whether the record has a user or a conversation that the store met for the first time.
     @inlinable package var introducesNames: Bool { load(43, as: UInt8.self) & 1 != 0 }
+    /// Whether the message has a place in its sender's inbox only, until its destination takes the sender as a contact.
+    @inlinable package var isHeld: Bool { load(43, as: UInt8.self) & 2 != 0 }
     @inlinable var senderBytes: Int { Int(load(40, as: UInt8.self)) }
     @inlinable var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
     @inlinable var cidBytes: Int { Int(load(42, as: UInt8.self)) }
@@ -157,7 +162,13 @@ package struct RecordView {
         base.storeBytes(of: destination, toByteOffset: 72, as: UInt64.self)
     }
 
-    @inlinable package func setIntroducesNames() { base.storeBytes(of: 1, toByteOffset: 43, as: UInt8.self) }
+    @inlinable package func setIntroducesNames() { setFlag(1) }
+
+    @inlinable func setHeld() { setFlag(2) }
+
+    @inlinable func setFlag(_ flag: UInt8) {
+        base.storeBytes(of: load(43, as: UInt8.self) | flag, toByteOffset: 43, as: UInt8.self)
+    }
 
     @inlinable package func setPlacement(_ index: Int, user: UInt64, seq: UInt64) {
         precondition(index < placementCount)

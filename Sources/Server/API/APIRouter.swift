@@ -67,7 +67,7 @@ struct APIRouter: Sendable {
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
         routes = HealthAPI(context: context).routes + TimelineAPI(context: context).routes
-            + GroupAPI(context: context).routes + WebChatAPI().routes
+            + GroupAPI(context: context).routes + ContactAPI(context: context).routes + WebChatAPI().routes
     }
 
     /// Answers a request; whatever goes wrong becomes a response.
