@@ -98,6 +98,12 @@ struct RelationCache {
         }
     }
 
+    /// Takes up what a change made here has brought, unless it is being loaded.
+    mutating func put(_ user: Identifier, _ other: Identifier, _ relation: Relation) {
+        let pair = Pair(user, other)
+        if entries[pair] == nil { entries[pair] = .ready(relation) }
+    }
+
     /// Counts a message that is going to be held.
     mutating func addHeld(_ user: Identifier, _ other: Identifier, bytes: Int) {
         let pair = Pair(user, other)
@@ -149,7 +155,9 @@ extension Hub {
             forgetRelations(sender, other)
             relationChanged(sender, other)
             switch result {
-            case .success(.relation(let relation)): body(admission(by: relation) ?? .held)
+            case .success(.relation(let relation)):
+                relations.put(sender, other, relation)
+                body(admission(by: relation) ?? .held)
             case .success: preconditionFailure("a request is answered by a relation")
             case .failure(.conflict):
                 body(.refused(EnvelopeError(.conflict, "there are too many contacts and requests already")))

@@ -76,6 +76,11 @@ struct PendingRecords: ~Copyable {
     mutating func take() -> RecordArena? { ready.take() }
 }
 
+extension RecordArena {
+    /// Whether there are releases of held messages among the records.
+    var hasReleases: Bool { entries.contains { record(at: $0.offset).kind == .release } }
+}
+
 extension RecordView {
     /// Notes the number in `pending`; what else is known of the record stays.
     fileprivate func setPendingNumber(_ number: UInt64) {

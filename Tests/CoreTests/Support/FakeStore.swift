@@ -42,7 +42,15 @@ final class FakeStore: Store {
         var device: Identifier
     }
 
+    private struct PairKey: Hashable {
+        var user: Identifier
+        var other: Identifier
+    }
+
     private struct State {
+        var relations: [PairKey: Relation] = [:]
+        var relationLoads = 0
+        var requests: [PairKey] = []
         var calls: [Call] = []
         var inboxes: [Identifier: [Message]] = [:]
         var conversations: [ConversationKey: [Message]] = [:]
@@ -71,6 +79,11 @@ final class FakeStore: Store {
     func fail(with error: StoreError?) { state.withLock { $0.error = error } }
     func congest(_ isCongested: Bool) { state.withLock { $0.isCongested = isCongested } }
     func put(_ group: Group) { state.withLock { $0.groups[group.id] = group } }
+    func put(_ relation: Relation, _ user: String, to other: String) {
+        state.withLock { $0.relations[PairKey(user: name(user), other: name(other))] = relation }
+    }
+    var relationLoads: Int { state.withLock { $0.relationLoads } }
+    var requests: Int { state.withLock { $0.requests.count } }
     func setSeen(_ user: Identifier, at time: UInt64) { state.withLock { $0.seen[user] = time } }
 
     var batches: Int { state.withLock { $0.batches } }
@@ -87,6 +100,10 @@ final class FakeStore: Store {
     // MARK: Store
 
     let epoch = "e1"
+    let hadBlocks: Bool
+
+    init(hadBlocks: Bool = false) { self.hadBlocks = hadBlocks }
+
     var isCongested: Bool { state.withLock { $0.isCongested } }
 
     func submit(_ batch: RecordArena) {
@@ -139,6 +156,10 @@ final class FakeStore: Store {
                 return [(attach.node, .attached(ticket: ticket, reply: FakeStore.attach(attach, &state)))]
             case .read(let query, let node, let ticket):
                 return [(node, .page(ticket: ticket, page: FakeStore.read(query, state)))]
+            case .command(.contact(.request(let user, let other, _, _)), let node, let ticket) where state.error == nil:
+                state.requests.append(PairKey(user: user, other: other))
+                let relation = FakeStore.request(by: user, to: other, &state)
+                return [(node, .directory(ticket: ticket, result: .success(.relation(relation))))]
             case .command(_, let node, let ticket):
                 let refusal = state.error ?? .unavailable("the fake store changes nothing")
                 return [(node, .directory(ticket: ticket, result: .failure(refusal)))]
@@ -146,6 +167,14 @@ final class FakeStore: Store {
                 return [(node, .directory(ticket: ticket, result: FakeStore.answer(question, &state)))]
             }
         }
+    }
+
+    private static func request(by user: Identifier, to other: Identifier, _ state: inout State) -> Relation {
+        let key = PairKey(user: user, other: other)
+        var relation = state.relations[key] ?? .stranger
+        if relation.standing == .stranger { relation.standing = .asked }
+        state.relations[key] = relation
+        return relation
     }
 
     private static func attach(_ attach: Attach, _ state: inout State) -> Result<AttachReply, StoreError> {
@@ -167,6 +196,10 @@ final class FakeStore: Store {
             return state.groups[id].map { .success(.group($0)) } ?? .failure(.notFound)
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
+        case .relation(let user, let other):
+            state.relationLoads += 1
+            return .success(.relation(state.relations[PairKey(user: user, other: other)] ?? .stranger))
+        case .contacts, .blocks: return .failure(.notFound)
         }
     }
 
@@ -184,7 +217,7 @@ final class FakeStore: Store {
             case .message: commitMessage(record, now, &state)
             case .confirm: commitConfirm(record, &state)
             case .seen: state.seen[record.sender] = record.time
-            case .read, .notice, nil: record.setStatus(.refused)
+            case .read, .notice, .release, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
@@ -262,7 +295,7 @@ final class FakeStore: Store {
         case .unconfirmed(let user, let device, let limit):
             let after = state.confirmed[DeviceKey(user: user, device: device)] ?? 0
             return .success(inbox(state.inboxes[user] ?? [], after: after, limit: limit))
-        case .history(let conversation, let range, let limit):
+        case .history(let conversation, let range, let limit, _):
             return .success(history(state.conversations[conversation] ?? [], range, limit: limit))
         }
     }
@@ -296,4 +329,10 @@ final class FakeStore: Store {
             .message, message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
             cseq: message.cseq, seq: seq, time: message.time)
     }
+}
+
+extension Relation {
+    static let stranger = Relation(standing: .stranger)
+    static let contact = Relation(standing: .contact)
+    static let blocked = Relation(standing: .stranger, isBlocked: true, isBlockedByAnyone: true)
 }

@@ -11,7 +11,7 @@ func name(_ text: String) -> Identifier {
 
 /// Some hubs on one store and one bus, and the clients on them.
 final class World {
-    let store = FakeStore()
+    let store: FakeStore
     let bus = FakeBus()
     let presence = PresenceDirectory()
     let topology: Topology
@@ -22,10 +22,16 @@ final class World {
         didSet { for hub in hubs { hub.milliseconds = now } }
     }
 
-    init(nodes: Int = 1, shardsPerNode: Int = 1, usersPerShardMax: Int = 100) {
+    init(
+        nodes: Int = 1, shardsPerNode: Int = 1, usersPerShardMax: Int = 100, strangers: StrangerPolicy = .deliver,
+        hadBlocks: Bool = false
+    ) {
+        store = FakeStore(hadBlocks: hadBlocks)
         topology = Topology(nodes: nodes, shardsPerNode: shardsPerNode, usersPerShardMax: usersPerShardMax)
         hubs = (0..<nodes).map {
-            Hub(node: MailboxIndex($0), topology: topology, store: store, bus: bus, presence: presence)
+            Hub(
+                node: MailboxIndex($0), topology: topology, store: store, bus: bus, presence: presence,
+                strangers: strangers)
         }
         for hub in hubs { hub.milliseconds = now }
     }
