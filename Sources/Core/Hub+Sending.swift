@@ -28,7 +28,9 @@ extension Hub {
         }
     }
 
-    private func sendPrivately(_ head: MessageHead, cid: RawSpan, body: RawSpan, isAccepted: Bool, reply: ReplyAddress) {
+    private func sendPrivately(
+        _ head: MessageHead, cid: RawSpan, body: RawSpan, isAccepted: Bool, reply: ReplyAddress
+    ) {
         if isOpen { return append(head, .delivered, cid: cid, body: body, isAccepted: isAccepted, reply: reply) }
         let session = reply.form == ReplyForm.external.rawValue ? nil : sessions[reply.token]
         if let admission = admissionInMemory(of: head.sender, session?.user, to: head.destination) {
@@ -113,7 +115,7 @@ extension Hub {
         currentBatch.appendConfirm(user: user, device: device, seq: seq, reply: external(completion))
     }
 
-    private func external(_ completion: @escaping (Result<RecordView, EnvelopeError>) -> Void) -> ReplyAddress {
+    func external(_ completion: @escaping (Result<RecordView, EnvelopeError>) -> Void) -> ReplyAddress {
         ReplyAddress(
             mailbox: node, token: pending.add(.init(stored: completion)), form: ReplyForm.external.rawValue)
     }

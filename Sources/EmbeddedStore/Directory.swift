@@ -8,14 +8,17 @@ package import Store
 package struct Directory: ~Copyable {
     private let groups: Groups
     private let contacts: Contacts
+    private let accounts: Accounts
     private var pending: PendingRecords
 
     package init(_ connection: borrowing Connection) throws(SQLiteError) {
         let groups = try Groups(connection)
         let contacts = try Contacts(connection)
+        let accounts = try Accounts(connection)
         let pending = try PendingRecords(connection)
         self.groups = groups
         self.contacts = contacts
+        self.accounts = accounts
         self.pending = pending
     }
 
@@ -46,6 +49,7 @@ package struct Directory: ~Copyable {
         switch command {
         case .group(let command): try groups.change(command, &pending).map { .group($0) }
         case .contact(let command): try contacts.change(command, &pending, now: now).map { .relation($0) }
+        case .account(let command): try accounts.change(command).map { .account($0) }
         }
     }
 }

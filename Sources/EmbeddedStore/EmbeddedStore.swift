@@ -9,6 +9,8 @@ internal import Synchronization
 package final class EmbeddedStore: Store {
     package let epoch: String
     package let hadBlocks: Bool
+    /// The key of logins, and those that were ended before the store was opened.
+    package let logins: LoginState
     private let work: SharedWork
     private let threads: [OwnThread]
     private let isClosed = Atomic(false)
@@ -23,6 +25,7 @@ package final class EmbeddedStore: Store {
             let recovery = try Recovery.run(files, options, mailboxes: mailboxes.count)
             epoch = recovery.epoch
             hadBlocks = recovery.hasBlocks
+            logins = recovery.logins
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
             self.work = work
             if let notices = recovery.unsentNotices { work.enqueue(notices: notices) }

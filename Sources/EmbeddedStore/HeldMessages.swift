@@ -106,7 +106,7 @@ struct HeldReader: ~Copyable {
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         let ids = try connection.prepare(
-            "SELECT id FROM held WHERE conversation = ?1 AND sender <> ?2 AND cseq > ?3")
+            "SELECT id, cseq FROM held WHERE conversation = ?1 AND sender <> ?2")
         let conversation = try connection.prepare(PrivateConversation.select)
         let sum = try connection.prepare(
             """
@@ -118,14 +118,13 @@ struct HeldReader: ~Copyable {
         self.sum = sum
     }
 
-    /// The messages behind `cseq` that are held back from a user; nil: from somebody who was never heard of.
-    func ids(in conversation: UInt64, hiddenFrom user: UInt64?, after cseq: UInt64 = 0) throws(SQLiteError) -> Set<UInt64> {
+    /// The ids of messages that are held back from a user, and their places; nil: from somebody who was never heard of.
+    func messages(in conversation: UInt64, hiddenFrom user: UInt64?) throws(SQLiteError) -> [UInt64: UInt64] {
         ids.bind(1, conversation)
         ids.bind(2, user ?? 0)
-        ids.bind(3, cseq)
         defer { ids.reset() }
-        var found: Set<UInt64> = []
-        while try ids.step() { found.insert(ids.unsigned(0)) }
+        var found: [UInt64: UInt64] = [:]
+        while try ids.step() { found[ids.unsigned(0)] = ids.unsigned(1) }
         return found
     }
 

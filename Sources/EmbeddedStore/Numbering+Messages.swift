@@ -57,7 +57,7 @@ extension Numbering {
         if let conversation { conversations[conversation].lastBatch = batch }
     }
 
-    /// The message has its numbers; what is new is its place in the inbox.
+    /// The message has its numbers; what is new is its place in the inbox, and an id for its place in the chat list.
     mutating func numberRelease(_ record: RecordView, sender: Int) throws(SQLiteError) {
         let destination = try collectRecipients(record, sender: sender)
         let conversation = try conversationSlot(record, sender: sender, destination: destination)
@@ -65,9 +65,9 @@ extension Numbering {
             let (number, seq) = advance(slot)
             record.setPlacement(index, user: number, seq: seq)
         }
+        next.lastID = MessageID.next(after: next.lastID, now: now)
         record.setOwners(
-            conversation: conversations[conversation].number, sender: users[sender].number,
-            destination: destination.map { users[$0].number } ?? 0)
+            conversation: conversations[conversation].number, sender: users[sender].number, destination: next.lastID)
         record.setStatus(.stored)
         conversations[conversation].lastBatch = batch
     }

@@ -44,7 +44,10 @@ extension Reader {
         case .lastSeen(let users): .lastSeen(try lastSeen(users))
         case .relation(let user, let other): .relation(try contacts.relation(of: user, to: other))
         case .contacts(let user): .contacts(try contacts.contacts(of: user))
+        case .contactList(let user): .contactList(try contactList(of: user))
         case .blocks(let user): .users(try contacts.blocks(by: user))
+        case .chatList(let query): .chatList(try chatList(query))
+        case .account(let question): try accounts.answer(question).map { .account($0) }
         }
     }
 

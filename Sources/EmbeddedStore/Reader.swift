@@ -7,18 +7,23 @@ package import Store
 package struct Reader: ~Copyable {
     private let retentionMilliseconds: UInt64
     private let snapshot: Snapshot
-    private let runs: RunReader
-    private var positions: Positions
+    let runs: RunReader
+    var positions: Positions
     private let user: Statement
     private let userName: Statement
     private let device: Statement
     private let conversation: Statement
     private let message: Statement
     private let messageBytes: Statement
-    private let group: Statement
     private let members: Statement
     let contacts: ContactReader
-    private let held: HeldReader
+    let held: HeldReader
+    // Of chat lists too.
+    let group: Statement
+    let member: Statement
+    let conversationUsers: Statement
+    let cursor: Statement
+    let accounts: AccountReader
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
@@ -44,6 +49,10 @@ package struct Reader: ~Copyable {
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
         let contacts = try ContactReader(connection)
         let held = try HeldReader(connection)
+        let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
+        let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
+        let cursor = try CursorTable.select(connection)
+        let accounts = try AccountReader(connection)
         self.contacts = contacts
         self.held = held
         self.retentionMilliseconds = options.retentionMilliseconds
@@ -58,18 +67,29 @@ package struct Reader: ~Copyable {
         self.messageBytes = messageBytes
         self.group = group
         self.members = members
+        self.member = member
+        self.conversationUsers = conversationUsers
+        self.cursor = cursor
+        self.accounts = accounts
     }
 
     /// Reads a page.
     ///
     /// - Parameter now: what is older than the retention is left out of an inbox; milliseconds since the Unix epoch.
     package mutating func read(_ query: ReadQuery, now: UInt64) throws(SQLiteError) -> Page {
+        try inSnapshot { (reader) throws(SQLiteError) in try reader.page(query, now: now) }
+    }
+
+    /// Lets all that `body` asks for be of one state of the database.
+    mutating func inSnapshot<Answer>(
+        _ body: (inout Reader) throws(SQLiteError) -> Answer
+    ) throws(SQLiteError) -> Answer {
         positions.begin()
         try snapshot.begin()
         do {
-            let page = try page(query, now: now)
+            let answer = try body(&self)
             try snapshot.end()
-            return page
+            return answer
         } catch {
             snapshot.abandon()
             throw error
@@ -89,9 +109,9 @@ package struct Reader: ~Copyable {
         case .history(let key, let range, let limit, let viewer):
             guard let conversation = try number(of: key) else { return empty(through: 0) }
             let hidden = try viewer.flatMap { (viewer) throws(SQLiteError) in
-                try held.ids(in: conversation, hiddenFrom: try number(of: viewer))
+                try held.messages(in: conversation, hiddenFrom: try number(of: viewer))
             }
-            return try history(of: conversation, range, limit: limit, hidden: hidden ?? [])
+            return try history(of: conversation, range, limit: limit, hidden: hidden ?? [:])
         }
     }
 
@@ -152,15 +172,16 @@ package struct Reader: ~Copyable {
     }
 
     private func history(
-        of conversation: UInt64, _ range: HistoryRange, limit: Int, hidden: Set<UInt64>
+        of conversation: UInt64, _ range: HistoryRange, limit: Int, hidden: [UInt64: UInt64]
     ) throws(SQLiteError) -> Page {
         let limit = clamp(limit)
         let end: UInt64
         switch range {
         case .after(let after):
             var page = PageBuilder(limit: limit, through: clamp(after))
-            try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, id) throws(SQLiteError) in
-                guard !hidden.contains(id) else { return true }
+            try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, value) throws(SQLiteError) in
+                let id = HistoryValue.id(value)
+                guard hidden[id] == nil else { return true }
                 return try append(id, seq: 0, place: cseq, to: &page)
             }
             return page.finish()
@@ -171,8 +192,9 @@ package struct Reader: ~Copyable {
         var found: [(cseq: UInt64, id: UInt64)] = []
         var bytes = 0
         var more = false
-        try runs.backward(.history, owner: conversation, before: end) { (cseq, id) throws(SQLiteError) in
-            guard !hidden.contains(id) else { return true }
+        try runs.backward(.history, owner: conversation, before: end) { (cseq, value) throws(SQLiteError) in
+            let id = HistoryValue.id(value)
+            guard hidden[id] == nil else { return true }
             bytes += try size(of: id)
             more = found.count == limit || (!found.isEmpty && bytes > Reader.pageBytesMax)
             if !more { found.append((cseq, id)) }
@@ -187,7 +209,7 @@ package struct Reader: ~Copyable {
     }
 
     /// What a page is made of while it grows.
-    private struct PageBuilder {
+    struct PageBuilder {
         let arena = RecordArena()
         let limit: Int
         var through: UInt64
@@ -205,7 +227,7 @@ package struct Reader: ~Copyable {
     }
 
     /// Adds a message to a page; false if the page was full already.
-    private func append(
+    func append(
         _ id: UInt64, seq: UInt64, place: UInt64, to page: inout PageBuilder
     ) throws(SQLiteError) -> Bool {
         defer { message.reset() }
@@ -245,7 +267,7 @@ package struct Reader: ~Copyable {
 
     // MARK: Names and numbers
 
-    private func name(
+    func name(
         of number: UInt64, _ names: inout [UInt64: Identifier]
     ) throws(SQLiteError) -> Identifier {
         if let name = names[number] { return name }
@@ -258,7 +280,7 @@ package struct Reader: ~Copyable {
         return name
     }
 
-    private func number(of name: Identifier) throws(SQLiteError) -> UInt64? {
+    func number(of name: Identifier) throws(SQLiteError) -> UInt64? {
         defer { user.reset() }
         user.bindCopy(1, name.description)
         return try user.step() ? user.unsigned(0) : nil
@@ -271,7 +293,7 @@ package struct Reader: ~Copyable {
         return try device.step() ? device.unsigned(0) : nil
     }
 
-    private func number(of key: ConversationKey) throws(SQLiteError) -> UInt64? {
+    func number(of key: ConversationKey) throws(SQLiteError) -> UInt64? {
         defer { conversation.reset() }
         switch key {
         case .group(let group):

@@ -21,6 +21,7 @@ package struct Recovery: ~Copyable {
     /// Whether anybody has blocked anybody.
     package let hasBlocks: Bool
     package let position: UInt64
+    package let logins: LoginState
     private let fold: Fold
     private let directory: Directory
     /// What an earlier run couldn't give the journal.
@@ -76,12 +77,16 @@ package struct Recovery: ~Copyable {
         let hasBlocks = try fold.withConnection { (connection) throws(SQLiteError) in
             try connection.integer("SELECT EXISTS(SELECT 1 FROM user_blocks)") == 1
         }
+        let logins = try fold.withConnection { (connection) throws(SQLiteError) in
+            try LoginState(connection, now: options.now())
+        }
         let lookup = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
         let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
         return Recovery(
-            epoch: epoch, hasBlocks: hasBlocks, position: fold.position, fold: fold, directory: directory, unsentNotices: unsent,
-            journal: journal, lookup: lookup)
+            epoch: epoch, hasBlocks: hasBlocks, position: fold.position, logins: logins, fold: fold,
+            directory: directory,
+            unsentNotices: unsent, journal: journal, lookup: lookup)
     }
 
     /// Folds the journal's tail.

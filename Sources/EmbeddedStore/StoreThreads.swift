@@ -98,8 +98,8 @@ struct IndexThread: ~Copyable {
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
     private var releases = 0
-    /// Until then folds come soon, monotonic nanoseconds: held messages were released, and others that were on their way
-    /// then are released by their fold.
+    /// Until then folds come soon, monotonic nanoseconds: held messages were released, and others that were on their
+    /// way are released by their fold.
     private var hurryUntil: UInt64 = 0
 
     init(fold: consuming Fold, directory: consuming Directory, work: SharedWork, files: consuming DataDirectory) {

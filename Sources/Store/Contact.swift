@@ -60,6 +60,7 @@ package enum ContactCommand: Sendable {
 
 /// A contact or a request, as one of the two sees it.
 package struct Contact: Sendable, Equatable {
+    /// On which side of a request the user is.
     package enum State: Sendable {
         case contact
         /// The user has asked the other one.
@@ -79,5 +80,29 @@ package struct Contact: Sendable, Equatable {
         self.state = state
         self.text = text
         self.time = time
+    }
+}
+
+/// A user's contacts, by id.
+package struct ContactList: Sendable {
+    /// One contact.
+    package struct Item: Sendable {
+        package var user: Identifier
+        /// nil if the contact has no account.
+        package var profile: Profile?
+        /// The last message, an offset in ``ContactList/arena``; nil if there is none, or no more room.
+        package var last: UInt32?
+        /// Messages that the user hasn't read.
+        package var unread: UInt64 = 0
+
+        package init(user: Identifier) { self.user = user }
+    }
+
+    package var arena: RecordArena
+    package var items: [Item]
+
+    package init(arena: RecordArena, items: [Item]) {
+        self.arena = arena
+        self.items = items
     }
 }

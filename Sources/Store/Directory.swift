@@ -7,17 +7,18 @@ package import Base
 package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
     case contact(ContactCommand)
+    case account(AccountCommand)
 
     /// Whether what is committed should be in the index before.
     package var movesMessages: Bool {
         switch self {
-        case .group: false
+        case .group, .account: false
         case .contact(let command): command.movesMessages
         }
     }
 }
 
-/// A question about users and groups.
+/// A question about users, their conversations and groups.
 package enum DirectoryQuestion: Sendable {
     /// Answered by ``DirectoryAnswer/group(_:)``; fails with `notFound` if there is no such group.
     case group(Identifier)
@@ -28,14 +29,19 @@ package enum DirectoryQuestion: Sendable {
     case relation(of: Identifier, to: Identifier)
     /// A user's contacts and requests; answered by ``DirectoryAnswer/contacts(_:)``.
     case contacts(of: Identifier)
+    /// A user's contacts with their accounts and conversations; answered by ``DirectoryAnswer/contactList(_:)``.
+    case contactList(of: Identifier)
     /// Whom a user has blocked; answered by ``DirectoryAnswer/users(_:)``.
     case blocks(by: Identifier)
+    /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
+    case chatList(ChatListQuery)
+    case account(AccountQuestion)
 
     /// Whether the answer lies in what is folded, and not only in what changes of the directory have written.
     package var readsMessages: Bool {
         switch self {
         case .group, .relation, .contacts, .blocks: false
-        case .lastSeen: true
+        case .lastSeen, .contactList, .chatList, .account: true
         }
     }
 }
@@ -47,5 +53,8 @@ package enum DirectoryAnswer: Sendable {
     case lastSeen([Identifier: UInt64])
     case relation(Relation)
     case contacts([Contact])
+    case contactList(ContactList)
     case users([Identifier])
+    case chatList(ChatList)
+    case account(AccountAnswer)
 }

@@ -34,7 +34,9 @@ extension RecordArena {
     }
 
     /// Appends the release of a held message to its destination.
-    package func appendRelease(_ head: MessageHead, cid: RawSpan, body: RawSpan, id: UInt64, cseq: UInt64, time: UInt64) {
+    package func appendRelease(
+        _ head: MessageHead, cid: RawSpan, body: RawSpan, id: UInt64, cseq: UInt64, time: UInt64
+    ) {
         RecordArena.recipientNames(CollectionOfOne(head.destination)).withUnsafeBytes { names in
             append(.release, head, cid: cid, names: names, count: 1, body: body, reply: nil)
         }

@@ -12,7 +12,8 @@ package enum RecordKind: UInt8, Sendable {
     case read = 4
     /// A ``Notice``: takes an id and a place in each recipient's inbox.
     case notice = 5
-    /// A held message comes into the inbox of whom it was sent to, with its old id and its old place in the conversation.
+    /// A held message comes into the inbox of whom it was sent to, with the id and the place in the conversation that
+    /// it has.
     case release = 6
 
     /// Whether it has places in inboxes.
@@ -45,7 +46,8 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (bit 0: has a user or a conversation
 /// that the store met for the first time; bit 1: held back from the destination) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
-/// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user |
+/// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user;
+/// release: an id of its own |
 /// | 80 | sender, destination, cid, recipients' names (u8 length, bytes), padding to 8 |
 /// | … | recipient count × (u64 user number, u64 seq): the placements |
 /// | … | body |
@@ -82,6 +84,8 @@ package struct RecordView {
     @inlinable package var senderNumber: UInt64 { load(64, as: UInt64.self) }
     /// 0 if the destination is a group or a device.
     @inlinable package var destinationNumber: UInt64 { load(72, as: UInt64.self) }
+    /// Of a release: an id of the time when it came, which no message has.
+    @inlinable package var releaseID: UInt64 { load(72, as: UInt64.self) }
     /// Whether the record has a user or a conversation that the store met for the first time.
     @inlinable package var introducesNames: Bool { load(43, as: UInt8.self) & 1 != 0 }
     /// Whether the message has a place in its sender's inbox only, until its destination takes the sender as a contact.

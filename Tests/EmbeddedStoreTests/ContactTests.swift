@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// Contacts and blocks, and messages that wait for their sender to be accepted.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(2)))
 struct ContactTests {
     private let request = ContactCommand.request(by: name("a"), to: name("b"), text: "hi", isImplied: false)
     private let crossing = ContactCommand.request(by: name("b"), to: name("a"), text: "", isImplied: false)
@@ -190,6 +190,43 @@ struct ContactTests {
             #expect(page.seqs == Array(1...UInt64(5 * (round + 1))))
             let messages = page.records.filter { $0.kind == .message }.map(\.text)
             #expect(messages == (0...round).flatMap { round in (0..<3).map { "\(round)-\($0)" } })
+        }
+    }
+
+    /// A released message comes to the top of the chat list; while it is held it isn't there and counts nothing.
+    @Test func chatListsKnowNothingOfHeldMessages() throws {
+        let directory = TemporaryDirectory()
+        let store = try StoreHarness.embedded(directory) { $0.foldMilliseconds = 1 }
+        defer { store.close() }
+        func chats() throws -> [String] {
+            let query = ChatListQuery(user: name("b"), before: nil, limit: 10)
+            guard case .chatList(let list) = try store.ask(.chatList(query)) else { throw StoreError.notFound }
+            return list.items.map { item in
+                let last = item.last.map { list.arena.record(at: $0).text } ?? "-"
+                return "\(item.conversation.text) \(last) \(item.unread)"
+            }
+        }
+        try store.send("a", "b", "1")
+        try store.hold("a", "b", "2")
+        try store.hold("d", "b", "x")
+        for number in 0..<20 { try store.send("c\(number % 3)", "b", "\(number)") }
+        #expect(try chats() == ["a:b 1 1", "b:c2 17 6", "b:c0 18 7", "b:c1 19 7"])
+        for other in ["a", "d"] {
+            _ = try store.perform(.request(by: name(other), to: name("b"), text: "", isImplied: true))
+            _ = try store.perform(.accept(by: name("b"), from: name(other)))
+        }
+        #expect(try inbox("b", store, count: 27).seqs == Array(1...27))
+        #expect(try chats() == ["b:c2 17 6", "b:c0 18 7", "b:c1 19 7", "a:b 2 2", "b:d x 1"])
+        for number in 0..<200 { try store.send("c\(number % 3)", "b", "\(number)") }
+        #expect(try chats().prefix(2) == ["a:b 2 2", "b:d x 1"], "also when runs have grown together")
+    }
+}
+
+extension ConversationKey {
+    fileprivate var text: String {
+        switch self {
+        case .privately(let one, let other): "\(one):\(other)"
+        case .group(let id): id.description
         }
     }
 }

@@ -358,6 +358,70 @@ def test_rejected_stays_invisible(own, people, chat, how):
     assert len(bob.fetch_all()) == 1
 
 
+def test_http_sends_are_subject_to_it(own, policy, people, chat):
+    """Sends over HTTP, whichever loop takes the connection."""
+    router = own(policy)
+    a, b = people(2)
+    path = f"/api/conversations/{a}:{b}/messages"
+    expected = "forbidden" if policy == "reject" else None
+    for number in range(6):
+        answer = router.http("POST", path, {"content": str(number)}, bearer=a)
+        assert answer.json.get("error", {}).get("code") == expected, answer
+    seen = [m["content"] for m in call(router, b, "GET", path)["messages"]]
+    assert seen == ([str(number) for number in range(6)] if policy == "deliver" else [])
+    call(router, b, "PUT", f"/api/blocks/{a}")
+    for _ in range(6):
+        answer = router.http("POST", path, {"content": "blocked"}, bearer=a)
+        assert (answer.status, answer.json["error"]["code"]) == (403, "blocked")
+
+
+def test_lists_and_reads_show_nothing_held(own, people, chat):
+    router = own("hold")
+    a, b = people(2)
+    conv = f"{a}:{b}"
+
+    def listed(user):
+        return [(c["last"]["content"], c["unread"]) for c in call(router, user, "GET", "/api/conversations")]
+
+    alice, bob = chat(a, to=router), chat(b, to=router)
+    alice.post(b, "held 1")
+    assert listed(a) == [("held 1", 0)] and listed(b) == []
+    accept(router, b, a)
+    bob.messages(1)
+    assert listed(b) == [("held 1", 1)]
+    alice.post(b, "seen")
+    bob.post(a, "answer")
+    call(router, b, "DELETE", f"/api/contacts/{a}")
+    alice.post(b, "held 2")
+    alice.post(b, "held 3")
+    alice.request(cmd="read", conv=conv, cseq=3)
+    assert listed(b) == [("answer", 2)] and listed(a) == [("held 3", 0)]
+    bob.request(cmd="read", conv=conv, cseq=3)
+    assert listed(b) == [("answer", 0)]
+    assert not [frame for frame in bob.backlog if frame["cmd"] == "read" and frame["userid"] == a]
+    accept(router, b, a)
+    contents(bob.messages(2))
+    assert listed(b) == [("held 3", 2)]
+    entry = call(router, b, "GET", "/api/contacts")[0]
+    assert (entry["unread"], entry["last"]["content"]) == (2, "held 3")
+    assert not alice.backlog or all(frame["cmd"] != "error" for frame in alice.backlog)
+
+
+def test_names_and_addresses_of_contacts(router, people):
+    """An address is shown to contacts, and to nobody else."""
+    a, b = people(2)
+    for user in (a, b):
+        body = {"id": user, "email": f"{user}@example.org", "name": f"Name of {user}", "password": "correct horse"}
+        assert router.http("POST", "/api/register", body).status in (200, 201)
+    found = next(u for u in call(router, a, "GET", f"/api/users?q={b}") if u["id"] == b)
+    assert not found.get("email")
+    befriend(router, a, b)
+    entry = call(router, a, "GET", "/api/contacts")[0]
+    assert (entry["name"], entry["email"]) == (f"Name of {b}", f"{b}@example.org")
+    found = next(u for u in call(router, a, "GET", f"/api/users?q={b}") if u["id"] == b)
+    assert found["email"] == f"{b}@example.org"
+
+
 def test_pages_skip_what_is_held(own, people, chat):
     """After a contact is removed, new messages wait among those that both see."""
     router = own("hold")

@@ -25,9 +25,36 @@ struct ContactAPI: Sendable {
 
     private func list(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
-        let contacts = try await request.node.contacts(of: user).filter { $0.state == .contact }
-        let entries = try await ContactEntry.entries(of: contacts, for: user, context)
-        return ContactAPI.array(entries) { $0.append(to: &$1) }
+        guard case .contactList(let list) = try await request.node.ask(.contactList(of: user)) else {
+            preconditionFailure("a list is answered by a list")
+        }
+        let hub = request.node.onLoop.hub
+        return ContactAPI.array(list.items) { item, output in
+            append(item, of: list, for: user, hub, to: &output)
+        }
+    }
+
+    private func append(
+        _ item: ContactList.Item, of list: ContactList, for user: Identifier, _ hub: Hub, to output: inout OutputBuffer
+    ) {
+        output.append(#"{"user":"#)
+        output.appendJSONString(item.user)
+        output.append(#","name":"#)
+        output.appendJSONString(item.profile?.name ?? item.user.description)
+        output.append(#","email":"#)
+        if let email = item.profile?.email { output.appendJSONString(email) } else { output.append("null") }
+        output.append(#","conv":"#)
+        output.appendConversation(of: user, item.user)
+        output.append(#","unread":"#)
+        output.append(decimal: item.unread)
+        let isOnline = context.presence.state(of: item.user, now: hub.milliseconds).isOnline
+        output.append(isOnline ? #","online":true,"last":"# : #","online":false,"last":"#)
+        if let last = item.last {
+            hub.appendMessage(list.arena.record(at: last), withSeq: false, to: &output)
+        } else {
+            output.append("null")
+        }
+        output.append(UInt8(ascii: "}"))
     }
 
     private func requests(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
@@ -130,8 +157,8 @@ struct ContactAPI: Sendable {
         _ command: ContactCommand, _ user: Identifier, _ other: Identifier, _ request: APIRequest
     ) async throws(APIError) -> HTTPResponse {
         let relation = try await request.node.perform(command)
-        for home in [user, other].map({ context.topology.node(of: $0) }) {
-            await context.nodes[Int(home.rawValue)].run { $0.hub.forgetRelations(user, other) }
+        for home in [context.home(of: user), context.home(of: other)] {
+            await home.run { $0.hub.forgetRelations(user, other) }
         }
         guard !relation.isBlocked || command.isForTheBlocked else {
             throw APIError(.blocked, "this user has blocked you")
@@ -165,29 +192,6 @@ extension ContactCommand {
     /// Whether somebody who is blocked may do it: everything but to ask.
     fileprivate var isForTheBlocked: Bool {
         if case .request = self { false } else { true }
-    }
-}
-
-/// A line of `GET /api/contacts`: the one place where what is known of a contact comes together.
-struct ContactEntry: Sendable {
-    let user: Identifier
-    let owner: Identifier
-    let isOnline: Bool
-
-    static func entries(
-        of contacts: [Contact], for owner: Identifier, _ context: RouterContext
-    ) async throws(APIError) -> [ContactEntry] {
-        contacts.map {
-            ContactEntry(user: $0.user, owner: owner, isOnline: context.presence.presence(of: $0.user) == .online)
-        }
-    }
-
-    func append(to output: inout OutputBuffer) {
-        output.append(#"{"user":"#)
-        output.appendJSONString(user)
-        output.append(#","conv":"#)
-        output.appendConversation(of: owner, user)
-        output.append(isOnline ? #","online":true}"# : #","online":false}"#)
     }
 }
 

@@ -199,7 +199,9 @@ final class FakeStore: Store {
         case .relation(let user, let other):
             state.relationLoads += 1
             return .success(.relation(state.relations[PairKey(user: user, other: other)] ?? .stranger))
-        case .contacts, .blocks: return .failure(.notFound)
+        case .contacts, .contactList, .blocks: return .failure(.notFound)
+        case .chatList: return .failure(.notFound)
+        case .account: return .failure(.notFound)
         }
     }
 
@@ -217,7 +219,8 @@ final class FakeStore: Store {
             case .message: commitMessage(record, now, &state)
             case .confirm: commitConfirm(record, &state)
             case .seen: state.seen[record.sender] = record.time
-            case .read, .notice, .release, nil: record.setStatus(.refused)
+            case .read: commitRead(record, &state)
+            case .notice, .release, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
@@ -259,6 +262,14 @@ final class FakeStore: Store {
         let place = max(state.confirmed[key] ?? 0, min(record.cseq, UInt64(state.inboxes[key.user]?.count ?? 0)))
         state.confirmed[key] = place
         record.setNumbers(id: 0, cseq: place, time: 0, senderSeq: 0)
+        record.setStatus(.stored)
+    }
+
+    private static func commitRead(_ record: RecordView, _ state: inout State) {
+        let key = ConversationKey(
+            command: record.command, sender: record.sender, destination: record.destination)
+        guard let messages = state.conversations[key] else { return record.setStatus(.refused) }
+        record.setNumbers(id: 0, cseq: min(record.cseq, UInt64(messages.count)), time: 0, senderSeq: 0)
         record.setStatus(.stored)
     }
 
