@@ -55,10 +55,18 @@ package final class Hub {
     var chains = RecipientChains()
     /// Decompressed bodies on their way into JSON.
     var inflated = OutputBuffer()
+    /// Who of this loop's sessions subscribes to which channel.
+    var audiences = ChannelAudiences()
+    /// The channels whose home this loop is.
+    let channelHome: ChannelHome
+    let posts: ChannelPosts
+    var subscriberCounts = SubscriberCounts()
+    /// The publications that are being delivered.
+    var publications = EncodedPublications()
 
     package init(
         node: MailboxIndex, topology: Topology, store: any Store, bus: any Bus, presence: PresenceDirectory,
-        strangers: StrangerPolicy = .deliver
+        strangers: StrangerPolicy = .deliver, channels: ChannelLimits = ChannelLimits()
     ) {
         self.node = node
         self.topology = topology
@@ -68,6 +76,8 @@ package final class Hub {
         self.strangers = strangers
         isOpen = strangers == .deliver && !store.hadBlocks
         users = UserTable(topology: topology)
+        posts = ChannelPosts(node: node, bus: bus, topology: topology, limits: channels)
+        channelHome = ChannelHome(posts: posts, limits: channels)
     }
 
     /// Users and their sessions hold each other until they part.
@@ -86,8 +96,11 @@ package final class Hub {
         return arena
     }
 
-    /// Ends a tick: gives the store what came together, and holds senders back when its queue is full.
+    /// Ends a tick: gives the store and subscribers what came together, and holds senders back when the store's queue
+    /// is full.
     package func handOver() {
+        fanOut()
+        channelHome.sweepIfDue(now: milliseconds)
         // Not only when events come in: the store may be free again by what it did for others, or by a fold.
         resumeSenders()
         tellPresence()
@@ -156,6 +169,8 @@ package final class Hub {
         scratch.release()
         message.release()
         inflated.release()
+        publications.release()
+        channelHome.releaseSpareMemory()
     }
 
     // MARK: What others may ask

@@ -85,8 +85,7 @@ package struct Recovery: ~Copyable {
         let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
         return Recovery(
             epoch: epoch, hasBlocks: hasBlocks, position: fold.position, logins: logins, fold: fold,
-            directory: directory,
-            unsentNotices: unsent, journal: journal, lookup: lookup)
+            directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup)
     }
 
     /// Folds the journal's tail.
