@@ -57,6 +57,14 @@ struct PendingRecords: ~Copyable {
         try insertLast()
     }
 
+    /// Lets a new member of a group begin at the end of its conversation: what was said before isn't unread. To be
+    /// called after the notice that makes the member and the conversation known.
+    mutating func addReadToTheEnd(_ user: Identifier, of group: Identifier) throws(SQLiteError) {
+        made.appendRead(
+            user: user, command: RecordView.groupCommand, destination: group, cseq: .max, reply: nil)
+        try insertLast()
+    }
+
     private func insertLast() throws(SQLiteError) {
         guard let entry = made.entries.last else { return }
         let record = made.record(at: entry.offset)

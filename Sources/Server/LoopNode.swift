@@ -120,9 +120,11 @@ final class LoopNode {
         self.context = context
         self.loop = loop
         bus = LoopBus(nodes: context.nodes)
+        var channels = ChannelLimits()
+        channels.instance = .random(in: .min ... .max)
         hub = Hub(
             node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence,
-            strangers: context.configuration.strangers)
+            strangers: context.configuration.strangers, channels: channels)
         hub.relationChanged = { one, other in
             for home in [context.home(of: one), context.home(of: other)] {
                 home.post { $0.hub.forgetRelations(one, other) }
