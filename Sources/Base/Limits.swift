@@ -32,8 +32,10 @@ package enum Limits {
     package static let unreadAnswersMax = 1 << 20
     /// Waiting bytes above which a connection is given up: some thousand requests were answered in one tick.
     package static let outputBytesMax = 160 << 20
-    /// Largest number of members that a group message is written to the inbox of.
+    /// Largest number of members of a group.
     package static let groupMembersMax = 10_000
+    /// Members up to which a group message is written to everyone's inbox, unless the operator says otherwise.
+    package static let inboxMembersDefault = 500
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
     /// Silence of both sides after which the server pings.

@@ -34,6 +34,8 @@ package final class Session {
     var state = State.attaching
     /// Whether a page for catching up is being read.
     var awaitsPage = false
+    /// Whether a message of a large group was left out, since the session wasn't live.
+    var missesPush = false
     /// The last inbox entry that this session was given or that it caused. While it is being attached: the one that
     /// the client resumes behind.
     var sentThrough: UInt64

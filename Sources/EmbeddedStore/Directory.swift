@@ -9,8 +9,11 @@ package struct Directory: ~Copyable {
     private let groups: Groups
     private var pending: PendingNotices
 
-    package init(_ connection: borrowing Connection) throws(SQLiteError) {
-        let groups = try Groups(connection)
+    package init(
+        _ connection: borrowing Connection, options: FoldOptions = FoldOptions(),
+        largeGroupMembers: LargeGroupMembers = LargeGroupMembers()
+    ) throws(SQLiteError) {
+        let groups = try Groups(connection, options, largeGroupMembers)
         let pending = try PendingNotices(connection)
         self.groups = groups
         self.pending = pending

@@ -9,6 +9,7 @@ internal import Synchronization
 package final class EmbeddedStore: Store {
     package let epoch: String
     private let work: SharedWork
+    private let largeGroupMembers: LargeGroupMembers
     private let threads: [OwnThread]
     private let isClosed = Atomic(false)
 
@@ -21,6 +22,7 @@ package final class EmbeddedStore: Store {
             let files = StoreFiles(journal: directory.journal, index: directory.index)
             let recovery = try Recovery.run(files, options, mailboxes: mailboxes.count)
             epoch = recovery.epoch
+            largeGroupMembers = recovery.largeGroupMembers
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
             self.work = work
             if let notices = recovery.unsentNotices { work.enqueue(notices: notices) }
@@ -81,6 +83,13 @@ package final class EmbeddedStore: Store {
 
     package func detach(_ user: Identifier, mailbox: MailboxIndex) {
         work.enqueue(.detach(user, mailbox: mailbox), bytes: SharedWork.attachBytes)
+    }
+
+    package func mayOweMarks(to user: Identifier) -> Bool { largeGroupMembers.mayContain(user) }
+
+    package func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
+        let request = MarkRequest(user: user, mailbox: mailbox, ticket: ticket)
+        work.enqueue(.mark(request), bytes: SharedWork.attachBytes)
     }
 
     package func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {

@@ -19,6 +19,8 @@ struct GatheredChanges {
     /// Up to where all devices of a user have confirmed, for users who confirmed something.
     private(set) var floors: [UInt64: UInt64] = [:]
     private(set) var seen: [UInt64: UInt64] = [:]
+    /// The last message of each conversation that lies in its history only.
+    private(set) var historyOnly: [UInt64: UInt64] = [:]
     private(set) var lastID: UInt64 = 0
 
     mutating func removeAll() {
@@ -32,6 +34,7 @@ struct GatheredChanges {
         reads.removeAll()
         floors.removeAll()
         seen.removeAll()
+        historyOnly.removeAll()
         lastID = 0
     }
 
@@ -61,6 +64,7 @@ struct GatheredChanges {
         lastID = max(lastID, id)
         messages.append(record)
         history.append(RunEntry(owner: record.conversationNumber, position: record.cseq, value: id))
+        if record.has(.isForMembers) { historyOnly[record.conversationNumber] = record.cseq }
         gatherPlacements(record)
         if !record.unsafeCid.isEmpty {
             let hash = StableHash.cid(record.unsafeCid)

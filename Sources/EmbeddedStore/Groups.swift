@@ -9,21 +9,28 @@ struct Groups: ~Copyable {
     private let version: Statement
     private let setMember: Statement
     private let removeMember: Statement
+    private let role: Statement
     private let reader: Reader
+    private let largeGroupMembers: LargeGroupMembers
 
-    init(_ connection: borrowing Connection) throws(SQLiteError) {
+    init(
+        _ connection: borrowing Connection, _ options: FoldOptions, _ largeGroupMembers: LargeGroupMembers
+    ) throws(SQLiteError) {
         let create = try connection.prepare("INSERT OR IGNORE INTO groups VALUES(?1, ?2, 1) RETURNING version")
         let version = try connection.prepare(
             "UPDATE groups SET version = version + 1 WHERE id = ?1 RETURNING version")
         let setMember = try connection.prepare("INSERT OR REPLACE INTO members VALUES(?1, ?2, ?3)")
         let removeMember = try connection.prepare(
             "DELETE FROM members WHERE group_id = ?1 AND user = ?2 RETURNING user")
-        let reader = try Reader(connection)
+        let role = try connection.prepare("SELECT role FROM members WHERE group_id = ?1 AND user = ?2")
+        let reader = try Reader(connection, options: options)
         self.create = create
         self.version = version
         self.setMember = setMember
         self.removeMember = removeMember
+        self.role = role
         self.reader = reader
+        self.largeGroupMembers = largeGroupMembers
     }
 
     func change(
@@ -39,9 +46,10 @@ struct Groups: ~Copyable {
                 try pending.add(GroupNotice(.invited, group, by: actor).notice)
             }
         case .setMember(let id, let user, let role, let actor):
-            guard let before = try reader.group(id), try advance(id) else { return .failure(.notFound) }
+            let isMember = try isMember(user, of: id)
+            guard try advance(id) else { return .failure(.notFound) }
             try set(user, role, in: id)
-            let name: GroupNotice.Name = before.members[user] == nil ? .invited : .role
+            let name: GroupNotice.Name = isMember ? .role : .invited
             return try finish(id) { (group) throws(SQLiteError) in
                 try pending.add(GroupNotice(name, group, user: user, role: role, by: actor).notice)
             }
@@ -60,6 +68,8 @@ struct Groups: ~Copyable {
         _ id: Identifier, _ tell: (Group) throws(SQLiteError) -> Void
     ) throws(SQLiteError) -> Result<Group, StoreError> {
         guard let group = try reader.group(id) else { return .failure(.notFound) }
+        // A group may become large with each of its members; they must be known before this is answered.
+        if group.isLarge { largeGroupMembers.insert(group.members.keys) }
         try tell(group)
         return .success(group)
     }
@@ -70,6 +80,12 @@ struct Groups: ~Copyable {
         let found = try statement.step()
         if found { _ = try statement.step() }
         return found
+    }
+
+    private func isMember(_ user: Identifier, of group: Identifier) throws(SQLiteError) -> Bool {
+        role.bindCopy(1, group.description)
+        role.bindCopy(2, user.description)
+        return try hasRow(role)
     }
 
     private func advance(_ group: Identifier) throws(SQLiteError) -> Bool {

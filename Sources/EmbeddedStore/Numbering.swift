@@ -10,6 +10,7 @@ struct Numbering: ~Copyable {
     var conversations = ConversationTable()
     var recent = RecentlySent()
     var deviceNames = IdentifierPacker()
+    var marks: MarkTable
     var lookup: IndexLookup
     var next: Counters
     var log: [Change] = []
@@ -31,8 +32,9 @@ struct Numbering: ~Copyable {
         var lastID: UInt64
     }
 
-    init(lookup: consuming IndexLookup, counters: Counters) {
+    init(lookup: consuming IndexLookup, counters: Counters, marks: MarkTable) {
         self.lookup = lookup
+        self.marks = marks
         next = counters
         before = counters
     }
@@ -104,7 +106,7 @@ struct Numbering: ~Copyable {
         }
         // An attachment in the same round may have made the sender known, and has no record of its own.
         let isNew = users[sender].number >= before.user
-        if isNew || next.user != known.user || next.conversation != known.conversation { record.setIntroducesNames() }
+        if isNew || next.user != known.user || next.conversation != known.conversation { record.set(.introducesNames) }
         return sender
     }
 
@@ -117,6 +119,7 @@ struct Numbering: ~Copyable {
     /// Forgets what the index has, when there is more in memory than wanted.
     mutating func folded(through batch: UInt64, cacheMax: Int) {
         recent.folded(through: batch)
+        marks.folded(through: batch)
         let stepsAtATime = 1024
         if users.count > cacheMax { users.evict(foldedThrough: batch, steps: stepsAtATime) }
         if conversations.count > cacheMax { conversations.evict(foldedThrough: batch, steps: stepsAtATime) }

@@ -6,6 +6,7 @@ package import Store
 /// *Thread:* one at a time.
 package struct Reader: ~Copyable {
     private let retentionMilliseconds: UInt64
+    private let inboxMembersMax: Int
     private let snapshot: Snapshot
     private let runs: RunReader
     private var positions: Positions
@@ -41,6 +42,7 @@ package struct Reader: ~Copyable {
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
         self.retentionMilliseconds = options.retentionMilliseconds
+        inboxMembersMax = options.inboxMembersMax
         self.snapshot = snapshot
         self.runs = runs
         self.positions = positions
@@ -112,7 +114,8 @@ package struct Reader: ~Copyable {
             }
             found[member] = role
         }
-        return Group(id: id, name: group.text(0), version: group.unsigned(1), members: found)
+        return Group(
+            id: id, name: group.text(0), version: group.unsigned(1), members: found, inboxMembersMax: inboxMembersMax)
     }
 
     // MARK: Pages

@@ -25,6 +25,8 @@ package struct Recovery: ~Copyable {
     package let unsentNotices: RecordArena?
     private let journal: Journal
     private let lookup: Connection
+    /// Who may be owed marks.
+    package let largeGroupMembers: LargeGroupMembers
 
     /// What ``split()`` gives: each part goes to a thread of its own.
     package struct Parts: ~Copyable {
@@ -65,14 +67,21 @@ package struct Recovery: ~Copyable {
             try agreeOnEpoch(connection, file)
         }
         try catchUp(&fold, file, options)
-        var directory = try fold.withConnection { (connection) throws(SQLiteError) in try Directory(connection) }
+        let members = try fold.withConnection { (connection) throws(SQLiteError) in
+            try LargeGroupMembers(connection)
+        }
+        var directory = try fold.withConnection { (connection) throws(SQLiteError) in
+            try Directory(connection, options: options.fold, largeGroupMembers: members)
+        }
         let unsent = directory.takeNotices()
         let lookup = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
-        let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
+        let journal = try Journal(
+            file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax,
+            largeGroupMembers: members)
         return Recovery(
             epoch: epoch, position: fold.position, fold: fold, directory: directory, unsentNotices: unsent,
-            journal: journal, lookup: lookup)
+            journal: journal, lookup: lookup, largeGroupMembers: members)
     }
 
     /// Folds the journal's tail.

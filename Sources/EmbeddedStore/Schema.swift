@@ -48,7 +48,8 @@ struct Schema {
     /// runs: blocks of sorted entries, and fences with the first key of each block (``RunIndex``). A private
     /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
     /// id as peer. A notice lies among the messages, in no conversation's history; if it is about no conversation, its
-    /// number there is 0.
+    /// number there is 0. `history_only` has the last message of each group that was too large for its members' inboxes,
+    /// `marks` up to where each member's inbox tells of it.
     static let index = Schema(steps: [
         (
             "index",
@@ -84,6 +85,16 @@ struct Schema {
                 PRIMARY KEY(group_id, user)) WITHOUT ROWID;
             CREATE TABLE meta(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
             """
-        )
+        ),
+        (
+            "large groups",
+            """
+            CREATE TABLE history_only(conversation INTEGER PRIMARY KEY, cseq INTEGER NOT NULL);
+            CREATE TABLE marks(
+                user INTEGER NOT NULL, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL,
+                PRIMARY KEY(user, conversation)) WITHOUT ROWID;
+            CREATE INDEX groups_of_user ON members(user);
+            """
+        ),
     ])
 }

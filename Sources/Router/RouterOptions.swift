@@ -29,6 +29,8 @@ struct RouterOptions: ParsableArguments {
     var shardLimit = 100_000
     @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
     var retention = 90
+    @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
+    var inboxMembers = 500
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -49,6 +51,7 @@ struct RouterOptions: ParsableArguments {
         configuration.shardsPerLoop = shardsPerLoop
         configuration.usersPerShardMax = shardLimit
         configuration.retentionDays = retention
+        configuration.inboxMembersMax = inboxMembers
         configuration.dev = dev
         do {
             try configuration.validate()

@@ -1,3 +1,4 @@
+internal import Base
 package import Reactor
 
 /// Everything an operator can decide about a router. Checked by ``validate()`` before anything starts.
@@ -26,6 +27,8 @@ package struct Configuration: Sendable {
     package var dev = false
     /// Days after which inbox entries go even if a device didn't confirm them.
     package var retentionDays = 90
+    /// Members up to which a group message is written to all their inboxes.
+    package var inboxMembersMax = Limits.inboxMembersDefault
 
     package init() {}
 
@@ -48,6 +51,9 @@ package struct Configuration: Sendable {
         }
         guard (1...36_500).contains(retentionDays) else {
             throw ConfigurationError("--retention must be at least 1 day")
+        }
+        guard (1...Limits.groupMembersMax).contains(inboxMembersMax) else {
+            throw ConfigurationError("--inbox-members must be 1 to \(Limits.groupMembersMax)")
         }
         if let jwtSecret, jwtSecret.utf8.count < 16 {
             throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")

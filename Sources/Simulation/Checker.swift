@@ -9,6 +9,8 @@ final class Checker {
     private(set) var violation: String?
 
     let userNames: [String]
+    /// Members up to which a group message has a place in every member's inbox.
+    let inboxMembersMax: Int
     var messages: [SentMessage] = []
     /// What lies at each place of each inbox.
     private var inboxes: [[UInt64: Int]]
@@ -21,11 +23,14 @@ final class Checker {
     private(set) var conversationHeads: [String: UInt64] = [:]
     /// Entries of each user up to here may never have been seen: the user began there.
     var unseen: [UInt64]
+    /// By user and group, the marks that were seen: place in the inbox, and up to where it tells.
+    var marks: [MarkKey: [UInt64: UInt64]] = [:]
     /// Every membership that each group had or may have had, in order; members as indexes of users.
     var memberships: [[Set<Int>]] = []
 
-    init(userNames: [String]) {
+    init(userNames: [String], inboxMembersMax: Int) {
         self.userNames = userNames
+        self.inboxMembersMax = inboxMembersMax
         inboxes = Array(repeating: [:], count: userNames.count)
         heads = Array(repeating: 0, count: userNames.count)
         unseen = Array(repeating: 0, count: userNames.count)
@@ -65,6 +70,7 @@ final class Checker {
 
     private func seeNotice(_ entry: SeenEntry, by user: Int) {
         let text = "\(entry.sender) \(entry.conversation) \(entry.time) \(entry.text)"
+        if entry.cseq > 0 { mark(entry, of: user) }
         if let known = notices.updateValue(text, forKey: entry.id) {
             expect(known == text, "a notification is the same for everybody: \(entry.id) is \(known) and \(text)")
         }
@@ -152,6 +158,7 @@ final class Checker {
     /// Checks what must hold when everybody has everything.
     func finish() {
         for user in userNames.indices { finishInbox(user) }
+        finishMarks()
         for (conversation, places) in conversations.sorted(by: { $0.key < $1.key }) {
             finishConversation(conversation, places)
         }
@@ -198,7 +205,9 @@ final class Checker {
         // Who began later than this message may have it without having seen it.
         let unsure = Set(userNames.indices.filter { unseen[$0] > 0 })
         let isExact = possible.contains { members in
-            reached.isSubset(of: members) && members.subtracting(unsure).isSubset(of: reached)
+            let isLarge = message.group != nil && members.count > inboxMembersMax
+            let members = isLarge ? members.intersection([message.sender]) : members
+            return reached.isSubset(of: members) && members.subtracting(unsure).isSubset(of: reached)
         }
         expect(
             isExact, "recipients are exact: message \(message.number) reached \(reached.sorted().map { userNames[$0] })"

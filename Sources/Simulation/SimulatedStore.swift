@@ -12,6 +12,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private let reading: Connection
     private var reader: Reader
     private let congestedRequests: Int
+    private let largeGroupMembers: LargeGroupMembers
 
     private var requests: [JournalRequest] = []
     private var unfolded: [CommittedBatch] = []
@@ -30,12 +31,14 @@ final class SimulatedStore: Store, @unchecked Sendable {
         options.journalCheckpointBytes = profile.checkpointBytes
         options.fold.checkpointBytes = profile.checkpointBytes
         options.fold.runs = profile.runs
+        options.fold.inboxMembersMax = profile.inboxMembersMax
         options.indexCacheBytes = 1 << 20
         options.now = { now }
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
         committed = recovery.position
         if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
+        largeGroupMembers = recovery.largeGroupMembers
         parts = recovery.split()
         reading = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs, isReadOnly: true))
         reader = try Reader(reading, options: options.fold)
@@ -60,6 +63,12 @@ final class SimulatedStore: Store, @unchecked Sendable {
     }
 
     func detach(_ user: Identifier, mailbox: MailboxIndex) { requests.append(.detach(user, mailbox: mailbox)) }
+
+    func mayOweMarks(to user: Identifier) -> Bool { largeGroupMembers.mayContain(user) }
+
+    func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
+        requests.append(.mark(MarkRequest(user: user, mailbox: mailbox, ticket: ticket)))
+    }
 
     func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {
         reads.append(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket, after: committed))
@@ -146,7 +155,16 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func noticeCount(about group: Identifier) -> UInt64 {
         let sql = """
             SELECT count(*) FROM messages JOIN conversations c ON c.number = conversation
-            WHERE is_notice AND c.owner = 0 AND c.peer = '\(group)'
+            WHERE is_notice AND cseq = 0 AND c.owner = 0 AND c.peer = '\(group)'
+            """
+        return UInt64((try? reading.integer(sql)) ?? 0)
+    }
+
+    /// Up to where a user's inbox was told of a group, as it lies in the index.
+    func told(_ user: Identifier, of group: Identifier) -> UInt64 {
+        let sql = """
+            SELECT cseq FROM marks JOIN users u ON u.number = user JOIN conversations c ON c.number = conversation
+            WHERE u.name = '\(user)' AND c.owner = 0 AND c.peer = '\(group)'
             """
         return UInt64((try? reading.integer(sql)) ?? 0)
     }

@@ -37,6 +37,32 @@ extension RecordArena {
         }
     }
 
+    /// Appends a message to a group: inbox entries for all its members, or, if it is large, for the sender alone.
+    package func appendMessage(_ head: MessageHead, to group: Group, cid: RawSpan, body: RawSpan, reply: ReplyAddress?) {
+        guard group.isLarge else {
+            return appendGroupMessage(
+                head, cid: cid, names: group.recipientNames, recipientCount: group.members.count, body: body,
+                reply: reply)
+        }
+        appendGroupMessage(
+            head, cid: cid, names: RecordArena.recipientNames(CollectionOfOne(head.sender)), recipientCount: 1,
+            body: body, reply: reply)
+        guard let entry = entries.last else { return }
+        record(at: entry.offset).set(.isForMembers)
+        setAudience(group, at: entry.offset)
+    }
+
+    /// Appends "this group has messages up to `cseq`" for the inbox of one of its members.
+    ///
+    /// - Parameter members: JSON members without braces, `"name":…` first.
+    package func appendMark(group: Identifier, to user: Identifier, cseq: UInt64, members: [UInt8]) {
+        append(Notice(actor: user, subject: .group(group), recipients: [user], members: members))
+        guard let entry = entries.last else { return }
+        let view = record(at: entry.offset)
+        view.setNumbers(id: 0, cseq: cseq, time: 0, senderSeq: 0)
+        view.set(.isMark)
+    }
+
     /// The names of a group message's recipients in the form of a record; made once per membership, not per message.
     package static func recipientNames(_ recipients: some Sequence<Identifier>) -> [UInt8] {
         var names: [UInt8] = []

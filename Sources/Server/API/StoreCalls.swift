@@ -44,6 +44,14 @@ extension NodeHandle {
         _ = try result.get()
     }
 
+    /// Lets a user's inbox tell of all that its large groups have, before it is read.
+    func mark(_ user: Identifier) async throws(APIError) {
+        let failure = await withCheckedContinuation { continuation in
+            onLoop.hub.mark(user) { continuation.resume(returning: $0) }
+        }
+        if let failure { throw APIError(store: failure) }
+    }
+
     func read(_ query: ReadQuery) async throws(APIError) -> Page {
         let result = await withCheckedContinuation { continuation in
             onLoop.hub.read(query) { continuation.resume(returning: $0) }
