@@ -3,13 +3,14 @@ internal import Store
 internal import Wire
 
 /// What the members of a group are told of a change: all who are in it afterwards, who was put out, and
-/// who did it: nobody's own changes are holes in the inbox. In a large group a change about one member is told to that
-/// one, to who did it, and to those who rule.
+/// who did it: nobody's own changes are holes in the inbox. In a large group a change is told to whom it is about, to who
+/// did it, and to those who rule; only that it was made is told to all.
 struct GroupNotice {
     enum Name: String {
         case invited = "group.invited"
         case removed = "group.removed"
         case role = "group.role"
+        case renamed = "group.renamed"
     }
 
     let name: Name
@@ -28,7 +29,7 @@ struct GroupNotice {
     }
 
     var notice: Notice {
-        let isForAll = !group.isLarge || user == nil
+        let isForAll = !group.isLarge || (name == .invited && user == nil)
         var recipients = Set(
             isForAll ? Array(group.members.keys) : group.members.filter { $0.value.rules }.map(\.key))
         recipients.insert(actor)

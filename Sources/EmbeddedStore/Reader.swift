@@ -18,6 +18,7 @@ package struct Reader: ~Copyable {
     private let messageBytes: Statement
     private let group: Statement
     private let members: Statement
+    private let ownGroups: Statement
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
@@ -41,6 +42,11 @@ package struct Reader: ~Copyable {
         let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
+        let ownGroups = try connection.prepare(
+            """
+            SELECT group_id, name, role FROM members JOIN groups ON id = group_id
+            WHERE user = ?1 AND group_id > ?2 ORDER BY group_id LIMIT ?3
+            """)
         self.retentionMilliseconds = options.retentionMilliseconds
         inboxMembersMax = options.inboxMembersMax
         self.snapshot = snapshot
@@ -54,6 +60,7 @@ package struct Reader: ~Copyable {
         self.messageBytes = messageBytes
         self.group = group
         self.members = members
+        self.ownGroups = ownGroups
     }
 
     /// Reads a page.
@@ -116,6 +123,22 @@ package struct Reader: ~Copyable {
         }
         return Group(
             id: id, name: group.text(0), version: group.unsigned(1), members: found, inboxMembersMax: inboxMembersMax)
+    }
+
+    /// The groups of a member behind `after`, in the order of their ids.
+    package func groups(of user: Identifier, after: Identifier?, limit: Int) throws(SQLiteError) -> [OwnGroup] {
+        defer { ownGroups.reset() }
+        ownGroups.bindCopy(1, user.description)
+        ownGroups.bindCopy(2, after?.description ?? "")
+        ownGroups.bind(3, limit)
+        var found: [OwnGroup] = []
+        while try ownGroups.step() {
+            guard let id = Identifier(ownGroups.text(0)), let role = GroupRole(rawValue: ownGroups.text(2)) else {
+                throw SQLiteError(corrupt: "switchboard.db: \(user) has a group or role that isn't valid")
+            }
+            found.append(OwnGroup(id: id, name: ownGroups.text(1), role: role))
+        }
+        return found
     }
 
     // MARK: Pages

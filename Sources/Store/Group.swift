@@ -33,7 +33,8 @@ package final class Group: Sendable {
     }
 }
 
-/// What can be done to a group, and by whom. Answered by the group as it is then.
+/// What can be done to a group, and by whom. Answered by the group as it is then. What would leave members without an
+/// admin who had one fails with `conflict`.
 package enum GroupCommand: Sendable {
     /// Fails with `conflict` if the id is taken.
     case create(id: Identifier, name: String, members: [Identifier: GroupRole], by: Identifier)
@@ -41,4 +42,19 @@ package enum GroupCommand: Sendable {
     case setMember(group: Identifier, user: Identifier, role: GroupRole, by: Identifier)
     /// Fails with `notFound` if the user isn't a member.
     case removeMember(group: Identifier, user: Identifier, by: Identifier)
+    /// Fails with `notFound` if there is no such group.
+    case rename(group: Identifier, name: String, by: Identifier)
+}
+
+/// A group as one of its members finds it in a list.
+package struct OwnGroup: Sendable {
+    package let id: Identifier
+    package let name: String
+    package let role: GroupRole
+
+    package init(id: Identifier, name: String, role: GroupRole) {
+        self.id = id
+        self.name = name
+        self.role = role
+    }
 }

@@ -104,10 +104,12 @@ struct HubLargeGroupTests {
         for _ in 0..<3 { alice.send(#"{"cmd":10,"dstid":"bob"}"#) }
         world.settle()
         let bob = world.connect("bob", after: 0)
+        // The store attaches him, takes the message, and reads his page after that.
+        world.handOver()
+        say(alice, "missed")
         world.handOver()
         world.answerOne()
         #expect(try bob.frame()["cmd"] == "welcome")
-        say(alice, "missed")
         world.settle()
         #expect(bob.frames().filter { $0["cmd"] == 10 }.count == 3)
         #expect(world.store.marked == [name("bob")])

@@ -87,6 +87,16 @@ extension NodeHandle {
         return group
     }
 
+    /// The groups that a user is in, by their ids.
+    func ownGroups(
+        of user: Identifier, after: Identifier?, limit: Int
+    ) async throws(APIError) -> [OwnGroup] {
+        guard case .ownGroups(let groups) = try await ask(.ownGroups(of: user, after: after, limit: limit)) else {
+            preconditionFailure("groups are answered by groups")
+        }
+        return groups
+    }
+
     func group(_ id: Identifier) async throws(APIError) -> Group {
         let result: Result<Group, APIError> = await withCheckedContinuation { continuation in
             onLoop.hub.withGroup(id) { continuation.resume(returning: $0.mapError(APIError.init)) }

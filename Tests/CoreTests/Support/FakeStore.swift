@@ -180,6 +180,11 @@ final class FakeStore: Store {
         case .group(let id):
             state.loads += 1
             return state.groups[id].map { .success(.group($0)) } ?? .failure(.notFound)
+        case .ownGroups(let user, _, _):
+            let own = state.groups.values.compactMap { group in
+                group.members[user].map { OwnGroup(id: group.id, name: group.name, role: $0) }
+            }
+            return .success(.ownGroups(own))
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
         }
