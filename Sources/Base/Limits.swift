@@ -19,6 +19,10 @@ package enum Limits {
     /// Nesting of a JSON frame.
     package static let jsonDepthMax = 64
     /// Entries of one page of inbox or history.
+    /// Members of a group whose other members hear of each read; in a larger one only the reader's own sessions do.
+    package static let readReceiptMembersMax = 500
+    /// Conversations of a page of a chat list.
+    package static let chatListMax = 100
     package static let pageEntriesMax = 1_000
     package static let pageEntriesDefault = 100
     /// The window in which a resent `cid` is recognised, per sender.
@@ -34,6 +38,16 @@ package enum Limits {
     package static let outputBytesMax = 160 << 20
     /// Largest number of members of a group.
     package static let groupMembersMax = 10_000
+    /// Users that one session may watch.
+    package static let watchedUsersMax = 1_000
+    /// Watches of all sessions of a loop: what they take stays below some hundred MiB.
+    package static let watchesPerLoopMax = 2_000_000
+    /// How long a user who dropped counts as online: a client that reconnects is no news.
+    package static let presenceGraceMilliseconds: UInt64 = 3_000
+    /// Channels that a session may subscribe to.
+    package static let channelsPerSessionMax = 256
+    /// The `data` of a publication.
+    package static let channelDataBytesMax = 64 << 10
     /// Members up to which a group message is written to everyone's inbox, unless the operator says otherwise.
     package static let inboxMembersDefault = 500
     /// From connection to sign-in, for `/ws` and the binary protocol.

@@ -23,6 +23,10 @@ package final class Hub {
     var groups = GroupCache()
     var pending = PendingAnswers()
     var readTurns = ReadTurns()
+    /// This loop's users whom sessions watch.
+    var watched = WatchedUsers()
+    /// What this loop's sessions watch.
+    var watches = WatchTable()
     /// Frames of sessions whose message waits for its group, by the session's handle.
     var held: [UInt64: [() -> Void]] = [:]
     let envelope = Envelope()
@@ -48,9 +52,18 @@ package final class Hub {
     var largeGroups = LargeGroupMembers()
     /// Decompressed bodies on their way into JSON.
     var inflated = OutputBuffer()
+    /// Who of this loop's sessions subscribes to which channel.
+    var audiences = ChannelAudiences()
+    /// The channels whose home this loop is.
+    let channelHome: ChannelHome
+    let posts: ChannelPosts
+    var subscriberCounts = SubscriberCounts()
+    /// The publications that are being delivered.
+    var publications = EncodedPublications()
 
     package init(
-        node: MailboxIndex, topology: Topology, store: any Store, bus: any Bus, presence: PresenceDirectory
+        node: MailboxIndex, topology: Topology, store: any Store, bus: any Bus, presence: PresenceDirectory,
+        channels: ChannelLimits = ChannelLimits()
     ) {
         self.node = node
         self.topology = topology
@@ -58,6 +71,8 @@ package final class Hub {
         self.bus = bus
         self.presence = presence
         users = UserTable(topology: topology)
+        posts = ChannelPosts(node: node, bus: bus, topology: topology, limits: channels)
+        channelHome = ChannelHome(posts: posts, limits: channels)
     }
 
     /// Users and their sessions hold each other until they part.
@@ -76,10 +91,14 @@ package final class Hub {
         return arena
     }
 
-    /// Ends a tick: gives the store what came together, and holds senders back when its queue is full.
+    /// Ends a tick: gives the store and subscribers what came together, and holds senders back when the store's queue
+    /// is full.
     package func handOver() {
+        fanOut()
+        channelHome.sweepIfDue(now: milliseconds)
         // Not only when events come in: the store may be free again by what it did for others, or by a fold.
         resumeSenders()
+        tellPresence()
         for (session, seq) in confirming {
             currentBatch.appendConfirm(
                 user: session.user.id, device: session.device.identifier, seq: seq, reply: nil)
@@ -141,9 +160,13 @@ package final class Hub {
     /// Gives back what a burst of sign-ins or messages has left.
     package func releaseSpareMemory() {
         pending.releaseSpareMemory()
+        watched.releaseSpareMemory()
+        watches.releaseSpareMemory()
         scratch.release()
         message.release()
         inflated.release()
+        publications.release()
+        channelHome.releaseSpareMemory()
         pushed.release()
     }
 
@@ -152,6 +175,10 @@ package final class Hub {
     /// Signed-in users in each of this loop's shards.
     package var usersPerShard: [Int] { users.shardCounts }
     package var sessionCount: Int { sessions.count }
+    /// Watches of this loop's sessions.
+    package var watchCount: Int { watches.count }
+    /// This loop's users whom sessions watch, wherever.
+    package var watchedUserCount: Int { watched.count }
 }
 
 /// The form in which a sender wants its answer; travels with the message through the store.

@@ -7,6 +7,7 @@ package import Store
 /// *Thread:* that of the fold.
 package struct Directory: ~Copyable {
     private let groups: Groups
+    private let accounts: Accounts
     private var pending: PendingNotices
 
     package init(
@@ -14,8 +15,10 @@ package struct Directory: ~Copyable {
         largeGroupMembers: LargeGroupMembers = LargeGroupMembers()
     ) throws(SQLiteError) {
         let groups = try Groups(connection, options, largeGroupMembers)
+        let accounts = try Accounts(connection)
         let pending = try PendingNotices(connection)
         self.groups = groups
+        self.accounts = accounts
         self.pending = pending
     }
 
@@ -43,6 +46,7 @@ package struct Directory: ~Copyable {
     ) throws(SQLiteError) -> Result<DirectoryAnswer, StoreError> {
         switch command {
         case .group(let command): try groups.change(command, &pending).map { .group($0) }
+        case .account(let command): try accounts.change(command).map { .account($0) }
         }
     }
 }

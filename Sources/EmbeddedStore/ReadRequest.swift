@@ -39,6 +39,8 @@ extension Reader {
         case .group(let id): try group(id).map { .group($0) }
         case .ownGroups(let user, let after, let limit): .ownGroups(try groups(of: user, after: after, limit: limit))
         case .lastSeen(let users): .lastSeen(try lastSeen(users))
+        case .chatList(let query): .chatList(try chatList(query))
+        case .account(let question): try accounts.answer(question).map { .account($0) }
         }
     }
 

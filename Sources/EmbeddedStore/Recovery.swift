@@ -19,6 +19,7 @@ package struct StoreFiles: Sendable {
 package struct Recovery: ~Copyable {
     package let epoch: String
     package let position: UInt64
+    package let logins: LoginState
     private let fold: Fold
     private let directory: Directory
     /// What an earlier run couldn't give the journal.
@@ -74,14 +75,17 @@ package struct Recovery: ~Copyable {
             try Directory(connection, options: options.fold, largeGroupMembers: members)
         }
         let unsent = directory.takeNotices()
+        let logins = try fold.withConnection { (connection) throws(SQLiteError) in
+            try LoginState(connection, now: options.now())
+        }
         let lookup = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
         let journal = try Journal(
             file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax,
             largeGroupMembers: members)
         return Recovery(
-            epoch: epoch, position: fold.position, fold: fold, directory: directory, unsentNotices: unsent,
-            journal: journal, lookup: lookup, largeGroupMembers: members)
+            epoch: epoch, position: fold.position, logins: logins, fold: fold, directory: directory,
+            unsentNotices: unsent, journal: journal, lookup: lookup, largeGroupMembers: members)
     }
 
     /// Folds the journal's tail.

@@ -26,6 +26,7 @@ extension World {
         case .fetch: if let connection = someConnection() { fetch(on: connection) }
         case .history: if let connection = someConnection() { history(on: connection) }
         case .typing: if let connection = someConnection() { typing(on: connection) }
+        case .watch: if let connection = someConnection() { watch(on: connection) }
         case .serve: serve(machine)
         case .flush:
             if let connection = openConnections.isEmpty ? nil : random.pick(openConnections) { flush(connection) }
@@ -123,10 +124,14 @@ extension World {
     }
 
     func carry(_ machine: Machine, _ pair: Int, mayLose: Bool) {
-        guard let (node, frame) = machine.bus.take(pair: pair) else { return }
-        if mayLose, random.chance(profile.busLossShare) { return }
+        guard let (node, freight) = machine.bus.take(pair: pair) else { return }
         machine.hubs[node].milliseconds = now
-        machine.hubs[node].handle(frame)
+        switch freight {
+        case .frame(let frame):
+            if mayLose, random.chance(profile.busLossShare) { return }
+            machine.hubs[node].handle(frame)
+        case .mail(let mail): machine.hubs[node].handle(mail)
+        }
         endTick(machine, node)
     }
 
