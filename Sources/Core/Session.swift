@@ -34,10 +34,10 @@ package final class Session {
     var state = State.attaching
     /// Whether a page for catching up is being read.
     var awaitsPage = false
-    /// By which login this session was believed.
-    package let login: LoginMark
     /// Whether a message of a large group was left out, since the session wasn't live.
     var missesPush = false
+    /// By which login this session was believed.
+    package let login: LoginMark
     /// The last inbox entry that this session was given or that it caused. While it is being attached: the one that
     /// the client resumes behind.
     var sentThrough: UInt64

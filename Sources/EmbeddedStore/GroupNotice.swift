@@ -3,8 +3,8 @@ internal import Store
 internal import Wire
 
 /// What the members of a group are told of a change: all who are in it afterwards, who was put out, and
-/// who did it: nobody's own changes are holes in the inbox. In a large group a change is told to whom it is about, to who
-/// did it, and to those who rule; only that it was made is told to all.
+/// who did it: nobody's own changes are holes in the inbox. In a large group a change is told to whom it is about, to
+/// who did it, and to those who rule; only that it was made is told to all.
 struct GroupNotice {
     enum Name: String {
         case invited = "group.invited"

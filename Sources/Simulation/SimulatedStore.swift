@@ -13,6 +13,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private var reader: Reader
     private let congestedRequests: Int
     private let largeGroupMembers: LargeGroupMembers
+    private let losesMarks: Bool
 
     private var requests: [JournalRequest] = []
     private var unfolded: [CommittedBatch] = []
@@ -39,6 +40,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         committed = recovery.position
         if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
         largeGroupMembers = recovery.largeGroupMembers
+        losesMarks = plant == .lostMarks
         parts = recovery.split()
         reading = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs, isReadOnly: true))
         reader = try Reader(reading, options: options.fold)
@@ -67,6 +69,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func mayOweMarks(to user: Identifier) -> Bool { largeGroupMembers.mayContain(user) }
 
     func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
+        if losesMarks { return mailboxes[Int(mailbox.rawValue)].append(.marked(ticket: ticket, failure: nil)) }
         requests.append(.mark(MarkRequest(user: user, mailbox: mailbox, ticket: ticket)))
     }
 

@@ -161,7 +161,8 @@ extension World {
                 let told = max(placed, mark, connection.view.pushed[group.description] ?? 0)
                 checker.expect(
                     told >= sent,
-                    "everybody is told of the newest: \(device.userID)/\(device.name) of \(told), not \(sent) in \(group)")
+                    "everybody is told of the newest: \(device.userID)/\(device.name) of \(told), not \(sent) "
+                        + "in \(group)")
                 let seen = checker.marks[.init(user: device.user, conversation: group.description)]?.values.max() ?? 0
                 checker.expect(
                     seen == mark || (seen < mark && (!hasAll || checker.unseen[device.user] > 0)),

@@ -38,7 +38,9 @@ extension RecordArena {
     }
 
     /// Appends a message to a group: inbox entries for all its members, or, if it is large, for the sender alone.
-    package func appendMessage(_ head: MessageHead, to group: Group, cid: RawSpan, body: RawSpan, reply: ReplyAddress?) {
+    package func appendMessage(
+        _ head: MessageHead, to group: Group, cid: RawSpan, body: RawSpan, reply: ReplyAddress?
+    ) {
         guard group.isLarge else {
             return appendGroupMessage(
                 head, cid: cid, names: group.recipientNames, recipientCount: group.members.count, body: body,

@@ -38,8 +38,8 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; notice: 0, or of a mark the place it tells of) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
-/// user's floor, up to where all of its devices have confirmed; notice: its number in the index's table `pending`, 0 for
-/// a mark |
+/// user's floor, up to where all of its devices have confirmed; notice: its number in the index's table `pending`, 0
+/// for a mark |
 /// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (``Flag``) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
 /// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user |
@@ -92,6 +92,7 @@ package struct RecordView {
         case isMark = 4
     }
 
+    /// Whether something is true of this record.
     @inlinable package func has(_ flag: Flag) -> Bool { load(43, as: UInt8.self) & flag.rawValue != 0 }
     @inlinable var senderBytes: Int { Int(load(40, as: UInt8.self)) }
     @inlinable var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
@@ -169,6 +170,7 @@ package struct RecordView {
         base.storeBytes(of: destination, toByteOffset: 72, as: UInt64.self)
     }
 
+    /// Notes that something is true of this record.
     @inlinable package func set(_ flag: Flag) {
         base.storeBytes(of: load(43, as: UInt8.self) | flag.rawValue, toByteOffset: 43, as: UInt8.self)
     }

@@ -72,7 +72,7 @@ struct LargeGroupTests {
         try store.send("a", to: group, "five")
         #expect(try store.attach("c", token: 7).head == 5)
         #expect(try Set(marks("c", store).suffix(2)) == [mark("g", 4), mark("h", 1)])
-        #expect(store.pushed(7).map(\.seq) == [4, 5], "sessions that are there get the mark as an entry")
+        #expect(store.pushed(7).map(\.seq) == [3, 4, 5], "sessions that are there get the mark as an entry")
         #expect(try store.attach("stranger").head == 0)
         #expect(!store.store.mayOweMarks(to: name("stranger")))
     }
@@ -124,11 +124,11 @@ struct LargeGroupTests {
         try store.wait(for: 1, in: "d")
         try store.send("a", to: large, "to the history")
         _ = try store.perform(.removeMember(group: name("g"), user: name("b"), by: name("a")))
-        try store.wait(for: 4, in: "b")
+        try store.wait(for: 3, in: "b")
         let again = try store.group("g")
         #expect(!again.isLarge)
         try store.send("a", to: again, "to everyone again")
-        #expect(try store.attach("b").head == 4, "who left isn't told")
+        #expect(try store.attach("b").head == 3, "who left isn't told")
         try store.attach("c")
         try store.attach("d")
         #expect(try marks("c", store) == [mark("g", 3)])
@@ -188,7 +188,10 @@ extension StoreHarness {
     }
 
     fileprivate func wait(for count: Int, in user: String) throws {
-        for _ in 0..<5_000 where try inbox(user).records.count < count { usleep(1_000) }
-        #expect(try inbox(user).records.count >= count)
+        for _ in 0..<2_000 {
+            if try inbox(user).records.count >= count { return }
+            usleep(2_000)
+        }
+        Issue.record("\(user) has no \(count) entries")
     }
 }
