@@ -64,6 +64,7 @@ struct Groups: ~Copyable {
             let name: GroupNotice.Name = before == nil ? .invited : .role
             return try finish(id) { (group) throws(SQLiteError) in
                 try pending.add(GroupNotice(name, group, user: user, role: role, by: actor).notice)
+                if name == .invited { try pending.addReadToTheEnd(user, of: id) }
             }
         case .removeMember(let id, let user, let actor):
             if try role(of: user, in: id) == .admin, let refusal = try refusal(toLose: user, of: id) {

@@ -27,6 +27,8 @@ final class Checker {
     var marks: [MarkKey: [UInt64: UInt64]] = [:]
     /// Every membership that each group had or may have had, in order; members as indexes of users.
     var memberships: [[Set<Int>]] = []
+    var channels = ChannelBook()
+    var reads: [ReadKey: ReadRange] = [:]
 
     init(userNames: [String], inboxMembersMax: Int) {
         self.userNames = userNames

@@ -1,6 +1,7 @@
 internal import Base
 internal import Core
 internal import Store
+internal import Store
 
 // The quiet phase: everything that is on its way arrives, everybody comes back and has everything.
 extension World {
@@ -32,7 +33,9 @@ extension World {
         for hub in 0..<profile.hubs { endTick(machine, hub) }
         settleStore(machine)
         if disk.isHalted { return false }
-        for pair in 0..<profile.hubs * profile.hubs { carry(machine, pair, mayLose: false) }
+        for pair in 0..<profile.hubs * profile.hubs {
+            for _ in 0..<machine.bus.count(pair: pair) { carry(machine, pair, mayLose: false) }
+        }
         for connection in openConnections {
             flush(connection, all: true)
             let view = connection.view
@@ -80,14 +83,17 @@ extension World {
             }
         }
         if !isBroken { checkTold(hasAll: false) }
+        checker.finishChannels(openConnections)
         for connection in openConnections {
             close(connection)
             signOut(connection)
         }
         if random.chance(50) { stop(cutsPower: random.chance(50)) }
         comeBack()
+        playChannels()
         resendUnacked()
         readHistories()
+        checkChatLists()
         if !isBroken { checkDevices() }
         if !isBroken { checkTold(hasAll: true) }
         if !isBroken { checkNotices() }
@@ -168,6 +174,20 @@ extension World {
                     seen == mark || (seen < mark && (!hasAll || checker.unseen[device.user] > 0)),
                     "marks are entries: \(device.userID) has seen \(seen), told \(mark) in \(group)")
             }
+        }
+    }
+
+    private func checkChatLists() {
+        guard let machine, !isBroken else { return }
+        for (user, name) in checker.userNames.enumerated() {
+            var list: ChatList?
+            let query = ChatListQuery(user: World.identifier(name), before: nil, limit: 100)
+            machine.hubs[0].ask(.chatList(query)) { result in
+                if case .success(.chatList(let answer)) = result { list = answer }
+            }
+            settle()
+            guard let list else { return checker.broken("a chat list is answered: \(name)") }
+            checker.finishChatList(list, user)
         }
     }
 
