@@ -6,6 +6,10 @@ package enum Limits {
     package static let membersBytesMax = messageBytesMax + (64 << 10)
     /// Largest frame: a message of the largest size with its envelope, base64 included (4/3 of 1 MiB and members).
     package static let frameBytesMax = 1 << 21
+    /// Largest members that an edit or a forward comes to: base64 of the largest body fits, and a frame around it.
+    package static let composedBytesMax = frameBytesMax - (64 << 10)
+    /// Versions of an edited message that are kept, besides the one that counts.
+    package static let editsKept = 100
     /// Largest WebSocket message of the echo endpoint, which conformance suites need.
     package static let echoBytesMax = 64 << 20
     /// Request line and headers of an HTTP request.
@@ -38,6 +42,13 @@ package enum Limits {
     package static let outputBytesMax = 160 << 20
     /// Largest number of members of a group.
     package static let groupMembersMax = 10_000
+    /// A user's contacts and requests, and those whom a user has blocked.
+    package static let contactsMax = 10_000
+    /// What comes with a request.
+    package static let requestTextBytesMax = 1_024
+    /// Messages to a stranger that wait for an answer, and their bytes: accepting moves them in one transaction.
+    package static let heldMessagesMax = 256
+    package static let heldBytesMax = 16 << 20
     /// Users that one session may watch.
     package static let watchedUsersMax = 1_000
     /// Watches of all sessions of a loop: what they take stays below some hundred MiB.

@@ -24,6 +24,9 @@ package struct Fold: ~Copyable {
     package private(set) var position: UInt64
     private let connection: Connection
     private let statements: FoldStatements
+    private let changes: MessageChanges
+    private let held: HeldMessages
+    private var released: PendingRecords
     private var positions: Positions
     private var runs: RunIndex
     private let cursors: Cursors
@@ -36,6 +39,9 @@ package struct Fold: ~Copyable {
     package init(_ connection: consuming Connection, options: FoldOptions = FoldOptions()) throws(SQLiteError) {
         try Schema.index.migrate(connection, file: "switchboard.db")
         let statements = try FoldStatements(connection)
+        let changes = try MessageChanges(connection)
+        let held = try HeldMessages(connection)
+        let released = try PendingRecords(connection)
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let cursors = try Cursors(connection)
@@ -45,6 +51,9 @@ package struct Fold: ~Copyable {
         self.lastID = UInt64(lastID)
         self.connection = connection
         self.statements = statements
+        self.changes = changes
+        self.held = held
+        self.released = released
         self.positions = positions
         self.runs = runs
         self.cursors = cursors
@@ -71,6 +80,7 @@ package struct Fold: ~Copyable {
         gathered.removeAll()
         for batch in batches where batch.number > position { gathered.gather(batch.arena) }
         gathered.sort()
+        released.begin()
         try connection.execute("BEGIN IMMEDIATE")
         do {
             try write(now: now)
@@ -81,11 +91,16 @@ package struct Fold: ~Copyable {
             connection.rollBack()
             throw error
         }
+        released.commit()
         position = last.number
         lastID = max(lastID, gathered.lastID)
         bytesSinceCheckpoint += batches.reduce(0) { $0 + $1.arena.byteCount }
         gathered.removeAll()
     }
+
+    /// Messages that the last fold found held although their sender is a contact by now, once; to be given to the
+    /// journal.
+    package mutating func takeReleases() -> RecordArena? { released.take() }
 
     /// Moves the WAL's pages into the database when there are enough.
     package mutating func checkpointIfDue() throws(SQLiteError) {
@@ -111,6 +126,12 @@ package struct Fold: ~Copyable {
         for record in gathered.introductions { try introduce(record) }
         for record in gathered.messages { try insert(record) }
         for record in gathered.notices { try insertNotice(record) }
+        for record in gathered.changes {
+            try insert(record)
+            try changes.apply(record)
+        }
+        for record in gathered.releases { try statements.deletePending(record.senderSeq) }
+        for record in gathered.held { try held.hold(record, &released) }
         try writePositions()
         try writeConfirms()
         gathered.divide()
@@ -122,7 +143,7 @@ package struct Fold: ~Copyable {
         try cursors.addSent(gathered.groupSent)
         for record in gathered.reads.reversed() {
             try cursors.raise(by: record, &positions)
-            if record.senderSeq > 0 { try statements.deleteNotice(record.senderSeq) }
+            if record.senderSeq > 0 { try statements.deletePending(record.senderSeq) }
         }
         try positions.flush()
         let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)
@@ -146,13 +167,13 @@ package struct Fold: ~Copyable {
 
     private func insertNotice(_ record: RecordView) throws(SQLiteError) {
         try insert(record)
-        guard record.has(.isMark) else { return try statements.deleteNotice(record.senderSeq) }
+        guard record.has(.isMark) else { return try statements.deletePending(record.senderSeq) }
         try statements.raiseMark(
             of: record.placement(0).user, in: record.conversationNumber, to: record.cseq)
     }
 
     private func insert(_ record: RecordView) throws(SQLiteError) {
-        statements.message.bind(10, record.kind == .notice ? 1 : 0)
+        statements.message.bind(10, Int((record.kind ?? .message).rawValue))
         statements.message.bind(1, record.id)
         statements.message.bind(2, record.conversationNumber)
         statements.message.bind(3, record.cseq)

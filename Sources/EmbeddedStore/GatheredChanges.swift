@@ -7,6 +7,12 @@ struct GatheredChanges {
     /// In the order of their ids.
     private(set) var messages: [RecordView] = []
     private(set) var notices: [RecordView] = []
+    /// Edits and recalls, in the order in which they happened.
+    private(set) var changes: [RecordView] = []
+    private(set) var held: [RecordView] = []
+    private(set) var releases: [RecordView] = []
+    /// Where released messages stand in a chat list, by their ids.
+    private var releasedAs: [UInt64: UInt64] = [:]
     /// (conversation, `cseq`) and the id with the sender's mark.
     private(set) var history: [RunEntry] = []
     /// Places in inboxes.
@@ -45,6 +51,10 @@ struct GatheredChanges {
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
         notices.removeAll()
+        changes.removeAll()
+        held.removeAll()
+        releases.removeAll()
+        releasedAs.removeAll()
         history.removeAll(keepingCapacity: true)
         placements.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
@@ -75,7 +85,17 @@ struct GatheredChanges {
             case .notice:
                 lastID = max(lastID, record.id)
                 notices.append(record)
-                gatherPlacements(record)
+                gatherPlacements(record, in: record.conversationNumber)
+            case .release:
+                lastID = max(lastID, record.releaseID)
+                releasedAs[record.id] = record.releaseID
+                releases.append(record)
+                gatherPlacements(record, in: record.conversationNumber)
+            case .edit, .recall:
+                lastID = max(lastID, record.id)
+                changes.append(record)
+                // What happened to an old message doesn't move its conversation up in the chat lists.
+                gatherPlacements(record, in: 0)
             case nil: break
             }
         }
@@ -85,6 +105,7 @@ struct GatheredChanges {
         let id = record.id
         lastID = max(lastID, id)
         messages.append(record)
+        if record.isHeld { held.append(record) }
         let conversation = record.conversationNumber
         let value: UInt64
         if record.command == RecordView.groupCommand {
@@ -96,7 +117,7 @@ struct GatheredChanges {
         }
         history.append(RunEntry(owner: conversation, position: record.cseq, value: value))
         if record.has(.isForMembers) { historyOnly[conversation] = record.cseq }
-        gatherPlacements(record)
+        gatherPlacements(record, in: conversation)
         if !record.unsafeCid.isEmpty {
             let hash = StableHash.cid(record.unsafeCid)
             sent.append(RunEntry(owner: record.senderNumber, position: id, value: hash))
@@ -104,11 +125,10 @@ struct GatheredChanges {
     }
 
     @inline(__always)
-    private mutating func gatherPlacements(_ record: RecordView) {
+    private mutating func gatherPlacements(_ record: RecordView, in conversation: UInt64) {
         for index in 0..<record.placementCount {
             let (user, seq) = record.placement(index)
-            placements.append(
-                Placement(user: user, seq: seq, id: record.id, conversation: record.conversationNumber))
+            placements.append(Placement(user: user, seq: seq, id: record.id, conversation: conversation))
         }
     }
 
@@ -135,7 +155,8 @@ struct GatheredChanges {
                 if place.seq > floor { inbox.append(RunEntry(owner: user, position: place.seq, value: place.id)) }
                 // A notice may be about no conversation.
                 if place.conversation > 0 {
-                    activity.append(RunEntry(owner: user, position: place.id, value: place.conversation))
+                    let position = releasedAs.isEmpty ? place.id : releasedAs[place.id] ?? place.id
+                    activity.append(RunEntry(owner: user, position: position, value: place.conversation))
                 }
                 end += 1
             }

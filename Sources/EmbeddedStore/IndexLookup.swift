@@ -1,5 +1,6 @@
 internal import Base
 internal import Store
+internal import Wire
 
 /// The questions that the journal asks the index when its memory doesn't know.
 ///
@@ -12,6 +13,7 @@ struct IndexLookup: ~Copyable {
     private let conversation: Statement
     private let devices: Statement
     private let places: Statement
+    private let recalled: Statement
     private let userGroups: Statement
     private let members: Statement
     private let mark: Statement
@@ -24,6 +26,8 @@ struct IndexLookup: ~Copyable {
         let conversation = try connection.prepare("SELECT number FROM conversations WHERE owner = ?1 AND peer = ?2")
         let devices = try connection.prepare("SELECT device, confirmed FROM devices WHERE user = ?1")
         let places = try connection.prepare("SELECT cseq, seq FROM messages WHERE id = ?1")
+        let recalled = try connection.prepare(
+            "SELECT 1 FROM messages WHERE id = ?1 AND content = ?2 AND length(body) = length(?3) AND body = ?3")
         let userGroups = try connection.prepare("SELECT group_id FROM members WHERE user = ?1")
         let members = try connection.prepare("SELECT user FROM members WHERE group_id = ?1")
         let mark = try connection.prepare("SELECT cseq FROM marks WHERE user = ?1 AND conversation = ?2")
@@ -34,6 +38,7 @@ struct IndexLookup: ~Copyable {
         self.conversation = conversation
         self.devices = devices
         self.places = places
+        self.recalled = recalled
         self.userGroups = userGroups
         self.members = members
         self.mark = mark
@@ -105,6 +110,15 @@ struct IndexLookup: ~Copyable {
         mark.bind(1, user)
         mark.bind(2, conversation)
         return try mark.step() ? mark.unsigned(0) : 0
+    }
+
+    /// Whether the index has a message as recalled.
+    func isRecalled(_ message: UInt64) throws(SQLiteError) -> Bool {
+        defer { recalled.reset() }
+        recalled.bind(1, message)
+        recalled.bind(2, Int(BodyForm.members.rawValue))
+        recalled.bind(3, blob: MessageMembers.recalled)
+        return try recalled.step()
     }
 
     /// The `cid` hashes of a sender's last messages within the window's time, oldest first.

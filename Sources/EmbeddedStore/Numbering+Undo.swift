@@ -10,6 +10,7 @@ extension Numbering {
         case device(Int, index: Int, confirmed: UInt64, floor: UInt64)
         case newDevice(Int)
         case attachments(Int, Attachments)
+        case recalled(UInt64)
         /// Conversation, and its last message that lay in its history only.
         case historyOnly(UInt64, UInt64)
         /// User and conversation, up to where it was told and by which batch.
@@ -32,6 +33,7 @@ extension Numbering {
                 users[slot].floor = floor
             case .newDevice(let slot): users[slot].devices?.removeLast()
             case .attachments(let slot, let attachments): users[slot].attachments = attachments
+            case .recalled(let message): recalled[message] = nil
             case .historyOnly(let conversation, let cseq): _ = marks.setHead(cseq, conversation: conversation)
             case .told(let user, let conversation, let cseq, let batch):
                 let before = cseq > 0 ? MarkTable.Told(cseq: cseq, batch: batch) : nil

@@ -17,6 +17,9 @@ package struct Reader: ~Copyable {
     private let message: Statement
     private let messageBytes: Statement
     private let members: Statement
+    private let edits: Statement
+    let contacts: ContactReader
+    let held: HeldReader
     // Of chat lists too.
     let group: Statement
     let member: Statement
@@ -42,12 +45,21 @@ package struct Reader: ~Copyable {
         let conversation = try connection.prepare("SELECT number FROM conversations WHERE owner = ?1 AND peer = ?2")
         let message = try connection.prepare(
             """
-            SELECT cseq, sender, command, content, cid, body, c.owner, c.peer, is_notice
+            SELECT cseq, sender, command, content, cid, body, c.owner, c.peer, kind
             FROM messages LEFT JOIN conversations c ON c.number = conversation WHERE id = ?1
             """)
         let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
+        // What a message was lies with the edit that ended it; it was made by the edit before, or by the message.
+        let edits = try connection.prepare(
+            """
+            SELECT made.id, made.sender, e.content, e.body FROM edits e JOIN messages made ON made.id = coalesce(
+                (SELECT max(edit) FROM edits WHERE message = e.message AND edit < e.edit), e.message)
+            WHERE e.message = ?1 AND made.id > ?2 AND e.body IS NOT NULL ORDER BY e.edit
+            """)
+        let contacts = try ContactReader(connection)
+        let held = try HeldReader(connection)
         let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
         let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
         let cursor = try CursorTable.select(connection)
@@ -58,6 +70,8 @@ package struct Reader: ~Copyable {
             SELECT group_id, name, role FROM members JOIN groups ON id = group_id
             WHERE user = ?1 AND group_id > ?2 ORDER BY group_id LIMIT ?3
             """)
+        self.contacts = contacts
+        self.held = held
         self.retentionMilliseconds = options.retentionMilliseconds
         inboxMembersMax = options.inboxMembersMax
         self.snapshot = snapshot
@@ -71,6 +85,7 @@ package struct Reader: ~Copyable {
         self.messageBytes = messageBytes
         self.group = group
         self.members = members
+        self.edits = edits
         self.member = member
         self.conversationUsers = conversationUsers
         self.cursor = cursor
@@ -112,9 +127,14 @@ package struct Reader: ~Copyable {
             let floor = try positions.user(user, .floor)
             let confirmed = try confirmed(by: deviceName, user: user) ?? floor
             return try inbox(of: user, after: confirmed, limit: limit, now: now)
-        case .history(let key, let range, let limit):
-            guard let number = try number(of: key) else { return empty(through: 0) }
-            return try history(of: number, range, limit: limit)
+        case .history(let key, let range, let limit, let viewer):
+            guard let conversation = try number(of: key) else { return empty(through: 0) }
+            let hidden = try viewer.flatMap { (viewer) throws(SQLiteError) in
+                try held.messages(in: conversation, hiddenFrom: try number(of: viewer))
+            }
+            return try history(of: conversation, range, limit: limit, hidden: hidden ?? [:])
+        case .edits(let message, let after, let limit):
+            return try edits(of: message, after: after, limit: limit)
         }
     }
 
@@ -191,14 +211,18 @@ package struct Reader: ~Copyable {
         return page.finish()
     }
 
-    private func history(of conversation: UInt64, _ range: HistoryRange, limit: Int) throws(SQLiteError) -> Page {
+    private func history(
+        of conversation: UInt64, _ range: HistoryRange, limit: Int, hidden: [UInt64: UInt64]
+    ) throws(SQLiteError) -> Page {
         let limit = clamp(limit)
         let end: UInt64
         switch range {
         case .after(let after):
             var page = PageBuilder(limit: limit, through: clamp(after))
             try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, value) throws(SQLiteError) in
-                try append(HistoryValue.id(value), seq: 0, place: cseq, to: &page)
+                let id = HistoryValue.id(value)
+                guard hidden[id] == nil else { return true }
+                return try append(id, seq: 0, place: cseq, to: &page)
             }
             return page.finish()
         case .newest: end = UInt64(Int64.max)
@@ -210,6 +234,7 @@ package struct Reader: ~Copyable {
         var more = false
         try runs.backward(.history, owner: conversation, before: end) { (cseq, value) throws(SQLiteError) in
             let id = HistoryValue.id(value)
+            guard hidden[id] == nil else { return true }
             bytes += try size(of: id)
             more = found.count == limit || (!found.isEmpty && bytes > Reader.pageBytesMax)
             if !more { found.append((cseq, id)) }
@@ -220,6 +245,30 @@ package struct Reader: ~Copyable {
         var page = PageBuilder(limit: limit, through: 0, bytesMax: .max)
         for (cseq, id) in found.reversed() { _ = try append(id, seq: 0, place: cseq, to: &page) }
         page.more = more
+        return page.finish()
+    }
+
+    private func edits(of id: UInt64, after: UInt64, limit: Int) throws(SQLiteError) -> Page {
+        defer { edits.reset() }
+        edits.bind(1, id)
+        edits.bind(2, clamp(after))
+        var page = PageBuilder(limit: clamp(limit), through: after)
+        while try edits.step() {
+            let body = edits.bytes(3)
+            let isFull = !page.arena.isEmpty && page.arena.byteCount + body.count > page.bytesMax
+            if page.arena.entries.count == page.limit || isFull {
+                page.more = true
+                break
+            }
+            let made = edits.unsigned(0)
+            let editor = try name(of: edits.unsigned(1), &page.names)
+            let head = MessageHead(
+                command: 10, content: UInt8(truncatingIfNeeded: edits.integer(2)), sender: editor, destination: editor)
+            page.arena.appendStored(
+                .message, head, cid: RawSpan(), body: RawSpan(_unsafeBytes: body), id: made, cseq: 0, seq: 0,
+                time: MessageID.time(made))
+            page.through = made
+        }
         return page.finish()
     }
 
@@ -259,9 +308,12 @@ package struct Reader: ~Copyable {
             command: UInt8(truncatingIfNeeded: message.integer(2)),
             content: UInt8(truncatingIfNeeded: message.integer(3)), sender: try name(of: senderNumber, &page.names),
             destination: try destination(message, senderNumber, &page.names))
+        guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: message.integer(8))), kind.isEntry else {
+            throw SQLiteError(corrupt: "switchboard.db: message \(id) is of no known kind")
+        }
         page.arena.appendStored(
-            message.integer(8) == 0 ? .message : .notice, head, cid: RawSpan(_unsafeBytes: message.bytes(4)),
-            body: RawSpan(_unsafeBytes: body), id: id, cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
+            kind, head, cid: RawSpan(_unsafeBytes: message.bytes(4)), body: RawSpan(_unsafeBytes: body), id: id,
+            cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
         page.through = place
         return true
     }
@@ -308,7 +360,7 @@ package struct Reader: ~Copyable {
         return try device.step() ? device.unsigned(0) : nil
     }
 
-    private func number(of key: ConversationKey) throws(SQLiteError) -> UInt64? {
+    func number(of key: ConversationKey) throws(SQLiteError) -> UInt64? {
         defer { conversation.reset() }
         switch key {
         case .group(let group):

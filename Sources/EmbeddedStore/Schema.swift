@@ -49,8 +49,10 @@ struct Schema {
     /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
     /// id as peer. A notice lies among the messages, in no conversation's history; if it is about no conversation, its
     /// number there is 0. What the two of a private conversation have read lies in its block of numbers; `cursors` is
-    /// for members of groups who have read or sent. `history_only` has the last message of each group that was
-    /// too large for its members' inboxes, `marks` up to where each member's inbox tells of it.
+    /// for members of groups who have read or sent. Edits and recalls lie like notices, with the id of the message they
+    /// are about as `cid`; `edits` has what a message was before each edit, by the edit's id, and of old versions only
+    /// that they were. `history_only` has the last message of each group that was too large for its members' inboxes,
+    /// `marks` up to where each member's inbox tells of it.
     static let index = Schema(steps: [
         (
             "index",
@@ -63,8 +65,11 @@ struct Schema {
             CREATE TABLE messages(
                 id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, seq INTEGER NOT NULL,
                 sender INTEGER NOT NULL, command INTEGER NOT NULL, content INTEGER NOT NULL, cid BLOB NOT NULL,
-                body BLOB NOT NULL, is_notice INTEGER NOT NULL);
+                body BLOB NOT NULL, kind INTEGER NOT NULL);
             CREATE TABLE pending(id INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
+            CREATE TABLE edits(
+                message INTEGER NOT NULL, edit INTEGER NOT NULL, content INTEGER NOT NULL, body BLOB,
+                PRIMARY KEY(message, edit));
             CREATE TABLE blocks(id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
             CREATE TABLE fences(
                 run INTEGER NOT NULL, owner INTEGER NOT NULL, position INTEGER NOT NULL, block INTEGER NOT NULL,
@@ -84,6 +89,15 @@ struct Schema {
             CREATE TABLE members(
                 group_id TEXT NOT NULL, user TEXT NOT NULL, role TEXT NOT NULL,
                 PRIMARY KEY(group_id, user)) WITHOUT ROWID;
+            CREATE TABLE contacts(
+                user TEXT NOT NULL, other TEXT NOT NULL, state INTEGER NOT NULL, text TEXT NOT NULL,
+                time INTEGER NOT NULL, PRIMARY KEY(user, other)) WITHOUT ROWID;
+            CREATE TABLE user_blocks(
+                user TEXT NOT NULL, other TEXT NOT NULL, PRIMARY KEY(user, other)) WITHOUT ROWID;
+            CREATE INDEX user_blocks_other ON user_blocks(other);
+            CREATE TABLE held(
+                id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, sender INTEGER NOT NULL);
+            CREATE INDEX held_conversation ON held(conversation, cseq);
             CREATE TABLE accounts(
                 id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, email TEXT NOT NULL,
                 email_key TEXT NOT NULL UNIQUE, password TEXT NOT NULL, created INTEGER NOT NULL,

@@ -9,7 +9,7 @@ extension Checker {
     /// Takes a message that was pushed without a place in the inbox.
     func takePush(_ entry: SeenEntry, _ connection: ClientConnection) {
         let user = connection.device.user
-        see(entry, by: user, inInbox: false)
+        see(entry, by: user, inInbox: false, askedAt: connection.view.moment)
         guard let number = SentMessage.number(in: entry.text), let group = messages[number].group else {
             return broken("only a group's messages come without a seq: \(entry.text.prefix(40))")
         }

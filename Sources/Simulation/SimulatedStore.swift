@@ -8,6 +8,7 @@ internal import Store
 /// *Thread:* one; `Sendable` only because the seam asks for it.
 final class SimulatedStore: Store, @unchecked Sendable {
     let epoch: String
+    let hadBlocks: Bool
     private var parts: Recovery.Parts
     private let reading: Connection
     private var reader: Reader
@@ -42,6 +43,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         }
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
+        hadBlocks = recovery.hasBlocks
         committed = recovery.position
         if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
         largeGroupMembers = recovery.largeGroupMembers
@@ -51,6 +53,15 @@ final class SimulatedStore: Store, @unchecked Sendable {
         reader = try Reader(reading, options: options.fold)
         congestedRequests = profile.congestedRequests
         mailboxes = Array(repeating: [], count: profile.hubs)
+        if plant == .lastingEdits {
+            try parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute(
+                    """
+                    CREATE TEMP TRIGGER lasting BEFORE UPDATE ON messages WHEN OLD.kind = \(RecordKind.edit.rawValue)
+                    BEGIN SELECT RAISE(IGNORE); END
+                    """)
+            }
+        }
         if plant == .forgottenWindow {
             try parts.fold.withConnection { (connection) throws(SQLiteError) in
                 try connection.execute("DELETE FROM runs WHERE family = \(RunFamily.sent.rawValue)")
@@ -87,7 +98,8 @@ final class SimulatedStore: Store, @unchecked Sendable {
     }
 
     func ask(_ question: DirectoryQuestion, mailbox: MailboxIndex, ticket: UInt64) {
-        reads.append(ReadRequest(question: .directory(question), mailbox: mailbox, ticket: ticket, after: committed))
+        let after = question.readsMessages ? committed : 0
+        reads.append(ReadRequest(question: .directory(question), mailbox: mailbox, ticket: ticket, after: after))
     }
 
     // MARK: What waits
@@ -135,6 +147,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
             return false
         }
         unfolded.removeFirst(taken.count)
+        if let releases = parts.fold.takeReleases() { requests.append(.notices(releases)) }
         try? parts.fold.checkpointIfDue()
         return true
     }
@@ -163,7 +176,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func noticeCount(about group: Identifier) -> UInt64 {
         let sql = """
             SELECT count(*) FROM messages JOIN conversations c ON c.number = conversation
-            WHERE is_notice AND cseq = 0 AND c.owner = 0 AND c.peer = '\(group)'
+            WHERE kind = \(RecordKind.notice.rawValue) AND cseq = 0 AND c.owner = 0 AND c.peer = '\(group)'
             """
         return UInt64((try? reading.integer(sql)) ?? 0)
     }

@@ -12,9 +12,21 @@ package enum RecordKind: UInt8, Sendable {
     case read = 4
     /// A ``Notice``: takes an id and a place in each recipient's inbox.
     case notice = 5
+    /// A held message comes into the inbox of whom it was sent to, with the id and the place in the conversation that
+    /// it has.
+    case release = 6
+    /// New members of a message: takes an id and a place in each recipient's inbox. Refused if the message was
+    /// recalled.
+    case edit = 8
+    /// A message is taken back: the same. Of several, all but the first are duplicates.
+    case recall = 9
 
+    /// Whether a client sees it as a message.
+    @inlinable package var isMessage: Bool { self == .message || self == .release }
+    /// Whether it changes a message that is there.
+    @inlinable package var isChange: Bool { self == .edit || self == .recall }
     /// Whether it has places in inboxes.
-    @inlinable package var isEntry: Bool { self == .message || self == .notice }
+    @inlinable package var isEntry: Bool { isMessage || self == .notice || isChange }
 }
 
 /// What became of a record.
@@ -35,15 +47,18 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 4 | u8 kind · u8 status · u8 command (10, 11; 0: a notice about no conversation) · u8 content (content type << 4,
 /// bit 0: LZ4) |
 /// | 8 | u64 id |
-/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; notice: 0, or of a mark the place it tells of) |
+/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; edit, recall: that of the message; notice: 0, or
+/// of a mark the place it tells of) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
-/// user's floor, up to where all of its devices have confirmed; notice: its number in the index's table `pending`, 0
-/// for a mark |
+/// user's floor, up to where all of its devices have confirmed; notice, release: its number in the index's table
+/// `pending`, 0 for a mark |
 /// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (``Flag``) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
-/// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user |
-/// | 80 | sender, destination, cid, recipients' names (u8 length, bytes), padding to 8 |
+/// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user;
+/// release: an id of its own |
+/// | 80 | sender, destination, cid (edit, recall: u64 id of the message), recipients' names (u8 length, bytes), padding
+/// to 8 |
 /// | … | recipient count × (u64 user number, u64 seq): the placements |
 /// | … | body |
 ///
@@ -79,17 +94,23 @@ package struct RecordView {
     @inlinable package var senderNumber: UInt64 { load(64, as: UInt64.self) }
     /// 0 if the destination is a group or a device.
     @inlinable package var destinationNumber: UInt64 { load(72, as: UInt64.self) }
+    /// Of a release: an id of the time when it came, which no message has.
+    @inlinable package var releaseID: UInt64 { load(72, as: UInt64.self) }
     /// Whether the record has a user or a conversation that the store met for the first time.
     @inlinable package var introducesNames: Bool { has(.introducesNames) }
+    /// Whether the message has a place in its sender's inbox only, until its destination takes the sender as a contact.
+    @inlinable package var isHeld: Bool { has(.isHeld) }
 
     /// What is true of some records only.
     package enum Flag: UInt8 {
         /// It has a user or a conversation that the store met for the first time.
         case introducesNames = 1
+        /// A message that its destination gets only once it takes the sender as a contact.
+        case isHeld = 2
         /// A message to a large group: it has a place in the sender's inbox alone, and is pushed to the other members.
-        case isForMembers = 2
+        case isForMembers = 4
         /// A notice that tells a member of a large group of its messages up to `cseq`.
-        case isMark = 4
+        case isMark = 8
     }
 
     /// Whether something is true of this record.
@@ -117,6 +138,12 @@ package struct RecordView {
         slice(RecordView.headerBytes + senderBytes + destinationBytes, cidBytes)
     }
     @inlinable package var unsafeBody: UnsafeRawBufferPointer { slice(bodyOffset, bodyBytes) }
+    /// The id of the message that an edit or a recall is about.
+    package var changedMessage: UInt64 {
+        precondition(cidBytes == RecordView.changedMessageBytes)
+        return unsafeCid.loadUnaligned(as: UInt64.self)
+    }
+    static let changedMessageBytes = 8
 
     /// All of the record, as it goes to disk.
     package var unsafeBytes: UnsafeRawBufferPointer { slice(0, size) }
@@ -194,6 +221,7 @@ package struct RecordView {
         guard (1...64).contains(record.senderBytes), (1...64).contains(record.destinationBytes),
             record.cidBytes <= Limits.cidBytesMax
         else { return false }
+        if record.kind?.isChange == true, record.cidBytes != changedMessageBytes { return false }
         guard record.namesRecipients else { return record.placementCount <= 2 }
         return record.namesFillTheirPart
     }

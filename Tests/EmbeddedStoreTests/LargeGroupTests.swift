@@ -44,7 +44,7 @@ struct LargeGroupTests {
         #expect([first.seq, first.cseq, second.seq, second.cseq] == [2, 1, 2, 2])
         #expect(try store.inbox("a").bodies.last == "one")
         #expect(try store.inbox("c").records.count == 1)
-        #expect(try store.read(.history(.group(name("g")), .newest, limit: 10)).bodies == ["one", "two"])
+        #expect(try store.read(.history(.group(name("g")), .newest, limit: 10, viewer: nil)).bodies == ["one", "two"])
         #expect(try store.send("a", to: group, "one", cid: "x").status == .stored)
         #expect(try store.send("a", to: group, "one", cid: "x").status == .duplicate)
     }

@@ -24,6 +24,7 @@ final class FakeStore: Store {
     }
 
     private struct Message {
+        var kind = RecordKind.message
         var head: MessageHead
         var cid: [UInt8]
         var body: [UInt8]
@@ -43,11 +44,21 @@ final class FakeStore: Store {
         var device: Identifier
     }
 
+    private struct PairKey: Hashable {
+        var user: Identifier
+        var other: Identifier
+    }
+
     private struct State {
+        var relations: [PairKey: Relation] = [:]
+        var relationLoads = 0
+        var requests: [PairKey] = []
         var calls: [Call] = []
         var inboxes: [Identifier: [Message]] = [:]
         var conversations: [ConversationKey: [Message]] = [:]
         var sent: [SentKey: Message] = [:]
+        /// Ids of messages that were recalled.
+        var recalled: Set<UInt64> = []
         var attachments: [Identifier: [Int: UInt32]] = [:]
         var confirmed: [DeviceKey: UInt64] = [:]
         var seen: [Identifier: UInt64] = [:]
@@ -73,6 +84,11 @@ final class FakeStore: Store {
     func fail(with error: StoreError?) { state.withLock { $0.error = error } }
     func congest(_ isCongested: Bool) { state.withLock { $0.isCongested = isCongested } }
     func put(_ group: Group) { state.withLock { $0.groups[group.id] = group } }
+    func put(_ relation: Relation, _ user: String, to other: String) {
+        state.withLock { $0.relations[PairKey(user: name(user), other: name(other))] = relation }
+    }
+    var relationLoads: Int { state.withLock { $0.relationLoads } }
+    var requests: Int { state.withLock { $0.requests.count } }
     func setSeen(_ user: Identifier, at time: UInt64) { state.withLock { $0.seen[user] = time } }
 
     var batches: Int { state.withLock { $0.batches } }
@@ -91,6 +107,10 @@ final class FakeStore: Store {
     // MARK: Store
 
     let epoch = "e1"
+    let hadBlocks: Bool
+
+    init(hadBlocks: Bool = false) { self.hadBlocks = hadBlocks }
+
     var isCongested: Bool { state.withLock { $0.isCongested } }
 
     func submit(_ batch: RecordArena) {
@@ -154,6 +174,10 @@ final class FakeStore: Store {
                 return [(node, .marked(ticket: ticket, failure: state.error))]
             case .read(let query, let node, let ticket):
                 return [(node, .page(ticket: ticket, page: FakeStore.read(query, state)))]
+            case .command(.contact(.request(let user, let other, _, _)), let node, let ticket) where state.error == nil:
+                state.requests.append(PairKey(user: user, other: other))
+                let relation = FakeStore.request(by: user, to: other, &state)
+                return [(node, .directory(ticket: ticket, result: .success(.relation(relation))))]
             case .command(_, let node, let ticket):
                 let refusal = state.error ?? .unavailable("the fake store changes nothing")
                 return [(node, .directory(ticket: ticket, result: .failure(refusal)))]
@@ -161,6 +185,14 @@ final class FakeStore: Store {
                 return [(node, .directory(ticket: ticket, result: FakeStore.answer(question, &state)))]
             }
         }
+    }
+
+    private static func request(by user: Identifier, to other: Identifier, _ state: inout State) -> Relation {
+        let key = PairKey(user: user, other: other)
+        var relation = state.relations[key] ?? .stranger
+        if relation.standing == .stranger { relation.standing = .asked }
+        state.relations[key] = relation
+        return relation
     }
 
     private static func attach(_ attach: Attach, _ state: inout State) -> Result<AttachReply, StoreError> {
@@ -187,6 +219,10 @@ final class FakeStore: Store {
             return .success(.ownGroups(own))
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
+        case .relation(let user, let other):
+            state.relationLoads += 1
+            return .success(.relation(state.relations[PairKey(user: user, other: other)] ?? .stranger))
+        case .contacts, .contactList, .blocks: return .failure(.notFound)
         case .chatList: return .failure(.notFound)
         case .account: return .failure(.notFound)
         }
@@ -207,7 +243,8 @@ final class FakeStore: Store {
             case .confirm: commitConfirm(record, &state)
             case .seen: state.seen[record.sender] = record.time
             case .read: commitRead(record, &state)
-            case .notice, nil: record.setStatus(.refused)
+            case .edit, .recall: commitChange(record, now, &state)
+            case .notice, .release, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
@@ -243,6 +280,31 @@ final class FakeStore: Store {
         if !cid.isEmpty { state.sent[key] = message }
     }
 
+    /// Tells of a change, and takes a recalled message's content away; merging is the real store's.
+    private static func commitChange(_ record: RecordView, _ now: UInt64, _ state: inout State) {
+        let id = record.changedMessage
+        if state.recalled.contains(id) { return record.setStatus(record.kind == .recall ? .duplicate : .refused) }
+        state.lastID += 1
+        let head = MessageHead(
+            command: record.command, content: record.content, sender: record.sender, destination: record.destination)
+        let change = Message(
+            kind: record.kind ?? .edit, head: head, cid: [], body: Array(record.unsafeBody), id: state.lastID,
+            cseq: record.cseq, time: now, senderSeq: 0)
+        record.setNumbers(id: change.id, cseq: record.cseq, time: now, senderSeq: 0)
+        record.setStatus(.stored)
+        record.forEachRecipient { index, user in
+            state.inboxes[user, default: []].append(change)
+            record.setPlacement(index, user: 0, seq: UInt64(state.inboxes[user]?.count ?? 0))
+        }
+        guard record.kind == .recall else { return }
+        state.recalled.insert(id)
+        let key = ConversationKey(command: head.command, sender: head.sender, destination: head.destination)
+        for (index, message) in (state.conversations[key] ?? []).enumerated() where message.id == id {
+            state.conversations[key]?[index].head.content = 32
+            state.conversations[key]?[index].body = Array(#"{"recalled":true}"#.utf8)
+        }
+    }
+
     private static func commitConfirm(_ record: RecordView, _ state: inout State) {
         state.confirms.append(record.cseq)
         let key = DeviceKey(user: record.sender, device: record.destination)
@@ -266,7 +328,7 @@ final class FakeStore: Store {
     ) {
         var reply = entry.reply
         let replyNode = reply == RecordArena.Entry.noReply ? -1 : Int(replies[Int(reply)].mailbox.rawValue)
-        if record.kind == .message, record.status == .stored {
+        if record.kind?.isEntry == true, record.status == .stored {
             let sender = record.sender
             record.forEachRecipient { index, user in
                 for (node, token) in state.attachments[user] ?? [:] {
@@ -298,7 +360,8 @@ final class FakeStore: Store {
         case .unconfirmed(let user, let device, let limit):
             let after = state.confirmed[DeviceKey(user: user, device: device)] ?? 0
             return .success(inbox(state.inboxes[user] ?? [], after: after, limit: limit))
-        case .history(let conversation, let range, let limit):
+        case .edits: return .success(Page(arena: RecordArena(), more: false, through: 0))
+        case .history(let conversation, let range, let limit, _):
             return .success(history(state.conversations[conversation] ?? [], range, limit: limit))
         }
     }
@@ -329,7 +392,13 @@ final class FakeStore: Store {
 
     private static func append(_ message: Message, seq: UInt64, to arena: RecordArena) {
         arena.appendStored(
-            .message, message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
+            message.kind, message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
             cseq: message.cseq, seq: seq, time: message.time)
     }
+}
+
+extension Relation {
+    static let stranger = Relation(standing: .stranger)
+    static let contact = Relation(standing: .contact)
+    static let blocked = Relation(standing: .stranger, isBlocked: true, isBlockedByAnyone: true)
 }
