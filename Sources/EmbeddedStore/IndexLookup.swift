@@ -84,15 +84,6 @@ struct IndexLookup: ~Copyable {
         return found
     }
 
-    /// Whether the index has a message as recalled.
-    func isRecalled(_ message: UInt64) throws(SQLiteError) -> Bool {
-        defer { recalled.reset() }
-        recalled.bind(1, message)
-        recalled.bind(2, Int(BodyForm.members.rawValue))
-        recalled.bind(3, blob: MessageMembers.recalled)
-        return try recalled.step()
-    }
-
     /// The groups that a user is a member of now.
     func groups(of user: Identifier) throws(SQLiteError) -> [Identifier] { try identifiers(userGroups, user) }
 
@@ -119,6 +110,15 @@ struct IndexLookup: ~Copyable {
         mark.bind(1, user)
         mark.bind(2, conversation)
         return try mark.step() ? mark.unsigned(0) : 0
+    }
+
+    /// Whether the index has a message as recalled.
+    func isRecalled(_ message: UInt64) throws(SQLiteError) -> Bool {
+        defer { recalled.reset() }
+        recalled.bind(1, message)
+        recalled.bind(2, Int(BodyForm.members.rawValue))
+        recalled.bind(3, blob: MessageMembers.recalled)
+        return try recalled.step()
     }
 
     /// The `cid` hashes of a sender's last messages within the window's time, oldest first.

@@ -94,7 +94,8 @@ package struct Recovery: ~Copyable {
             largeGroupMembers: members)
         return Recovery(
             epoch: epoch, hasBlocks: hasBlocks, position: fold.position, logins: logins, fold: fold,
-            directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup, largeGroupMembers: members)
+            directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup,
+            largeGroupMembers: members)
     }
 
     /// Folds the journal's tail.

@@ -85,10 +85,10 @@ final class Checker {
     }
 
     private func seeNotice(_ entry: SeenEntry, by user: Int) {
+        if entry.change == nil, entry.cseq > 0 { mark(entry, of: user) }
         // An edit's content may be gone; what it was is held against the message.
         let content = entry.change == nil ? entry.text : "\(entry.cseq)"
         let text = "\(entry.sender) \(entry.conversation) \(entry.time) \(content)"
-        if entry.change == nil, entry.cseq > 0 { mark(entry, of: user) }
         if let known = notices.updateValue(text, forKey: entry.id) {
             expect(known == text, "a notification is the same for everybody: \(entry.id) is \(known) and \(text)")
         }

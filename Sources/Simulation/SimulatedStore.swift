@@ -36,6 +36,11 @@ final class SimulatedStore: Store, @unchecked Sendable {
         options.fold.inboxMembersMax = profile.inboxMembersMax
         options.indexCacheBytes = 1 << 20
         options.now = { now }
+        if plant == .lostMarks {
+            // A new disk has no such table.
+            let index = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs))
+            try? index.execute("DELETE FROM history_only")
+        }
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
         hadBlocks = recovery.hasBlocks

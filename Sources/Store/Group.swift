@@ -31,6 +31,9 @@ package final class Group: Sendable {
         isLarge = members.count > inboxMembersMax
         recipientNames = isLarge ? [] : RecordArena.recipientNames(members.keys.sorted())
     }
+
+    /// The members in the form of a record, also of a large group; for what is rare.
+    var allNames: [UInt8] { isLarge ? RecordArena.recipientNames(members.keys) : recipientNames }
 }
 
 /// What can be done to a group, and by whom. Answered by the group as it is then. What would leave members without an

@@ -22,7 +22,6 @@ package enum ChangeAudience: Sendable {
     case both
     /// Nobody but who made it: the other one doesn't know of the message.
     case actor
-    /// All of a group; of a large one whoever is live, besides who made it.
     case members(Group)
 }
 
@@ -126,10 +125,8 @@ extension RecordArena {
         let (names, count): ([UInt8], Int) =
             switch audience {
             case .both: ([], head.sender == head.destination ? 1 : 2)
-            case .actor: (RecordArena.recipientNames(CollectionOfOne(head.sender)), 1)
-            case .members(let group) where group.isLarge:
-                (RecordArena.recipientNames(CollectionOfOne(head.sender)), 1)
-            case .members(let group): (group.recipientNames, group.members.count)
+            case .actor: (RecordArena.recipientNames([head.sender]), 1)
+            case .members(let group): (group.allNames, group.members.count)
             }
         withUnsafeBytes(of: message) { message in
             names.withUnsafeBytes { names in
@@ -140,9 +137,6 @@ extension RecordArena {
         }
         guard let entry = entries.last else { return }
         record(at: entry.offset).setNumbers(id: 0, cseq: cseq, time: 0, senderSeq: 0)
-        guard case .members(let group) = audience, group.isLarge else { return }
-        record(at: entry.offset).set(.isForMembers)
-        setAudience(group, at: entry.offset)
     }
 
     /// Appends "this device has everything up to `seq`".

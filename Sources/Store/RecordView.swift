@@ -47,8 +47,8 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 4 | u8 kind · u8 status · u8 command (10, 11; 0: a notice about no conversation) · u8 content (content type << 4,
 /// bit 0: LZ4) |
 /// | 8 | u64 id |
-/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; notice: 0, or of a mark the place it tells of; edit,
-/// recall: that of the message) |
+/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; edit, recall: that of the message; notice: 0, or
+/// of a mark the place it tells of) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
 /// user's floor, up to where all of its devices have confirmed; notice, release: its number in the index's table
@@ -98,17 +98,19 @@ package struct RecordView {
     @inlinable package var releaseID: UInt64 { load(72, as: UInt64.self) }
     /// Whether the record has a user or a conversation that the store met for the first time.
     @inlinable package var introducesNames: Bool { has(.introducesNames) }
+    /// Whether the message has a place in its sender's inbox only, until its destination takes the sender as a contact.
+    @inlinable package var isHeld: Bool { has(.isHeld) }
 
     /// What is true of some records only.
     package enum Flag: UInt8 {
         /// It has a user or a conversation that the store met for the first time.
         case introducesNames = 1
+        /// A message that its destination gets only once it takes the sender as a contact.
+        case isHeld = 2
         /// A message to a large group: it has a place in the sender's inbox alone, and is pushed to the other members.
-        case isForMembers = 2
+        case isForMembers = 4
         /// A notice that tells a member of a large group of its messages up to `cseq`.
-        case isMark = 4
-        /// A message with a place in its sender's inbox only, until its destination takes the sender as a contact.
-        case isHeld = 8
+        case isMark = 8
     }
 
     /// Whether something is true of this record.

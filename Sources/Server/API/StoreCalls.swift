@@ -137,6 +137,16 @@ extension NodeHandle {
         return group
     }
 
+    /// The groups that a user is in, by their ids.
+    func ownGroups(
+        of user: Identifier, after: Identifier?, limit: Int
+    ) async throws(APIError) -> [OwnGroup] {
+        guard case .ownGroups(let groups) = try await ask(.ownGroups(of: user, after: after, limit: limit)) else {
+            preconditionFailure("groups are answered by groups")
+        }
+        return groups
+    }
+
     /// Changes what users are to each other; what the one who does it is to the other then.
     func perform(_ command: ContactCommand) async throws(APIError) -> Relation {
         guard case .relation(let relation) = try await perform(.contact(command)) else {
@@ -150,16 +160,6 @@ extension NodeHandle {
             preconditionFailure("contacts are answered by contacts")
         }
         return contacts
-    }
-
-    /// The groups that a user is in, by their ids.
-    func ownGroups(
-        of user: Identifier, after: Identifier?, limit: Int
-    ) async throws(APIError) -> [OwnGroup] {
-        guard case .ownGroups(let groups) = try await ask(.ownGroups(of: user, after: after, limit: limit)) else {
-            preconditionFailure("groups are answered by groups")
-        }
-        return groups
     }
 
     func group(_ id: Identifier) async throws(APIError) -> Group {
