@@ -39,6 +39,7 @@ const FETCH_LIMIT = 500;
  * @property {string} [dstid] user or group it was sent to
  * @property {string} [cid] the sender's own id
  * @property {string} [content] the text
+ * @property {string} [name] of a notification, such as `message.edited`
  * @property {number} id @property {string} conv @property {number} cseq @property {number} seq @property {number} time
  */
 
@@ -47,7 +48,7 @@ const FETCH_LIMIT = 500;
  * @property {string} cid
  * @property {object} frame what is sent: `cmd`, `dstid` and the message's fields
  * @property {"waiting"|"sending"|"sent"|"failed"} state waiting for a connection or its turn; on its way; durable;
- *   refused. Receipts of other users are not in the protocol yet
+ *   refused. That others have read it is told by the event `read`
  * @property {number} time when it was written, by this machine's clock
  * @property {{code: string, message: string}} [error] why it failed
  * @property {Entry} [entry] once it is sent: the entry that it became
@@ -67,7 +68,11 @@ const FETCH_LIMIT = 500;
  * @property {State} state
  * @property {Entry} entry an inbox entry that was stored, each once and in order
  * @property {Outgoing} outgoing a message of the queue changed its state
+ * @property {Entry} notice of these entries, a notification: `name` says of what
  * @property {{userid: string, conv: string}} typing
+ * @property {{conv: string, userid: string, cseq: number}} read someone has read a conversation up to a message; the user
+ *   too, in another session
+ * @property {{users: Record<string, {online: boolean, last_seen: number}>}} status of users who are watched
  * @property {{after: number, to: number}} gap entries of these numbers are no longer in the inbox (expired, or another
  *   session of this device confirmed them); history has them
  * @property {Error} problem `store` or the storage failed; the client goes on and tries again
@@ -134,8 +139,10 @@ export class SwitchboardError extends Error {
 /**
  * @typedef {object} Options
  * @property {string} url the router's `/ws`, such as `wss://chat.example.org/ws`
- * @property {string | (() => string | Promise<string>)} token who signs in; a function is asked before each connection.
- *   With `--dev` a user id is a token. It goes in the first frame and never into the address, which others may log
+ * @property {string | null | (() => string | null | Promise<string | null>)} token who signs in; a function is asked
+ *   before each connection. With `--dev` a user id is a token. It goes in the first frame and never into the address,
+ *   which others may log. null: the browser's cookie says who it is
+ * @property {string} [userid] who it has to be: as another user, which a cookie might name, nobody is signed in
  * @property {string} [device] default `default`
  * @property {Storage} [storage] default: memory
  * @property {(entries: Entry[]) => void | Promise<void>} [store] keeps entries; they are confirmed once it has returned
@@ -174,6 +181,8 @@ export class Switchboard {
     #isPulling = false;
     #isBehind = false;
     /** Counts connections, so that what belongs to an old one is told apart. */ #generation = 0;
+    /** Up to where the user has read what, until the router knows. @type {Map<string, number>} */ #reads = new Map();
+    #watched = new Set();
 
     /** @param {Options} options */
     constructor(options) {
@@ -252,7 +261,9 @@ export class Switchboard {
             const socket = new this.#options.WebSocket(address.href);
             this.#socket = socket;
             const isCurrent = () => socket === this.#socket;
-            socket.addEventListener("open", () => isCurrent() && this.#write({ cmd: "connect", token: value, device }));
+            socket.addEventListener("open", () => {
+                if (isCurrent() && value !== null) this.#write({ cmd: "connect", token: value, device });
+            });
             socket.addEventListener("message", (event) => isCurrent() && this.#take(event.data));
             socket.addEventListener("close", (event) => isCurrent() && this.#lost(event.code, event.reason));
             // A close follows in browsers; node 20 says no more than this when it can't connect.
@@ -352,13 +363,16 @@ export class Switchboard {
         case "welcome": return this.#welcomed(frame);
         case "ack": return this.#acknowledged(frame);
         case "behind": this.#isBehind = true; return void this.#pull();
-        case "typing": return this.#emit("typing", frame);
+        case "typing": case "read": return this.#emit(frame.cmd, frame);
+        case "status": return void (this.#answered(frame) || this.#emit("status", frame));
         case "error": return this.#refused(frame);
         default: if (!this.#answered(frame)) this.#emit("frame", frame);
         }
     }
 
     #welcomed(welcome) {
+        const { userid = welcome.userid } = this.#options;
+        if (userid !== welcome.userid) return this.#drop(4001, `signed in as ${welcome.userid}`);
         const known = this.#epoch;
         const isOther = known !== null && known !== welcome.epoch;
         if (isOther || welcome.seq < this.#received) return void this.#startOver(welcome);
@@ -396,6 +410,8 @@ export class Switchboard {
     #caughtUp() {
         clearTimeout(this.#timers.catchUp);
         this.#setState("online");
+        for (const conv of this.#reads.keys()) void this.#tellRead(conv);
+        this.#sendWatches([...this.#watched]);
         this.#flush();
     }
 
@@ -525,6 +541,7 @@ export class Switchboard {
         for (const entry of entries) {
             if (entry.userid === this.#userid && entry.cid !== undefined) this.#settle(String(entry.cid), entry);
             this.#emit("entry", entry);
+            if (entry.cmd === "notify") this.#emit("notice", entry);
         }
     }
 
@@ -653,6 +670,7 @@ export class Switchboard {
     #acknowledged(ack) {
         // The first of two acks, of a message that was sent with a level; it isn't durable yet.
         if (ack.level) return;
+        this.#answered(ack);
         const item = this.#queue.get(String(ack.cid));
         if (!item) return void (ack.seq > this.#received && this.#pull());
         const { conv, id, cseq, seq, time } = ack;
@@ -754,4 +772,64 @@ export class Switchboard {
     typing(to, { group = false } = {}) {
         if (this.#state.name === "online") this.#write({ cmd: "typing", dstid: to, ...(group && { group }) });
     }
+
+    /**
+     * The user has read a conversation up to a message: it is told now, or as soon as there is a connection.
+     * @param {string} conv @param {number} cseq
+     */
+    read(conv, cseq) {
+        if ((this.#reads.get(conv) ?? 0) >= cseq) return;
+        this.#reads.set(conv, cseq);
+        if (this.#state.name === "online") void this.#tellRead(conv);
+    }
+
+    async #tellRead(conv) {
+        const cseq = this.#reads.get(conv);
+        try {
+            await this.request({ cmd: "read", conv, cseq });
+        } catch (error) {
+            if (error.code === "offline" || error.code === "timeout" || PASSING_CODES.has(error.code)) return;
+        }
+        if (this.#reads.get(conv) === cseq) this.#reads.delete(conv);
+    }
+
+    // MARK: Messages that are stored
+
+    /**
+     * Gives a message other fields. All sessions are told, this one too, by a `message.edited`.
+     * @param {string} conv @param {number} cseq @param {object} fields @returns {Promise<object>}
+     */
+    edit(conv, cseq, fields) { return this.request({ ...fields, cmd: "edit", conv, cseq }); }
+
+    /** Takes a message back, for everyone. @param {string} conv @param {number} cseq @returns {Promise<object>} */
+    recall(conv, cseq) { return this.request({ cmd: "recall", conv, cseq }); }
+
+    /**
+     * Sends a copy of a message to another conversation.
+     * @param {string} conv @param {number} cseq @param {string} to @param {{group?: boolean}} [options]
+     * @returns {Promise<object>} the ack
+     */
+    forward(conv, cseq, to, { group = false } = {}) {
+        return this.request({ cmd: "forward", conv, cseq, dstid: to, cid: uniqueID(), ...(group && { group }) });
+    }
+
+    // MARK: Presence
+
+    /**
+     * Wants `status` events of these users, now and after each reconnect, until `unwatch`.
+     * @param {string[]} users the router takes 1,000 a session
+     */
+    watch(users) {
+        const added = users.filter((user) => !this.#watched.has(user));
+        for (const user of added) this.#watched.add(user);
+        if (this.#state.name === "online") this.#sendWatches(added);
+    }
+
+    /** @param {string[]} users */
+    unwatch(users) {
+        const known = users.filter((user) => this.#watched.delete(user));
+        if (known.length && this.#state.name === "online") this.#write({ cmd: "unwatch", users: known });
+    }
+
+    #sendWatches(users) { if (users.length) this.#write({ cmd: "watch", users }); }
 }
