@@ -19,6 +19,10 @@ package enum Limits {
     /// Nesting of a JSON frame.
     package static let jsonDepthMax = 64
     /// Entries of one page of inbox or history.
+    /// Members of a group whose other members hear of each read; in a larger one only the reader's own sessions do.
+    package static let readReceiptMembersMax = 500
+    /// Conversations of a page of a chat list.
+    package static let chatListMax = 100
     package static let pageEntriesMax = 1_000
     package static let pageEntriesDefault = 100
     /// The window in which a resent `cid` is recognised, per sender.
@@ -34,6 +38,12 @@ package enum Limits {
     package static let outputBytesMax = 160 << 20
     /// Largest number of members that a group message is written to the inbox of.
     package static let groupMembersMax = 10_000
+    /// Users that one session may watch.
+    package static let watchedUsersMax = 1_000
+    /// Watches of all sessions of a loop: what they take stays below some hundred MiB.
+    package static let watchesPerLoopMax = 2_000_000
+    /// How long a user who dropped counts as online: a client that reconnects is no news.
+    package static let presenceGraceMilliseconds: UInt64 = 3_000
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
     /// Silence of both sides after which the server pings.

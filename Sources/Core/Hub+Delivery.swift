@@ -58,23 +58,26 @@ extension Hub {
         guard item.reply != RecordArena.Entry.noReply else { return nil }
         let reply = arena.replies[Int(item.reply)]
         outstandingReplies -= 1
-        if reply.form == ReplyForm.external.rawValue {
-            answerExternally(reply, record)
-            return nil
-        }
-        guard let session = sessions[reply.token] else { return nil }
-        if record.kind == .message {
-            acknowledge(record, reply, to: session)
-        } else {
+        let isExternal = reply.form == ReplyForm.external.rawValue
+        let session = isExternal ? nil : sessions[reply.token]
+        // The others hear of a read even if its session has left meanwhile.
+        if record.kind == .read { tellRead(record, except: session) }
+        if isExternal { answerExternally(reply, record) }
+        guard let session else { return nil }
+        switch record.kind {
+        case .message: acknowledge(record, reply, to: session)
+        case .confirm:
             session.confirmed = max(session.confirmed, record.cseq)
             writeOK(reference: reply.reference.span.bytes, to: session)
+        case .read, .seen, .notice, nil: writeOK(reference: reply.reference.span.bytes, to: session)
         }
         return session
     }
 
     private func answerExternally(_ reply: ReplyAddress, _ record: RecordView) {
         guard let completion = pending.take(reply.token)?.stored else { return }
-        if record.status == .refused {
+        // A read of a conversation without messages is refused by the store, and has reached its end all the same.
+        if record.status == .refused, record.kind != .read {
             completion(.failure(EnvelopeError(.internal, "the message was not stored")))
         } else {
             completion(.success(record))

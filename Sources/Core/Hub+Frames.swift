@@ -1,5 +1,5 @@
 internal import Base
-package import Store
+internal import Store
 internal import Wire
 
 extension Hub {
@@ -32,9 +32,12 @@ extension Hub {
         case .confirm: try receiveConfirm(bytes, session)
         case .fetch: try receiveFetch(bytes, session)
         case .history: try receiveHistory(bytes, session)
-        case .status: try receiveStatus(bytes, session)
+        case .read: try receiveRead(bytes, session)
+        case .status: status(of: try namedUsers(bytes), session, reference: reference(in: bytes))
+        case .watch: try watch(try namedUsers(bytes), session, reference: reference(in: bytes))
+        case .unwatch: try receiveUnwatch(bytes, session)
         case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
-        case .read, .watch, .unwatch, .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
+        case .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
             throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
         }
     }
@@ -109,12 +112,26 @@ extension Hub {
         return Int(min(limit, UInt64(Limits.pageEntriesMax)))
     }
 
-    private func receiveHistory(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+    /// The conversation that a frame names, and how it does.
+    private func conversation(in bytes: RawSpan) throws(EnvelopeError) -> (ConversationKey, name: [UInt8]) {
         let name = try envelope.withName(.conv, in: bytes) { name throws(EnvelopeError) in Array(name) }
         guard let name else { throw EnvelopeError(.badRequest, "conv is missing") }
         guard let conversation = ConversationKey(name: name.span.bytes) else {
             throw EnvelopeError(.badRequest, "conv is no conversation id")
         }
+        return (conversation, name)
+    }
+
+    private func receiveRead(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        let (conversation, _) = try conversation(in: bytes)
+        guard let cseq = try envelope.unsigned(.cseq, in: bytes) else {
+            throw EnvelopeError(.badRequest, "cseq is missing")
+        }
+        markRead(conversation, through: cseq, session, reference: reference(in: bytes))
+    }
+
+    private func receiveHistory(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        let (conversation, name) = try conversation(in: bytes)
         let before = try envelope.unsigned(.before, in: bytes)
         let after = try envelope.unsigned(.after, in: bytes)
         guard before == nil || after == nil else {
@@ -125,15 +142,21 @@ extension Hub {
         history(conversation, name: name, range, limit: limit, session, reference: reference(in: bytes))
     }
 
-    private func receiveStatus(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
-        var asked: [Identifier] = []
-        guard try envelope.forEachUser(in: bytes, { asked.append($0) }) else {
+    /// The users that a frame must name.
+    private func namedUsers(_ bytes: RawSpan) throws(EnvelopeError) -> [Identifier] {
+        var named: [Identifier] = []
+        guard try envelope.forEachUser(in: bytes, { named.append($0) }) else {
             throw EnvelopeError(.badRequest, "users is missing")
         }
-        guard asked.count <= Limits.pageEntriesMax else {
-            throw EnvelopeError(.tooLarge, "at most 1,000 users a status")
+        guard named.count <= Limits.pageEntriesMax else {
+            throw EnvelopeError(.tooLarge, "a frame may name at most 1,000 users")
         }
-        status(of: asked, session, reference: reference(in: bytes))
+        return named
+    }
+
+    private func receiveUnwatch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
+        let users: [Identifier]? = envelope.token(.users) == nil ? nil : try namedUsers(bytes)
+        unwatch(users, session, reference: reference(in: bytes))
     }
 
     private func receiveTyping(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {
@@ -143,21 +166,5 @@ extension Hub {
         let isGroup = try envelope.bool(.group, in: bytes) ?? false
         message.setTyping(from: session.user.id, to: destination, isGroup: isGroup, envelope, bytes)
         typing(to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
-    }
-}
-
-extension ConversationKey {
-    /// Parses a conversation id as clients write it: `a:b` or a group id.
-    package init?(name: RawSpan) {
-        let colon = name.withUnsafeBytes { $0.firstIndex(of: UInt8(ascii: ":")) }
-        if let colon {
-            guard let first = Identifier(name.extracting(0..<colon)),
-                let second = Identifier(name.extracting(colon + 1..<name.byteCount))
-            else { return nil }
-            self.init(command: 10, sender: first, destination: second)
-        } else {
-            guard let group = Identifier(name) else { return nil }
-            self = .group(group)
-        }
     }
 }

@@ -2,7 +2,7 @@ internal import Base
 package import Store
 internal import Wire
 
-// What isn't stored: typing, and who is online.
+// What isn't stored and goes to whoever is online: typing.
 extension Hub {
     /// Passes on the typing event that lies in ``message``.
     func typing(to destination: Identifier, isGroup: Bool, _ session: Session, reference: [UInt8]) {
@@ -49,54 +49,8 @@ extension Hub {
     }
 
     /// Writes a live event, unless the session's socket has more than enough to do: it isn't stored, so it is lost.
-    private func emitEvent(_ event: UnsafeRawBufferPointer, to session: Session) {
+    func emitEvent(_ event: UnsafeRawBufferPointer, to session: Session) {
         guard session.state == .live, session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else { return }
         emitJSON(RawSpan(_unsafeBytes: event), to: session)
-    }
-
-    // MARK: Status
-
-    /// Answers who is online; the store is asked only about those whom no loop has seen lately.
-    func status(of asked: [Identifier], _ session: Session, reference: [UInt8]) {
-        let known = asked.map { presence.presence(of: $0) }
-        let unknown = zip(asked, known).filter { $0.1 == nil }.map(\.0)
-        guard !unknown.isEmpty else {
-            return writeStatus(asked, known: known, times: [:], session, reference: reference)
-        }
-        ask(.lastSeen(unknown)) { [unowned self] result in
-            guard session.state != .closed else { return }
-            switch result {
-            case .success(.lastSeen(let times)):
-                writeStatus(asked, known: known, times: times, session, reference: reference)
-            case .success: preconditionFailure("times are answered by times")
-            case .failure(let error):
-                let refusal = EnvelopeError(store: error)
-                writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
-            }
-        }
-    }
-
-    private func writeStatus(
-        _ asked: [Identifier], known: [PresenceDirectory.Presence?], times: [Identifier: UInt64], _ session: Session,
-        reference: [UInt8]
-    ) {
-        scratch.removeAll()
-        scratch.append(#"{"cmd":"status","users":{"#)
-        var written: Set<Identifier> = []
-        for (user, presence) in zip(asked, known) where written.insert(user).inserted {
-            if written.count > 1 { scratch.append(UInt8(ascii: ",")) }
-            let isOnline = presence == .online
-            var lastSeen = times[user] ?? 0
-            if case .left(let since) = presence { lastSeen = since }
-            scratch.appendJSONString(user)
-            scratch.append(isOnline ? #":{"online":true,"last_seen":"# : #":{"online":false,"last_seen":"#)
-            // Someone online is seen now; 0 means never.
-            scratch.append(decimal: isOnline ? milliseconds : lastSeen)
-            scratch.append(UInt8(ascii: "}"))
-        }
-        scratch.append(UInt8(ascii: "}"))
-        scratch.appendReference(reference.span.bytes)
-        scratch.append(UInt8(ascii: "}"))
-        emitJSON(to: session)
     }
 }

@@ -60,21 +60,10 @@ extension Hub {
         let read: () -> Void = { [unowned self] in
             readHistory(conversation, name: name, range, limit: limit, session, reference: reference)
         }
-        switch conversation {
-        case .privately(let first, let second):
-            guard first == session.user.id || second == session.user.id else {
-                return refused(EnvelopeError(.forbidden, "this conversation is between others"))
-            }
-            read()
-        case .group(let group):
-            let user = session.user.id
-            withGroup(group) { result in
-                switch result {
-                case .failure(let refusal): refused(refusal)
-                case .success(let group) where group.members[user] == nil:
-                    refused(EnvelopeError(.notMember, "only members of a group may read it"))
-                case .success: read()
-                }
+        withConversation(conversation, of: session.user.id) { result in
+            switch result {
+            case .failure(let refusal): refused(refusal)
+            case .success: read()
             }
         }
     }

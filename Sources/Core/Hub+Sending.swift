@@ -80,7 +80,7 @@ extension Hub {
         currentBatch.appendConfirm(user: user, device: device, seq: seq, reply: external(completion))
     }
 
-    private func external(_ completion: @escaping (Result<RecordView, EnvelopeError>) -> Void) -> ReplyAddress {
+    func external(_ completion: @escaping (Result<RecordView, EnvelopeError>) -> Void) -> ReplyAddress {
         ReplyAddress(
             mailbox: node, token: pending.add(.init(stored: completion)), form: ReplyForm.external.rawValue)
     }

@@ -6,18 +6,20 @@ extension Hub {
     /// Signs a connection in. The welcome comes once the store has told the inbox's head; until then the connection
     /// must keep the client's frames back.
     ///
-    /// - Parameter after: resume behind this inbox entry; nil for live entries only.
+    /// - Parameters:
+    ///   - login: what the client was believed by, for ``sessions(of:where:)``.
+    ///   - after: resume behind this inbox entry; nil for live entries only.
     /// - Returns: nil if the user's shard is full.
     package func signIn(
-        _ userID: Identifier, device: Identifier, after: UInt64?, form: Session.Form, readsLZ4: Bool,
-        outlet: Outlet, owner: any SessionOwner
+        _ userID: Identifier, device: Identifier, login: LoginMark = .none, after: UInt64?, form: Session.Form,
+        readsLZ4: Bool, outlet: Outlet, owner: any SessionOwner
     ) -> Session? {
         guard let user = users.findOrAdd(userID) else { return nil }
         let session = Session(
-            outlet: outlet, user: user, device: devices.pack(device), resumingAfter: after, form: form,
+            outlet: outlet, user: user, device: devices.pack(device), login: login, resumingAfter: after, form: form,
             readsLZ4: readsLZ4)
         session.handle = sessions.add(session)
-        if user.sessions.isEmpty { presence.set(userID, isOnline: true, now: milliseconds) }
+        if user.sessions.isEmpty { userCame(userID) }
         user.sessions.add(session)
         let ticket = pending.add(.init(session: session, owner: owner))
         store.attach(userID, device: device, token: user.token, mailbox: node, ticket: ticket)
@@ -37,6 +39,13 @@ extension Hub {
         if session.state == .catchingUp { catchUp(session) }
     }
 
+    /// The sessions that a user has here by certain logins.
+    package func sessions(of user: Identifier, where isMeant: (LoginMark) -> Bool) -> [Session] {
+        var sessions: [Session] = []
+        users.find(user)?.sessions.forEach { if isMeant($0.login) { sessions.append($0) } }
+        return sessions
+    }
+
     /// Ends a session; its connection is gone or going.
     package func signOut(_ session: Session) {
         guard session.state != .closed else { return }
@@ -45,13 +54,13 @@ extension Hub {
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
         held[session.handle] = nil
+        endWatches(of: session)
         sessions.remove(session.handle)
         user.sessions.remove(session)
         guard user.sessions.isEmpty else { return }
         users.remove(user)
         store.detach(user.id, mailbox: node)
-        presence.set(user.id, isOnline: false, now: milliseconds)
-        currentBatch.appendSeen(user: user.id, time: milliseconds)
+        userLeft(user.id)
     }
 
     private func writeWelcome(to session: Session) {

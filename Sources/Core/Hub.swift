@@ -23,6 +23,10 @@ package final class Hub {
     var groups = GroupCache()
     var pending = PendingAnswers()
     var readTurns = ReadTurns()
+    /// This loop's users whom sessions watch.
+    var watched = WatchedUsers()
+    /// What this loop's sessions watch.
+    var watches = WatchTable()
     /// Frames of sessions whose message waits for its group, by the session's handle.
     var held: [UInt64: [() -> Void]] = [:]
     let envelope = Envelope()
@@ -76,6 +80,7 @@ package final class Hub {
     package func handOver() {
         // Not only when events come in: the store may be free again by what it did for others, or by a fold.
         resumeSenders()
+        tellPresence()
         for (session, seq) in confirming {
             currentBatch.appendConfirm(
                 user: session.user.id, device: session.device.identifier, seq: seq, reply: nil)
@@ -136,6 +141,8 @@ package final class Hub {
     /// Gives back what a burst of sign-ins or messages has left.
     package func releaseSpareMemory() {
         pending.releaseSpareMemory()
+        watched.releaseSpareMemory()
+        watches.releaseSpareMemory()
         scratch.release()
         message.release()
         inflated.release()
@@ -146,6 +153,10 @@ package final class Hub {
     /// Signed-in users in each of this loop's shards.
     package var usersPerShard: [Int] { users.shardCounts }
     package var sessionCount: Int { sessions.count }
+    /// Watches of this loop's sessions.
+    package var watchCount: Int { watches.count }
+    /// This loop's users whom sessions watch, wherever.
+    package var watchedUserCount: Int { watched.count }
 }
 
 /// The form in which a sender wants its answer; travels with the message through the store.

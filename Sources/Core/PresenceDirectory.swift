@@ -1,4 +1,5 @@
 package import Base
+internal import Store
 internal import Synchronization
 
 /// Who is online, for whatever must ask from another thread: the read side of the client maps.
@@ -39,6 +40,23 @@ package final class PresenceDirectory: Sendable {
         return stripe(hash).users.withLock { users in
             users.online.contains(hash) ? .online : users.left[hash].map { .left(since: $0) }
         }
+    }
+
+    /// How a user stands for others: online through the time in which a client that dropped may come back. `lastSeen`
+    /// is 0 for one who is online, or if the store is to be asked.
+    func state(of user: Identifier, now: UInt64) -> PresenceChange {
+        switch presence(of: user) {
+        case .online: PresenceChange(user: user, isOnline: true, lastSeen: 0)
+        case .left(let since) where PresenceDirectory.isGrace(since: since, now: now):
+            PresenceChange(user: user, isOnline: true, lastSeen: 0)
+        case .left(let since): PresenceChange(user: user, isOnline: false, lastSeen: since)
+        case nil: PresenceChange(user: user, isOnline: false, lastSeen: 0)
+        }
+    }
+
+    /// Whether someone who dropped then may still be back without anyone noticing. Another loop's clock may be ahead.
+    static func isGrace(since: UInt64, now: UInt64) -> Bool {
+        now < since + Limits.presenceGraceMilliseconds && since < now + Limits.presenceGraceMilliseconds
     }
 
     /// *Thread:* the loop that owns the user.

@@ -34,6 +34,8 @@ package final class Session {
     var state = State.attaching
     /// Whether a page for catching up is being read.
     var awaitsPage = false
+    /// By which login this session was believed.
+    package let login: LoginMark
     /// The last inbox entry that this session was given or that it caused. While it is being attached: the one that
     /// the client resumes behind.
     var sentThrough: UInt64
@@ -41,11 +43,13 @@ package final class Session {
     var confirmed: UInt64 = 0
 
     init(
-        outlet: Outlet, user: User, device: PackedIdentifier, resumingAfter: UInt64?, form: Form, readsLZ4: Bool
+        outlet: Outlet, user: User, device: PackedIdentifier, login: LoginMark = .none, resumingAfter: UInt64?,
+        form: Form, readsLZ4: Bool
     ) {
         self.outlet = outlet
         self.user = user
         self.device = device
+        self.login = login
         self.form = form
         self.readsLZ4 = readsLZ4
         sentThrough = resumingAfter ?? .max

@@ -7,12 +7,15 @@ package import Store
 /// *Thread:* that of the fold.
 package struct Directory: ~Copyable {
     private let groups: Groups
+    private let accounts: Accounts
     private var pending: PendingNotices
 
     package init(_ connection: borrowing Connection) throws(SQLiteError) {
         let groups = try Groups(connection)
+        let accounts = try Accounts(connection)
         let pending = try PendingNotices(connection)
         self.groups = groups
+        self.accounts = accounts
         self.pending = pending
     }
 
@@ -40,6 +43,7 @@ package struct Directory: ~Copyable {
     ) throws(SQLiteError) -> Result<DirectoryAnswer, StoreError> {
         switch command {
         case .group(let command): try groups.change(command, &pending).map { .group($0) }
+        case .account(let command): try accounts.change(command).map { .account($0) }
         }
     }
 }

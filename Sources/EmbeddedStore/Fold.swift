@@ -24,6 +24,7 @@ package struct Fold: ~Copyable {
     private let statements: FoldStatements
     private var positions: Positions
     private var runs: RunIndex
+    private let cursors: Cursors
     private var gathered = GatheredChanges()
     private var lastID: UInt64
     private let options: FoldOptions
@@ -35,6 +36,7 @@ package struct Fold: ~Copyable {
         let statements = try FoldStatements(connection)
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
+        let cursors = try Cursors(connection)
         let position = try connection.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0
         let lastID = try connection.integer("SELECT value FROM meta WHERE key = 'last_id'") ?? 0
         self.position = UInt64(position)
@@ -43,6 +45,7 @@ package struct Fold: ~Copyable {
         self.statements = statements
         self.positions = positions
         self.runs = runs
+        self.cursors = cursors
         self.options = options
     }
 
@@ -108,11 +111,15 @@ package struct Fold: ~Copyable {
         for record in gathered.notices { try insertNotice(record) }
         try writePositions()
         try writeConfirms()
-        try writeReads()
-        gathered.removeConfirmed()
+        gathered.divide()
         try runs.add(.history, gathered.history, lastID: gathered.lastID)
         try runs.add(.inbox, gathered.inbox, lastID: gathered.lastID)
         try runs.add(.sent, gathered.sent, lastID: gathered.lastID)
+        try runs.add(.activity, gathered.activity, lastID: gathered.lastID)
+        // A read counts messages, those of this fold among them.
+        try cursors.addSent(gathered.groupSent)
+        for record in gathered.reads.reversed() { try cursors.raise(by: record, &positions) }
+        try positions.flush()
         let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)
         try runs.maintain(filter) { (user) throws(SQLiteError) in try positions.user(user, .floor) }
         try runs.end()
@@ -153,11 +160,11 @@ package struct Fold: ~Copyable {
 
     /// Writes the heads of inboxes and conversations, floors and times; each in the order in which they lie.
     private mutating func writePositions() throws(SQLiteError) {
-        try Fold.forEachLast(of: gathered.history) { (last) throws(SQLiteError) in
-            try positions.raiseHead(ofConversation: last.owner, to: last.position)
-        }
-        try Fold.forEachLast(of: gathered.inbox) { (last) throws(SQLiteError) in
-            try positions.raise(last.owner, .head, to: last.position)
+        try writeConversations()
+        let placements = gathered.placements
+        for (index, place) in placements.enumerated()
+        where index + 1 == placements.count || placements[index + 1].user != place.user {
+            try positions.raise(place.user, .head, to: place.seq)
         }
         for (user, floor) in gathered.floors.sorted(by: { $0.key < $1.key }) {
             try positions.raise(user, .floor, to: floor)
@@ -168,13 +175,17 @@ package struct Fold: ~Copyable {
         try positions.flush()
     }
 
-    /// Calls `body` with the last of each owner's entries.
-    private static func forEachLast(
-        of entries: [RunEntry], _ body: (RunEntry) throws(SQLiteError) -> Void
-    ) throws(SQLiteError) {
-        for index in entries.indices
-        where index + 1 == entries.count || entries[index + 1].owner != entries[index].owner {
-            try body(entries[index])
+    private mutating func writeConversations() throws(SQLiteError) {
+        let entries = gathered.history
+        var index = 0
+        while index < entries.count {
+            let conversation = entries[index].owner
+            var numbers = try positions.conversation(conversation)
+            while index < entries.count, entries[index].owner == conversation {
+                numbers.add(entries[index])
+                index += 1
+            }
+            try positions.put(numbers, ofConversation: conversation)
         }
     }
 
@@ -190,15 +201,6 @@ package struct Fold: ~Copyable {
             statements.device.bind(2, text: record.unsafeDestination)
             statements.device.bind(3, record.cseq)
             try statements.device.run()
-        }
-    }
-
-    private func writeReads() throws(SQLiteError) {
-        for record in gathered.reads {
-            statements.cursor.bind(1, record.senderNumber)
-            statements.cursor.bind(2, record.conversationNumber)
-            statements.cursor.bind(3, record.cseq)
-            try statements.cursor.run()
         }
     }
 }

@@ -4,7 +4,6 @@ internal import Base
 struct FoldStatements: ~Copyable {
     let message: Statement
     let device: Statement
-    let cursor: Statement
     private let user: Statement
     private let conversation: Statement
     private let meta: Statement
@@ -17,15 +16,12 @@ struct FoldStatements: ~Copyable {
             INSERT INTO devices VALUES(?1, ?2, ?3)
             ON CONFLICT DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)
             """)
-        let cursor = try connection.prepare(
-            "INSERT INTO cursors VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET cseq = max(cseq, excluded.cseq)")
         let user = try connection.prepare("INSERT OR IGNORE INTO users VALUES(?1, ?2)")
         let conversation = try connection.prepare("INSERT OR IGNORE INTO conversations VALUES(?1, ?2, ?3)")
         let meta = try connection.prepare("INSERT OR REPLACE INTO meta VALUES(?1, ?2)")
         let notice = try connection.prepare("DELETE FROM pending WHERE id = ?1")
         self.message = message
         self.device = device
-        self.cursor = cursor
         self.user = user
         self.conversation = conversation
         self.meta = meta

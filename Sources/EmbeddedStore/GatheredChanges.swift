@@ -7,10 +7,14 @@ struct GatheredChanges {
     /// In the order of their ids.
     private(set) var messages: [RecordView] = []
     private(set) var notices: [RecordView] = []
-    /// (conversation, `cseq`) and the id.
+    /// (conversation, `cseq`) and the id with the sender's mark.
     private(set) var history: [RunEntry] = []
-    /// (user, `seq`) and the id.
+    /// Places in inboxes.
+    private(set) var placements: [Placement] = []
+    /// (user, `seq`) and the id, of what isn't confirmed yet; made by ``divide()``.
     private(set) var inbox: [RunEntry] = []
+    /// (user, id of the last message) and the conversation, one for each of the user's; made by ``divide()``.
+    private(set) var activity: [RunEntry] = []
     /// (sender, id) and the hash of the `cid`, for messages with one.
     private(set) var sent: [RunEntry] = []
     private(set) var introductions: [RecordView] = []
@@ -19,19 +23,37 @@ struct GatheredChanges {
     /// Up to where all devices of a user have confirmed, for users who confirmed something.
     private(set) var floors: [UInt64: UInt64] = [:]
     private(set) var seen: [UInt64: UInt64] = [:]
+    /// How many messages each member has sent to each group.
+    private(set) var groupSent: [GroupSender: UInt64] = [:]
     private(set) var lastID: UInt64 = 0
+
+    /// An entry of an inbox, and in which conversation it happened.
+    struct Placement {
+        var user: UInt64
+        var seq: UInt64
+        var id: UInt64
+        var conversation: UInt64
+    }
+
+    struct GroupSender: Hashable {
+        var user: UInt64
+        var conversation: UInt64
+    }
 
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
         notices.removeAll()
         history.removeAll(keepingCapacity: true)
+        placements.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
+        activity.removeAll(keepingCapacity: true)
         sent.removeAll(keepingCapacity: true)
         introductions.removeAll()
         confirms.removeAll()
         reads.removeAll()
         floors.removeAll()
         seen.removeAll()
+        groupSent.removeAll()
         lastID = 0
     }
 
@@ -60,7 +82,15 @@ struct GatheredChanges {
         let id = record.id
         lastID = max(lastID, id)
         messages.append(record)
-        history.append(RunEntry(owner: record.conversationNumber, position: record.cseq, value: id))
+        let conversation = record.conversationNumber
+        let value: UInt64
+        if record.command == RecordView.groupCommand {
+            value = HistoryValue.inGroup(id, sender: record.senderNumber)
+            groupSent[GroupSender(user: record.senderNumber, conversation: conversation), default: 0] += 1
+        } else {
+            value = HistoryValue.privately(id, ConversationSide(of: record.senderNumber, with: record.destinationNumber))
+        }
+        history.append(RunEntry(owner: conversation, position: record.cseq, value: value))
         gatherPlacements(record)
         if !record.unsafeCid.isEmpty {
             let hash = StableHash.cid(record.unsafeCid)
@@ -72,23 +102,41 @@ struct GatheredChanges {
     private mutating func gatherPlacements(_ record: RecordView) {
         for index in 0..<record.placementCount {
             let (user, seq) = record.placement(index)
-            inbox.append(RunEntry(owner: user, position: seq, value: record.id))
+            placements.append(
+                Placement(user: user, seq: seq, id: record.id, conversation: record.conversationNumber))
         }
     }
 
     /// Sorts what goes to tables that are sorted.
     mutating func sort() {
         RadixSort.sort(&history) { $0.owner }
-        RadixSort.sort(&inbox) { $0.owner }
+        RadixSort.sort(&placements) { $0.user }
         RadixSort.sort(&sent) { $0.owner }
         RadixSort.sort(&confirms) { $0.senderNumber }
-        RadixSort.sort(&reads) { $0.senderNumber }
+        RadixSort.sort(&reads) { $0.conversationNumber }
     }
 
-    /// Leaves out of the inbox what all devices have confirmed; it is never written.
-    mutating func removeConfirmed() {
-        guard !floors.isEmpty else { return }
-        inbox.removeAll { entry in floors[entry.owner].map { entry.position <= $0 } ?? false }
+    /// Makes the entries of the inboxes and of the chat lists, user by user. What all devices have confirmed is left
+    /// out of the inbox; it is never written.
+    mutating func divide() {
+        var start = 0
+        while start < placements.count {
+            let user = placements[start].user
+            let floor = floors.isEmpty ? 0 : floors[user] ?? 0
+            let first = activity.count
+            var end = start
+            while end < placements.count, placements[end].user == user {
+                let place = placements[end]
+                if place.seq > floor { inbox.append(RunEntry(owner: user, position: place.seq, value: place.id)) }
+                // A notice may be about no conversation.
+                if place.conversation > 0 {
+                    activity.append(RunEntry(owner: user, position: place.id, value: place.conversation))
+                }
+                end += 1
+            }
+            ActivityEntries.removeOutdated(&activity, from: first)
+            start = end
+        }
     }
 }
 

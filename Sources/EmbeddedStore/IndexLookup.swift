@@ -54,7 +54,7 @@ struct IndexLookup: ~Copyable {
         guard try conversation.step() else { return nil }
         let number = conversation.unsigned(0)
         positions.begin()
-        return ConversationState(name, number: number, head: try positions.head(ofConversation: number))
+        return ConversationState(name, number: number, head: try positions.conversation(number).head)
     }
 
     func devices(of number: UInt64) throws(SQLiteError) -> DeviceList {

@@ -5,8 +5,10 @@
 struct NumberBlocks: ~Copyable {
     /// The numbers of one user or conversation lie beside each other.
     private let width: Int
+    /// Whose numbers share a block.
+    private let owners: UInt64
     private let select: Statement
-    private let put: Statement
+    private let replace: Statement
     private let memory: UnsafeMutableBufferPointer<UInt64>
     /// The block in memory.
     private var block: UInt64?
@@ -21,11 +23,12 @@ struct NumberBlocks: ~Copyable {
     ///   - width: how many numbers each user or conversation has; divides 504.
     init(_ connection: borrowing Connection, table: String, width: Int) throws(SQLiteError) {
         let select = try connection.prepare("SELECT numbers FROM \(table) WHERE block = ?1")
-        let put = try connection.prepare("INSERT OR REPLACE INTO \(table) VALUES(?1, ?2)")
+        let replace = try connection.prepare("INSERT OR REPLACE INTO \(table) VALUES(?1, ?2)")
         precondition(NumberBlocks.numbers % width == 0)
         self.width = width
+        owners = UInt64(NumberBlocks.numbers / width)
         self.select = select
-        self.put = put
+        self.replace = replace
         memory = .allocate(capacity: NumberBlocks.numbers)
         memory.initialize(repeating: 0)
     }
@@ -52,25 +55,43 @@ struct NumberBlocks: ~Copyable {
         isChanged = true
     }
 
+    /// All numbers of `owner` as one value of that size.
+    @inline(__always)
+    mutating func value<Value: BitwiseCopyable>(
+        of owner: UInt64, as type: Value.Type
+    ) throws(SQLiteError) -> Value {
+        precondition(MemoryLayout<Value>.size == width * 8)
+        let place = try load(owner)
+        return UnsafeRawBufferPointer(memory).load(fromByteOffset: place * 8, as: type)
+    }
+
+    /// Puts all numbers of `owner`. Cheap if owners come in ascending order.
+    @inline(__always)
+    mutating func put<Value: BitwiseCopyable>(_ value: Value, of owner: UInt64) throws(SQLiteError) {
+        precondition(MemoryLayout<Value>.size == width * 8)
+        let place = try load(owner)
+        UnsafeMutableRawBufferPointer(memory).storeBytes(of: value, toByteOffset: place * 8, as: Value.self)
+        isChanged = true
+    }
+
     /// Writes what was changed.
     mutating func flush() throws(SQLiteError) {
         guard isChanged, let block else { return }
-        put.bind(1, block)
-        put.bind(2, blob: UnsafeRawBufferPointer(memory))
-        try put.run()
+        replace.bind(1, block)
+        replace.bind(2, blob: UnsafeRawBufferPointer(memory))
+        try replace.run()
         isChanged = false
     }
 
     /// Makes the owner's block the one in memory; returns where the owner's numbers are.
     @inline(__always)
     private mutating func load(_ owner: UInt64) throws(SQLiteError) -> Int {
-        let owners = UInt64(NumberBlocks.numbers / width)
-        let place = Int(owner % owners) * width
-        if owner / owners != block {
+        let (wanted, place) = owner.quotientAndRemainder(dividingBy: owners)
+        if wanted != block {
             try flush()
-            try read(owner / owners)
+            try read(wanted)
         }
-        return place
+        return Int(place) * width
     }
 
     private mutating func read(_ wanted: UInt64) throws(SQLiteError) {

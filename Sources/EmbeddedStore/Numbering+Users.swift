@@ -76,10 +76,12 @@ extension Numbering {
 
     mutating func numberRead(_ record: RecordView, reader: Int) throws(SQLiteError) {
         var name: ConversationName?
+        var otherNumber: UInt64 = 0
         if record.command == RecordView.groupCommand {
             name = .group(record.destination)
         } else if let other = try slotIfKnown(of: record.destination) {
-            name = privately(users[reader].number, users[other].number)
+            otherNumber = users[other].number
+            name = privately(users[reader].number, otherNumber)
         }
         guard let name, let conversation = try existing(name) else {
             record.setStatus(.refused)
@@ -89,7 +91,7 @@ extension Numbering {
         let position = min(record.cseq, conversations[conversation].head)
         record.setNumbers(id: 0, cseq: position, time: record.time, senderSeq: 0)
         record.setOwners(
-            conversation: conversations[conversation].number, sender: users[reader].number, destination: 0)
+            conversation: conversations[conversation].number, sender: users[reader].number, destination: otherNumber)
         record.setStatus(.stored)
     }
 }

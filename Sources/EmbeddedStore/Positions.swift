@@ -17,7 +17,8 @@ struct Positions: ~Copyable {
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         let users = try NumberBlocks(connection, table: "user_positions", width: UserNumber.allCases.count)
-        let conversations = try NumberBlocks(connection, table: "conversation_heads", width: 1)
+        let conversations = try NumberBlocks(
+            connection, table: "conversation_numbers", width: MemoryLayout<ConversationNumbers>.size / 8)
         self.users = users
         self.conversations = conversations
     }
@@ -32,9 +33,8 @@ struct Positions: ~Copyable {
         try users.number(which.rawValue, of: number)
     }
 
-    /// Place of the last message of a conversation.
-    mutating func head(ofConversation number: UInt64) throws(SQLiteError) -> UInt64 {
-        try conversations.number(0, of: number)
+    mutating func conversation(_ number: UInt64) throws(SQLiteError) -> ConversationNumbers {
+        try conversations.value(of: number, as: ConversationNumbers.self)
     }
 
     /// Raises a number of a user; cheap for users in ascending order.
@@ -42,12 +42,12 @@ struct Positions: ~Copyable {
         try users.raise(which.rawValue, of: user, to: value)
     }
 
-    /// Raises the head of a conversation; cheap for conversations in ascending order.
-    mutating func raiseHead(ofConversation number: UInt64, to cseq: UInt64) throws(SQLiteError) {
-        try conversations.raise(0, of: number, to: cseq)
+    /// Puts the numbers of a conversation; cheap for conversations in ascending order.
+    mutating func put(_ numbers: ConversationNumbers, ofConversation number: UInt64) throws(SQLiteError) {
+        try conversations.put(numbers, of: number)
     }
 
-    /// Writes what was raised.
+    /// Writes what was changed.
     mutating func flush() throws(SQLiteError) {
         try users.flush()
         try conversations.flush()

@@ -38,6 +38,8 @@ extension Reader {
         switch question {
         case .group(let id): try group(id).map { .group($0) }
         case .lastSeen(let users): .lastSeen(try lastSeen(users))
+        case .chatList(let query): .chatList(try chatList(query))
+        case .account(let question): try accounts.answer(question).map { .account($0) }
         }
     }
 

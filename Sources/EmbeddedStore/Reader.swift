@@ -7,16 +7,21 @@ package import Store
 package struct Reader: ~Copyable {
     private let retentionMilliseconds: UInt64
     private let snapshot: Snapshot
-    private let runs: RunReader
-    private var positions: Positions
+    let runs: RunReader
+    var positions: Positions
     private let user: Statement
     private let userName: Statement
     private let device: Statement
     private let conversation: Statement
     private let message: Statement
     private let messageBytes: Statement
-    private let group: Statement
     private let members: Statement
+    // Of chat lists too.
+    let group: Statement
+    let member: Statement
+    let conversationUsers: Statement
+    let cursor: Statement
+    let accounts: AccountReader
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
@@ -40,6 +45,10 @@ package struct Reader: ~Copyable {
         let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
+        let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
+        let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
+        let cursor = try CursorTable.select(connection)
+        let accounts = try AccountReader(connection)
         self.retentionMilliseconds = options.retentionMilliseconds
         self.snapshot = snapshot
         self.runs = runs
@@ -52,18 +61,29 @@ package struct Reader: ~Copyable {
         self.messageBytes = messageBytes
         self.group = group
         self.members = members
+        self.member = member
+        self.conversationUsers = conversationUsers
+        self.cursor = cursor
+        self.accounts = accounts
     }
 
     /// Reads a page.
     ///
     /// - Parameter now: what is older than the retention is left out of an inbox; milliseconds since the Unix epoch.
     package mutating func read(_ query: ReadQuery, now: UInt64) throws(SQLiteError) -> Page {
+        try inSnapshot { (reader) throws(SQLiteError) in try reader.page(query, now: now) }
+    }
+
+    /// Lets all that `body` asks for be of one state of the database.
+    mutating func inSnapshot<Answer>(
+        _ body: (inout Reader) throws(SQLiteError) -> Answer
+    ) throws(SQLiteError) -> Answer {
         positions.begin()
         try snapshot.begin()
         do {
-            let page = try page(query, now: now)
+            let answer = try body(&self)
             try snapshot.end()
-            return page
+            return answer
         } catch {
             snapshot.abandon()
             throw error
@@ -148,8 +168,8 @@ package struct Reader: ~Copyable {
         switch range {
         case .after(let after):
             var page = PageBuilder(limit: limit, through: clamp(after))
-            try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, id) throws(SQLiteError) in
-                try append(id, seq: 0, place: cseq, to: &page)
+            try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, value) throws(SQLiteError) in
+                try append(HistoryValue.id(value), seq: 0, place: cseq, to: &page)
             }
             return page.finish()
         case .newest: end = UInt64(Int64.max)
@@ -159,7 +179,8 @@ package struct Reader: ~Copyable {
         var found: [(cseq: UInt64, id: UInt64)] = []
         var bytes = 0
         var more = false
-        try runs.backward(.history, owner: conversation, before: end) { (cseq, id) throws(SQLiteError) in
+        try runs.backward(.history, owner: conversation, before: end) { (cseq, value) throws(SQLiteError) in
+            let id = HistoryValue.id(value)
             bytes += try size(of: id)
             more = found.count == limit || (!found.isEmpty && bytes > Reader.pageBytesMax)
             if !more { found.append((cseq, id)) }
@@ -174,7 +195,7 @@ package struct Reader: ~Copyable {
     }
 
     /// What a page is made of while it grows.
-    private struct PageBuilder {
+    struct PageBuilder {
         let arena = RecordArena()
         let limit: Int
         var through: UInt64
@@ -192,7 +213,7 @@ package struct Reader: ~Copyable {
     }
 
     /// Adds a message to a page; false if the page was full already.
-    private func append(
+    func append(
         _ id: UInt64, seq: UInt64, place: UInt64, to page: inout PageBuilder
     ) throws(SQLiteError) -> Bool {
         defer { message.reset() }
@@ -232,7 +253,7 @@ package struct Reader: ~Copyable {
 
     // MARK: Names and numbers
 
-    private func name(
+    func name(
         of number: UInt64, _ names: inout [UInt64: Identifier]
     ) throws(SQLiteError) -> Identifier {
         if let name = names[number] { return name }
@@ -245,7 +266,7 @@ package struct Reader: ~Copyable {
         return name
     }
 
-    private func number(of name: Identifier) throws(SQLiteError) -> UInt64? {
+    func number(of name: Identifier) throws(SQLiteError) -> UInt64? {
         defer { user.reset() }
         user.bindCopy(1, name.description)
         return try user.step() ? user.unsigned(0) : nil

@@ -19,6 +19,7 @@ package struct StoreFiles: Sendable {
 package struct Recovery: ~Copyable {
     package let epoch: String
     package let position: UInt64
+    package let logins: LoginState
     private let fold: Fold
     private let directory: Directory
     /// What an earlier run couldn't give the journal.
@@ -67,12 +68,15 @@ package struct Recovery: ~Copyable {
         try catchUp(&fold, file, options)
         var directory = try fold.withConnection { (connection) throws(SQLiteError) in try Directory(connection) }
         let unsent = directory.takeNotices()
+        let logins = try fold.withConnection { (connection) throws(SQLiteError) in
+            try LoginState(connection, now: options.now())
+        }
         let lookup = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
         let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
         return Recovery(
-            epoch: epoch, position: fold.position, fold: fold, directory: directory, unsentNotices: unsent,
-            journal: journal, lookup: lookup)
+            epoch: epoch, position: fold.position, logins: logins, fold: fold, directory: directory,
+            unsentNotices: unsent, journal: journal, lookup: lookup)
     }
 
     /// Folds the journal's tail.

@@ -48,7 +48,8 @@ struct Schema {
     /// runs: blocks of sorted entries, and fences with the first key of each block (``RunIndex``). A private
     /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
     /// id as peer. A notice lies among the messages, in no conversation's history; if it is about no conversation, its
-    /// number there is 0.
+    /// number there is 0. What the two of a private conversation have read lies in its block of numbers; `cursors` is
+    /// for members of groups who have read or sent.
     static let index = Schema(steps: [
         (
             "index",
@@ -57,7 +58,7 @@ struct Schema {
             CREATE TABLE user_positions(block INTEGER PRIMARY KEY, numbers BLOB NOT NULL);
             CREATE TABLE conversations(
                 number INTEGER PRIMARY KEY, owner INTEGER NOT NULL, peer NOT NULL, UNIQUE(owner, peer));
-            CREATE TABLE conversation_heads(block INTEGER PRIMARY KEY, numbers BLOB NOT NULL);
+            CREATE TABLE conversation_numbers(block INTEGER PRIMARY KEY, numbers BLOB NOT NULL);
             CREATE TABLE messages(
                 id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, seq INTEGER NOT NULL,
                 sender INTEGER NOT NULL, command INTEGER NOT NULL, content INTEGER NOT NULL, cid BLOB NOT NULL,
@@ -75,13 +76,21 @@ struct Schema {
                 user INTEGER NOT NULL, device TEXT NOT NULL, confirmed INTEGER NOT NULL,
                 PRIMARY KEY(user, device)) WITHOUT ROWID;
             CREATE TABLE cursors(
-                user INTEGER NOT NULL, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL,
-                PRIMARY KEY(user, conversation)) WITHOUT ROWID;
+                user INTEGER NOT NULL, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, sent INTEGER NOT NULL,
+                sent_at_cursor INTEGER NOT NULL, PRIMARY KEY(user, conversation)) WITHOUT ROWID;
             CREATE TABLE groups(
                 id TEXT PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
             CREATE TABLE members(
                 group_id TEXT NOT NULL, user TEXT NOT NULL, role TEXT NOT NULL,
                 PRIMARY KEY(group_id, user)) WITHOUT ROWID;
+            CREATE TABLE accounts(
+                id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, email TEXT NOT NULL,
+                email_key TEXT NOT NULL UNIQUE, password TEXT NOT NULL, created INTEGER NOT NULL,
+                generation INTEGER NOT NULL, kept INTEGER NOT NULL, older_expire INTEGER NOT NULL) WITHOUT ROWID;
+            CREATE INDEX account_names ON accounts(name_key, id);
+            CREATE INDEX account_changes ON accounts(older_expire) WHERE older_expire > 0;
+            CREATE TABLE ended_logins(login INTEGER PRIMARY KEY, user TEXT NOT NULL, expires INTEGER NOT NULL);
+            CREATE INDEX ended_login_expiry ON ended_logins(expires);
             CREATE TABLE meta(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
             """
         )

@@ -84,6 +84,9 @@ package final class Channel: Outlet {
         loop.updateInterest(self)
     }
 
+    /// The peer's numeric address, without its port; asks the kernel. Nil if it is gone already.
+    package var peerAddress: String? { SystemCall.peerAddress(descriptor) }
+
     /// Whether we have stopped listening to the peer.
     package var isPaused: Bool { !isReading }
 

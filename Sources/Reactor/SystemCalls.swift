@@ -74,6 +74,14 @@ enum SystemCall {
         }
     }
 
+    /// The peer's numeric address, without its port; nil if it is gone already.
+    static func peerAddress(_ descriptor: Int32) -> String? {
+        var text = [CChar](repeating: 0, count: 64)
+        let count = cep_peer_address(descriptor, &text, text.count)
+        guard count > 0 else { return nil }
+        return String(decoding: text[..<Int(count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// Bytes that were sent and that the peer's kernel hasn't acknowledged; 0 where that can't be told.
     static func untakenBytes(_ descriptor: Int32) -> Int { max(0, Int(cep_untaken_bytes(descriptor))) }
 
@@ -149,6 +157,8 @@ package enum ProcessResources {
     package static func returnFreedMemory() { _ = cep_return_freed_memory() }
     /// Binds the calling thread to one core.
     package static func pinThread(core: Int) { _ = cep_pin_thread(Int32(core)) }
+    /// Lets the calling thread wait for the other ones where there are too few cores for all.
+    package static func lowerThreadPriority() { _ = cep_lower_thread_priority() }
     /// Lets the calling thread's waits end when they are due, not up to 50 µs later as the kernel has it by default.
     package static func sharpenTimers() { _ = cep_sharpen_timers() }
 }

@@ -29,6 +29,40 @@ struct RouterOptions: ParsableArguments {
     var shardLimit = 100_000
     @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
     var retention = 90
+    @Option(
+        help: ArgumentHelp(
+            "Who may make an account without the API key.",
+            discussion: "open: anyone; claim: anyone, also with an id that has messages; closed: nobody.",
+            valueName: "open|claim|closed"))
+    var registration = Registration.open
+    @Option(help: ArgumentHelp("Days for which a login is good.", valueName: "days")) var loginDays = 30
+    @Option(
+        help: ArgumentHelp(
+            "Web origins besides the router's own whose pages may use the login cookie, with commas between.",
+            valueName: "origins"))
+    var origins = ""
+    @Flag(help: "Login cookies go over TLS only: for a router behind a proxy that speaks TLS.")
+    var secureCookies = false
+    @Option(
+        help: ArgumentHelp(
+            "Addresses of proxies whose X-Forwarded-For says where a client is, with commas between.",
+            valueName: "addresses"))
+    var trustedProxies = ""
+    @Option(help: ArgumentHelp("Server for media that speaks S3; off without.", valueName: "url"))
+    var mediaEndpoint: String?
+    @Option(help: ArgumentHelp("Bucket for media.", valueName: "name")) var mediaBucket: String?
+    @Option(help: ArgumentHelp("Region that uploads are signed for.", valueName: "name"))
+    var mediaRegion = MediaStorage.Settings().region
+    @Option(help: ArgumentHelp("Key id that uploads are signed with.", valueName: "id")) var mediaAccessKey: String?
+    @Option(help: ArgumentHelp("Its secret.", valueName: "secret")) var mediaSecretKey: String?
+    @Option(
+        help: ArgumentHelp(
+            "Where the bucket stands: server/bucket (path) or bucket.server (host).", valueName: "path|host"))
+    var mediaStyle = MediaStorage.Style.path
+    @Option(help: ArgumentHelp("Where media are read; the bucket itself without.", valueName: "url"))
+    var mediaPublicUrl: String?
+    @Option(help: ArgumentHelp("Largest upload.", valueName: "bytes"))
+    var mediaMaxSize = MediaStorage.Settings().sizeMax
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -49,13 +83,36 @@ struct RouterOptions: ParsableArguments {
         configuration.shardsPerLoop = shardsPerLoop
         configuration.usersPerShardMax = shardLimit
         configuration.retentionDays = retention
+        configuration.registration = registration
+        configuration.loginDays = loginDays
+        configuration.origins = list(origins)
+        configuration.secureCookies = secureCookies
+        configuration.trustedProxies = list(trustedProxies)
         configuration.dev = dev
         do {
+            configuration.media = try MediaStorage(media)
             try configuration.validate()
         } catch {
             throw ValidationError(error.description)
         }
         return configuration
+    }
+
+    private func list(_ text: String) -> [String] {
+        text.split(whereSeparator: { ", ".contains($0) }).map(String.init)
+    }
+
+    private var media: MediaStorage.Settings {
+        var settings = MediaStorage.Settings()
+        settings.endpoint = mediaEndpoint
+        settings.bucket = mediaBucket
+        settings.region = mediaRegion
+        settings.accessKey = mediaAccessKey
+        settings.secretKey = mediaSecretKey
+        settings.style = mediaStyle
+        settings.publicURL = mediaPublicUrl
+        settings.sizeMax = mediaMaxSize
+        return settings
     }
 
     private func address(_ text: String, _ option: String) throws -> SocketAddress {
@@ -67,7 +124,10 @@ struct RouterOptions: ParsableArguments {
     }
 }
 
+extension MediaStorage.Style: ExpressibleByArgument {}
+
 extension DescriptorTables: ExpressibleByArgument {}
+extension Registration: ExpressibleByArgument {}
 
 /// The names of the levels as the command line takes them.
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {

@@ -26,6 +26,22 @@ package struct Configuration: Sendable {
     package var dev = false
     /// Days after which inbox entries go even if a device didn't confirm them.
     package var retentionDays = 90
+    /// Where clients upload media to; nil: nowhere.
+    package var media: MediaStorage?
+
+    /// Who may make an account.
+    package var registration = Registration.open
+    /// Days for which a login is good.
+    package var loginDays = 30
+    /// Whether cookies go over TLS only.
+    package var secureCookies = false
+    /// Web origins besides our own whose pages may act by a user's cookie.
+    package var origins: [String] = []
+    /// Addresses of proxies whose `X-Forwarded-For` is believed.
+    package var trustedProxies: [String] = []
+
+    /// The longest time that a login may be good for.
+    static let loginDaysMax = 365
 
     package init() {}
 
@@ -49,12 +65,29 @@ package struct Configuration: Sendable {
         guard (1...36_500).contains(retentionDays) else {
             throw ConfigurationError("--retention must be at least 1 day")
         }
+        guard (1...Configuration.loginDaysMax).contains(loginDays) else {
+            throw ConfigurationError("--login-days must be 1 to \(Configuration.loginDaysMax)")
+        }
+        if let wrong = origins.first(where: { !Origins.isOrigin($0) }) {
+            throw ConfigurationError(
+                "--origins: “\(wrong)” is no web origin: give scheme and host, like https://chat.example")
+        }
         if let jwtSecret, jwtSecret.utf8.count < 16 {
             throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")
         }
         if let sessionSecret, sessionSecret.isEmpty { throw ConfigurationError("--session-secret is empty") }
         if let apiKey, apiKey.isEmpty { throw ConfigurationError("--api-key is empty") }
     }
+}
+
+/// Who may make an account. Whoever has the API key always may.
+package enum Registration: String, Sendable, CaseIterable {
+    /// Anyone, with an id that has no inbox yet, or that a token proves.
+    case open
+    /// The same, and anyone may take an id that has an inbox.
+    case claim
+    /// Nobody else.
+    case closed
 }
 
 /// What is wrong with a configuration, in words for the operator.

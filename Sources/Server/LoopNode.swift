@@ -10,21 +10,35 @@ internal import Wire
 final class RouterContext: Sendable {
     let configuration: Configuration
     let authenticator: Authenticator
+    let logins: Logins
+    let origins: Origins
+    let throttle = LoginThrottle()
+    let addresses: ClientAddress
+    let passwords: PasswordWorkers
     let topology: Topology
     let presence = PresenceDirectory()
     let nodes: [NodeHandle]
     let log: Logger
     private let draining = Atomic(false)
 
-    init(_ configuration: Configuration, nodes: [NodeHandle], log: Logger) {
+    init(
+        _ configuration: Configuration, nodes: [NodeHandle], logins: Logins, passwords: PasswordWorkers, log: Logger
+    ) {
         self.configuration = configuration
         self.nodes = nodes
         self.log = log
-        authenticator = Authenticator(configuration)
+        self.logins = logins
+        self.passwords = passwords
+        authenticator = Authenticator(configuration, logins)
+        origins = Origins(allowed: configuration.origins)
+        addresses = ClientAddress(proxies: configuration.trustedProxies)
         topology = Topology(
             nodes: nodes.count, shardsPerNode: configuration.shardsPerLoop,
             usersPerShardMax: configuration.usersPerShardMax)
     }
+
+    /// Where a user's connections belong, and what the user does.
+    func home(of user: Identifier) -> NodeHandle { nodes[Int(topology.node(of: user).rawValue)] }
 
     /// Whether the router is going down: no new connections, and it isn't ready.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -150,9 +164,7 @@ final class LoopNode {
     }
 
     /// Where a user's connections belong.
-    func home(of user: Identifier) -> NodeHandle {
-        context.nodes[Int(context.topology.node(of: user).rawValue)]
-    }
+    func home(of user: Identifier) -> NodeHandle { context.home(of: user) }
 }
 
 /// A listener that couldn't be opened.
@@ -163,34 +175,6 @@ struct ListenError: Error, CustomStringConvertible {
     var description: String {
         "can't listen on \(address): \(cause). Is another process using the port? Choose one with --listen or "
             + "--tcp-listen"
-    }
-}
-
-/// The bus between the loops of one process: frames of a tick travel together, one piece of mail a loop.
-final class LoopBus: Bus {
-    private let nodes: [NodeHandle]
-    private var outgoing: [[BusFrame]]
-
-    init(nodes: [NodeHandle]) {
-        self.nodes = nodes
-        outgoing = Array(repeating: [], count: nodes.count)
-    }
-
-    func send(_ frame: BusFrame, to node: MailboxIndex) { outgoing[Int(node.rawValue)].append(frame) }
-
-    func broadcast(_ frame: BusFrame) {
-        for index in outgoing.indices { outgoing[index].append(frame) }
-    }
-
-    /// Ends a tick: posts what came together.
-    func handOver() {
-        for index in outgoing.indices where !outgoing[index].isEmpty {
-            let frames = outgoing[index]
-            outgoing[index].removeAll()
-            nodes[index].postIfRoom { node in
-                for frame in frames { node.hub.handle(frame) }
-            }
-        }
     }
 }
 

@@ -25,17 +25,21 @@ package final class RouterServer: Sendable {
     /// Errors: in words for the operator (``ConfigurationError``, `ListenError`, the store's own).
     package static func start(_ configuration: Configuration, log: Logger) async throws -> RouterServer {
         try configuration.validate()
-        if !configuration.dev, configuration.jwtSecret == nil, configuration.sessionSecret == nil {
-            log.warning("nobody can sign in: set --jwt-secret or --session-secret, or --dev to try things out")
-        }
         let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
         let plan = try TablePlan(configuration, loops: loops, limit: ProcessResources.descriptorLimit)
         let nodes = try plan.makeTables(loops: loops).map { try NodeHandle($0, isOwn: plan.isOwn) }
-        let context = RouterContext(configuration, nodes: nodes, log: log)
         let store = try EmbeddedStore(
             EmbeddedStoreOptions(configuration), mailboxes: nodes.map { NodeMailbox(handle: $0) })
         do {
-            return try await RouterServer(context, store, plan)
+            let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log)
+            let context = RouterContext(
+                configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, log: log)
+            do {
+                return try await RouterServer(context, store, plan)
+            } catch {
+                passwords.stop()
+                throw error
+            }
         } catch {
             store.close()
             release(nodes)
@@ -118,6 +122,7 @@ package final class RouterServer: Sendable {
         await wait(until: deadline) { $0.isSettled }
         for node in context.nodes { await node.run { $0.closeConnections() } }
         await wait(until: deadline) { $0.loop.channelCount == 0 }
+        context.passwords.stop()
         for node in context.nodes { node.post { $0.loop.stop() } }
         let threads = threads.withLock { $0 }
         for thread in threads { thread.join() }

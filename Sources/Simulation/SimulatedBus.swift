@@ -3,7 +3,14 @@ internal import Store
 
 /// The bus between the hubs: keeps the order of each pair of them, and loses what the world tells it to.
 final class SimulatedBus {
-    private(set) var queues: [[BusFrame]]
+    /// Something on its way.
+    enum Freight {
+        case frame(BusFrame)
+        /// Never lost.
+        case interest(Interest)
+    }
+
+    private(set) var queues: [[Freight]]
     private let nodes: Int
 
     init(nodes: Int) {
@@ -16,19 +23,21 @@ final class SimulatedBus {
         let bus: SimulatedBus
         let from: Int
 
-        func send(_ frame: BusFrame, to node: MailboxIndex) {
-            bus.queues[from * bus.nodes + Int(node.rawValue)].append(frame)
-        }
+        func send(_ frame: BusFrame, to node: MailboxIndex) { bus.put(.frame(frame), from, Int(node.rawValue)) }
 
         func broadcast(_ frame: BusFrame) {
-            for node in 0..<bus.nodes { bus.queues[from * bus.nodes + node].append(frame) }
+            for node in 0..<bus.nodes { bus.put(.frame(frame), from, node) }
         }
+
+        func tell(_ interest: Interest, _ node: MailboxIndex) { bus.put(.interest(interest), from, Int(node.rawValue)) }
     }
+
+    private func put(_ freight: Freight, _ from: Int, _ node: Int) { queues[from * nodes + node].append(freight) }
 
     var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
 
-    /// Takes the first frame of a pair off; the hub that it is for.
-    func take(pair: Int) -> (node: Int, frame: BusFrame)? {
+    /// Takes the first of a pair off; the hub that it is for.
+    func take(pair: Int) -> (node: Int, freight: Freight)? {
         guard !queues[pair].isEmpty else { return nil }
         return (pair % nodes, queues[pair].removeFirst())
     }

@@ -123,10 +123,14 @@ extension World {
     }
 
     func carry(_ machine: Machine, _ pair: Int, mayLose: Bool) {
-        guard let (node, frame) = machine.bus.take(pair: pair) else { return }
-        if mayLose, random.chance(profile.busLossShare) { return }
+        guard let (node, freight) = machine.bus.take(pair: pair) else { return }
         machine.hubs[node].milliseconds = now
-        machine.hubs[node].handle(frame)
+        switch freight {
+        case .frame(let frame):
+            if mayLose, random.chance(profile.busLossShare) { return }
+            machine.hubs[node].handle(frame)
+        case .interest(let interest): machine.hubs[node].handle(interest)
+        }
         endTick(machine, node)
     }
 

@@ -1,7 +1,7 @@
 package import Base
 
-/// Carries what isn't stored between event loops, and one day between machines. It may lose; nobody relies on it for
-/// correctness, since whoever misses an entry sees the gap in `seq`.
+/// Carries what isn't stored between event loops, and one day between machines. Frames may be lost; nobody relies on
+/// them for correctness, since whoever misses an entry sees the gap in `seq`. What must not be lost goes as interest.
 ///
 /// *Thread:* the sending node's own.
 package protocol Bus {
@@ -9,6 +9,33 @@ package protocol Bus {
     func send(_ frame: BusFrame, to node: MailboxIndex)
     /// Sends a frame to every node, the sender included.
     func broadcast(_ frame: BusFrame)
+    /// Tells one node, which may be the sender itself, what it must know for good. Arrives as long as both nodes live,
+    /// in the order in which it was sent; the sender's limits keep it little.
+    func tell(_ interest: Interest, _ node: MailboxIndex)
+}
+
+/// Who wants to hear of what another node owns, and how that stands.
+package enum Interest: Sendable {
+    /// Sessions of the node `by` watch a user of the receiver; answered by `presence`.
+    case watch(Identifier, by: MailboxIndex)
+    /// They don't any more.
+    case unwatch(Identifier, by: MailboxIndex)
+    /// How a user of the sender stands, whom sessions of the receiver watch.
+    case presence(PresenceChange)
+}
+
+/// That a user came or went.
+package struct PresenceChange: Sendable {
+    package var user: Identifier
+    package var isOnline: Bool
+    /// When the user went, in milliseconds; 0 for one who is online, or if the sender doesn't know.
+    package var lastSeen: UInt64
+
+    package init(user: Identifier, isOnline: Bool, lastSeen: UInt64) {
+        self.user = user
+        self.isOnline = isOnline
+        self.lastSeen = lastSeen
+    }
 }
 
 /// An event for sessions on some node, as JSON members that its sessions' encoders wrap.

@@ -6,15 +6,19 @@ package import Base
 /// decided above the store.
 package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
+    case account(AccountCommand)
 }
 
-/// A question about users and groups.
+/// A question about users, their conversations and groups.
 package enum DirectoryQuestion: Sendable {
     /// Answered by ``DirectoryAnswer/group(_:)``; fails with `notFound` if there is no such group.
     case group(Identifier)
     /// When the users were last online; answered by ``DirectoryAnswer/lastSeen(_:)``, which names only those who
     /// ever were.
     case lastSeen([Identifier])
+    /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
+    case chatList(ChatListQuery)
+    case account(AccountQuestion)
 }
 
 /// What a command or a question brings; each says which of these.
@@ -22,4 +26,6 @@ package enum DirectoryAnswer: Sendable {
     case group(Group)
     /// Milliseconds since the Unix epoch.
     case lastSeen([Identifier: UInt64])
+    case chatList(ChatList)
+    case account(AccountAnswer)
 }

@@ -64,6 +64,20 @@ import Testing
         #expect(scenario.markdown([outcome]).contains("`listen: "))
     }
 
+    @Test func aProductThatFailsLeavesTheOthersTheirFigures() throws {
+        let scenario = CompareScenario(
+            products: [.nats, .redis], windows: [1], connections: 2, size: 64, rounds: 1,
+            circumstances: Circumstances(seconds: 1, warmup: 0, serverPID: nil, cores: [nil], showsProgress: false),
+            router: "router")
+        var failed = CompareScenario.Outcome(product: .nats, window: 1)
+        failed.failure = "failed in round 1: no answer"
+        var measured = CompareScenario.Outcome(product: .redis, window: 1)
+        measured.rounds = [Measurement()]
+        #expect(scenario.report([failed, measured]).json.contains("no answer"))
+        #expect(scenario.markdown([failed, measured]).contains("| NATS core | 1 | failed in round 1: no answer |"))
+        #expect(!scenario.charts([failed, measured]).isEmpty)
+    }
+
     @Test func everyProductSaysWhatItsAnswerMeans() {
         for product in Product.allCases {
             #expect(!product.guarantee.isEmpty)

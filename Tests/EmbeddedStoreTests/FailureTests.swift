@@ -183,5 +183,6 @@ final class TestClock: Sendable {
     init(_ time: UInt64) { self.time = Mutex(time) }
     var now: UInt64 { time.withLock { $0 } }
     func advance(hours: Int) { time.withLock { $0 = UInt64(Int($0) + hours * 3_600_000) } }
+    func advance(milliseconds: UInt64) { time.withLock { $0 += milliseconds } }
     func advance(days: Int) { advance(hours: days * 24) }
 }

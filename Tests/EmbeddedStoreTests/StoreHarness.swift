@@ -171,6 +171,24 @@ final class StoreHarness: Sendable {
         return try read(.history(key, range, limit: limit))
     }
 
+    func chatList(
+        _ user: String, before: ChatListQuery.Place? = nil, limit: Int = 100
+    ) throws -> ChatList {
+        let query = ChatListQuery(user: name(user), before: before, limit: limit)
+        guard case .chatList(let list) = try ask(.chatList(query)) else { fatalError("a list is answered by a list") }
+        return list
+    }
+
+    /// Reads a private conversation and gives what became of it.
+    @discardableResult
+    func markRead(_ user: String, _ other: String, _ cseq: UInt64, command: UInt8 = 10) throws -> Stored {
+        let arena = RecordArena()
+        let reply = address(0)
+        arena.appendRead(user: name(user), command: command, destination: name(other), cseq: cseq, reply: reply)
+        store.submit(arena)
+        return try answer(to: reply)
+    }
+
     func perform(_ command: GroupCommand) throws -> Group {
         let wanted = nextTicket()
         store.perform(.group(command), mailbox: MailboxIndex(0), ticket: wanted)

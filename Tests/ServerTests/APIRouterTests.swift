@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Logging
 import Reactor
+import Store
 import Testing
 import WebChat
 import Wire
@@ -16,7 +17,10 @@ struct APIRouterTests {
         var configuration = Configuration()
         configuration.apiKey = "key"
         let node = try NodeHandle()
-        context = RouterContext(configuration, nodes: [node], log: Logger(label: "test"))
+        let log = Logger(label: "test")
+        let logins = Logins(LoginState(key: [1, 2, 3], ends: []))
+        context = RouterContext(
+            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log), log: log)
         router = APIRouter(context: context, node: node)
     }
 
@@ -26,7 +30,7 @@ struct APIRouterTests {
         var decoder = HTTPRequestDecoder()
         var offset = 0
         guard case .request(let request) = decoder.next(bytes.span.bytes, &offset) else { throw NoRequest() }
-        return await router.respond(to: request)
+        return await router.respond(to: request, from: "127.0.0.1")
     }
 
     private struct NoRequest: Error {}

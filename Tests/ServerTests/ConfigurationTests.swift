@@ -22,6 +22,7 @@ struct ConfigurationTests {
         #expect(complaint { ($0.loops, $0.shardsPerLoop, $0.usersPerShardMax) = (256, 1_024, 100_000) } == nil)
         #expect(complaint { ($0.sessionWindowMinutes, $0.retentionDays, $0.usersPerShardMax) = (0, 1, 1) } == nil)
         #expect(complaint { $0.jwtSecret = String(repeating: "x", count: 16) } == nil)
+        #expect(complaint { ($0.loginDays, $0.origins) = (365, ["https://chat.example", "http://a:8080"]) } == nil)
         #expect(complaint { $0.dev = true; $0.listen = SocketAddress(host: "::1", port: 1) } == nil)
     }
 
@@ -37,6 +38,8 @@ struct ConfigurationTests {
             ("--session-window", { $0.sessionWindowMinutes = 61 }), ("--retention", { $0.retentionDays = 0 }),
             ("--jwt-secret", { $0.jwtSecret = String(repeating: "x", count: 15) }), ("--jwt-secret", { $0.jwtSecret = "" }),
             ("--session-secret", { $0.sessionSecret = "" }), ("--api-key", { $0.apiKey = "" }),
+            ("--login-days", { $0.loginDays = 0 }), ("--login-days", { $0.loginDays = 366 }),
+            ("--origins", { $0.origins = ["https://chat.example", "chat.example"] }),
         ]
         for (option, change) in cases {
             let text = try #require(complaint(change))

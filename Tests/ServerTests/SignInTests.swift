@@ -1,4 +1,5 @@
 import Base
+import Store
 import Testing
 import Wire
 
@@ -25,7 +26,7 @@ struct SessionSignInTests {
         configuration.sessionSecret = secret
         configuration.sessionWindowMinutes = window
         configuration.dev = dev
-        return Authenticator(configuration)
+        return Authenticator(configuration, Logins(LoginState(key: [1, 2, 3], ends: [])))
     }
 
     @Test("An md5 session is good for exactly the minutes of the window", arguments: 0...3)
@@ -143,7 +144,7 @@ struct TokenSignInTests {
             (TokenSignInTests.early, now + 69 * second, false), (TokenSignInTests.early, now + 70 * second, true),
         ]
         for (token, instant, isGood) in cases {
-            #expect(tokens.verify(token, now: instant) == (isGood ? name("alice") : nil), "\(token) at \(instant)")
+            #expect(tokens.verify(token, now: instant)?.user == (isGood ? name("alice") : nil), "\(token) at \(instant)")
         }
     }
 
@@ -183,7 +184,7 @@ struct TokenSignInTests {
     func minting() {
         let token = tokens.mint(name("zoë"), now: now, seconds: 60)
         #expect(JSONWebTokens.looksLikeToken(token))
-        #expect(tokens.verify(token, now: now) == name("zoë"))
+        #expect(tokens.verify(token, now: now)?.user == name("zoë"))
         #expect(tokens.verify(token, now: now + 91_000) == nil)
         #expect(JSONWebTokens(secret: "another secret, long").verify(token, now: now) == nil)
     }
@@ -195,37 +196,37 @@ struct TokenSignInTests {
         configuration.dev = dev
         configuration.jwtSecret = jwt ? TokenSignInTests.secret : nil
         configuration.apiKey = key
-        return Authenticator(configuration)
+        return Authenticator(configuration, Logins(LoginState(key: [1, 2, 3], ends: [])))
     }
 
     @Test("Without dev only a good token of that user counts")
     func production() {
         let authenticator = authenticator(dev: false)
         let good = TokenSignInTests.forever
-        #expect(authenticator.user(token: good, now: now) == name("alice"))
-        #expect(authenticator.user(token: "alice", now: now) == nil)
-        #expect(authenticator.allows(name("alice"), token: good, now: now))
-        #expect(!authenticator.allows(name("bob"), token: good, now: now))
+        #expect(authenticator.credential(good, now: now)?.user == name("alice"))
+        #expect(authenticator.credential("alice", now: now) == nil)
+        #expect(authenticator.credential(of: name("alice"), token: good, now: now)?.user == name("alice"))
+        #expect(authenticator.credential(of: name("bob"), token: good, now: now) == nil)
         for token in [nil, "", "alice", "a.b.c"] {
-            #expect(!authenticator.allows(name("alice"), token: token, now: now))
+            #expect(authenticator.credential(of: name("alice"), token: token, now: now) == nil)
         }
         let without = self.authenticator(dev: false, jwt: false)
-        #expect(!without.allows(name("alice"), token: good, now: now))
-        #expect(without.user(token: good, now: now) == nil)
+        #expect(without.credential(of: name("alice"), token: good, now: now) == nil)
+        #expect(without.credential(good, now: now) == nil)
     }
 
     @Test("In dev an id is believed, but a token that is given must be good")
     func development() {
         let authenticator = authenticator(dev: true)
         for token in [nil, "", "anything", TokenSignInTests.forever] {
-            #expect(authenticator.allows(name("alice"), token: token, now: now))
+            #expect(authenticator.credential(of: name("alice"), token: token, now: now)?.user == name("alice"))
         }
-        #expect(!authenticator.allows(name("bob"), token: TokenSignInTests.forever, now: now))
-        #expect(!authenticator.allows(name("alice"), token: "a.b.c", now: now))
-        #expect(authenticator.user(token: "bob", now: now) == name("bob"))
-        #expect(authenticator.user(token: TokenSignInTests.forever, now: now) == name("alice"))
-        #expect(authenticator.user(token: "a.b.c", now: now) == nil)
-        #expect(authenticator.user(token: "a b", now: now) == nil)
+        #expect(authenticator.credential(of: name("bob"), token: TokenSignInTests.forever, now: now) == nil)
+        #expect(authenticator.credential(of: name("alice"), token: "a.b.c", now: now) == nil)
+        #expect(authenticator.credential("bob", now: now)?.user == name("bob"))
+        #expect(authenticator.credential(TokenSignInTests.forever, now: now)?.user == name("alice"))
+        #expect(authenticator.credential("a.b.c", now: now) == nil)
+        #expect(authenticator.credential("a b", now: now) == nil)
     }
 
     @Test("The timeline is open in dev, else for the API key, else for nobody")

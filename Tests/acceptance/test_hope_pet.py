@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from switchboard import later
 
 SECRET = "the hope pet secret"
 
@@ -89,7 +88,6 @@ def test_status(people, chat):
     assert before <= seen["last_seen"] <= int(time.time() * 1000) + 1_000
 
 
-@later
 def test_watch(people, chat):
     """A watcher is told when a user comes and, with `last_seen`, when the user goes; not after `unwatch`."""
     a, b = people(2)

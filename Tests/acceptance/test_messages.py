@@ -374,7 +374,6 @@ def test_typing_in_a_group(router, people, chat):
 # Read, edit, recall, forward
 
 
-@later
 def test_read(people, chat):
     """The other member and the reader's other sessions are told how far a conversation was read."""
     a, b = people(2)

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from binary_protocol import DEV, ERROR, TOKEN
-from switchboard import PATIENCE, Router, later, router_binary
+from switchboard import PATIENCE, Router, router_binary
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -205,7 +205,6 @@ def account(strict, people):
     return a, answer.json["token"], cookie.split(";")[0]
 
 
-@later
 def test_login_token(strict, account, chat):
     """The opaque token of /api/login signs in wherever a JWT does."""
     user, opaque, _ = account
@@ -213,7 +212,6 @@ def test_login_token(strict, account, chat):
     assert chat(user, to=strict, token=opaque).welcome["userid"] == user
 
 
-@later
 def test_cookie(strict, account, chat):
     """The session cookie signs in to /ws from the router's own origin, and from no other."""
     user, _, cookie = account
@@ -223,7 +221,6 @@ def test_cookie(strict, account, chat):
     assert upgrade_status(strict, "/ws", additional_headers=foreign) in (401, 403)
 
 
-@later
 def test_logout_ends_the_tokens_sessions(strict, account, chat):
     """Logout closes what the token opened (4001), and the token is worth nothing from then on."""
     _, opaque, _ = account

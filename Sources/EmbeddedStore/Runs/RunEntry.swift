@@ -1,11 +1,13 @@
 /// The indexes that are kept as runs. The raw value is what the database has.
 package enum RunFamily: Int, CaseIterable {
-    /// (conversation, `cseq`) to the message's id.
+    /// (conversation, `cseq`) to the message's id and a mark of its sender: ``HistoryValue``.
     case history = 1
     /// (user, `seq`) to the message's id.
     case inbox = 2
     /// (sender, id) to the hash of the `cid`.
     case sent = 3
+    /// (user, id of the last message there) to the conversation; the last entry of a conversation is what counts.
+    case activity = 4
 }
 
 /// What an index is sorted by.

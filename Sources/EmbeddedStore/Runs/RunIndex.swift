@@ -1,4 +1,4 @@
-/// The three indexes as the fold writes them: entries come in as runs, and runs grow together, a bounded piece in each
+/// The indexes as the fold writes them: entries come in as runs, and runs grow together, a bounded piece in each
 /// transaction.
 ///
 /// All that it knows lies in the database and is read anew in each transaction, so there is nothing to take back when
@@ -50,10 +50,11 @@ struct RunIndex: ~Copyable {
         if let open = catalog.readable(family).last, open.target == 0, open.entries <= UInt64(options.openEntries) {
             var old = try contents(of: open)
             run.lastID = max(run.lastID, open.lastID)
-            run.entries += UInt64(old.count)
             // What was there comes first among an owner's entries, and the sort keeps the order of equal ones.
             old += entries
             RadixSort.sort(&old) { $0.owner }
+            if family == .activity { ActivityEntries.removeOutdated(&old) }
+            run.entries = UInt64(old.count)
             all = old
             try drop(open)
         }
@@ -139,10 +140,12 @@ struct RunIndex: ~Copyable {
         var output = output
         let inputs = catalog.inputs(of: output.number)
         var merge = try RunMergeStep(inputs, after: output.through, pages)
+        var activity = PendingActivity()
         var floorOwner: UInt64 = 0
         var ownerFloor: UInt64 = 0
         while let (cursor, entries) = merge.next() {
             if merge.taken >= credit {
+                try write(&activity, to: &output)
                 try writer.flush(output.number)
                 try store(output)
                 return merge.taken
@@ -151,16 +154,50 @@ struct RunIndex: ~Copyable {
                 floorOwner = entries[0].owner
                 ownerFloor = try floor(floorOwner)
             }
-            let unneeded = filter.unneeded(output.family, entries, floor: ownerFloor)
-            try writer.append(UnsafeBufferPointer(rebasing: entries[unneeded...]), to: output.number)
-            output.entries += UInt64(entries.count - unneeded)
+            if output.family == .activity {
+                if !activity.belongs(to: entries[0].owner) { try write(&activity, to: &output) }
+                activity.append(entries)
+            } else {
+                let unneeded = filter.unneeded(output.family, entries, floor: ownerFloor)
+                try writer.append(UnsafeBufferPointer(rebasing: entries[unneeded...]), to: output.number)
+                output.entries += UInt64(entries.count - unneeded)
+            }
             output.through = entries[entries.count - 1].key
             try merge.advance(cursor, by: entries.count, pages)
         }
+        try write(&activity, to: &output)
         try writer.flush(output.number)
         output.state = .readable
         for input in inputs { try drop(input) }
         if output.entries > 0 { try store(output) } else { try drop(output) }
         return max(merge.taken, 1)
     }
+    private mutating func write(_ activity: inout PendingActivity, to output: inout Run) throws(SQLiteError) {
+        activity.removeOutdated()
+        output.entries += UInt64(activity.entries.count)
+        try activity.entries.withUnsafeBufferPointer { (entries) throws(SQLiteError) in
+            try writer.append(entries, to: output.number)
+        }
+        activity.removeAll()
+    }
+}
+
+/// One user's entries of chat lists on their way through a merge: they wait for each other, since a later one of the
+/// same conversation makes an earlier one void.
+struct PendingActivity {
+    private(set) var entries: [RunEntry] = []
+
+    /// Above this many, what waits is written without those that follow; a later merge sees them together.
+    private static let entriesMax = 8_192
+
+    /// Whether a user's next entries may be added to what waits.
+    func belongs(to owner: UInt64) -> Bool {
+        entries.isEmpty || (entries[0].owner == owner && entries.count < PendingActivity.entriesMax)
+    }
+
+    mutating func append(_ added: UnsafeBufferPointer<RunEntry>) { entries += added }
+
+    mutating func removeOutdated() { ActivityEntries.removeOutdated(&entries, from: 0) }
+
+    mutating func removeAll() { entries.removeAll(keepingCapacity: true) }
 }

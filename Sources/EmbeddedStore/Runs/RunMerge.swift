@@ -14,7 +14,7 @@ struct RunFilter {
     /// Whether nothing in the run is needed.
     func isOver(_ run: Run) -> Bool {
         switch run.family {
-        case .history: false
+        case .history, .activity: false
         case .inbox: run.lastID < firstInboxID
         case .sent: run.lastID < firstSentID
         }
@@ -25,7 +25,7 @@ struct RunFilter {
     func unneeded(_ family: RunFamily, _ entries: UnsafeBufferPointer<RunEntry>, floor: UInt64) -> Int {
         var count = 0
         switch family {
-        case .history: return 0
+        case .history, .activity: return 0
         case .inbox:
             while count < entries.count, entries[count].position <= floor || entries[count].value < firstInboxID {
                 count += 1

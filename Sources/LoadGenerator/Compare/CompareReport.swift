@@ -3,6 +3,8 @@ extension CompareScenario {
         var report = Report()
         for outcome in outcomes {
             report.begin("\(outcome.product.title), window \(outcome.window)")
+            if let failure = outcome.failure { report.add("failure", "given up", .text(failure)) }
+            guard !outcome.rounds.isEmpty else { continue }
             add("rate", "deliveries a second", outcome.rate, 0, "", to: &report)
             add("server_us", "server CPU a delivery", outcome.cost, 2, "µs", to: &report)
             add("delivery_p99_us", "delivery p99", outcome.delivery, 0, "µs", to: &report)
@@ -58,6 +60,10 @@ extension CompareScenario {
         text += "| product | window | deliveries a second | CPU a delivery, µs | delivery p99, ms | ack p99, ms |\n"
         text += "| --- | --- | --- | --- | --- | --- |\n"
         for outcome in outcomes {
+            guard !outcome.rounds.isEmpty else {
+                text += "| \(outcome.product.title) | \(outcome.window) | \(outcome.failure ?? "") | | | |\n"
+                continue
+            }
             let ack = outcome.product.isStored ? cell(outcome.ack, scale: 1e-3, places: 1) : "none"
             let cells = [
                 outcome.product.title, "\(outcome.window)", cell(outcome.rate, places: 0),
@@ -83,7 +89,9 @@ extension CompareScenario {
     package func charts(_ outcomes: [Outcome]) -> [Chart] {
         windows.flatMap { window in
             [false, true].flatMap { isStored in
-                let chosen = outcomes.filter { $0.window == window && $0.product.isStored == isStored }
+                let chosen = outcomes.filter {
+                    $0.window == window && $0.product.isStored == isStored && !$0.rounds.isEmpty
+                }
                 return charts(of: chosen, "\(isStored ? "stored" : "live"), window \(window)")
             }
         }

@@ -29,6 +29,8 @@ package struct CompareScenario: Sendable {
         package var product: Product
         package var window: Int
         package var rounds: [Measurement] = []
+        /// Why a round failed. The product isn't measured again: the others' figures don't wait for it.
+        package var failure: String?
     }
 
     /// The products that can't be measured here, each with the reason.
@@ -52,7 +54,13 @@ package struct CompareScenario: Sendable {
                 ProgressLine.note(
                     "round \(round + 1) of \(rounds): \(product.title), window \(window) "
                         + "(\(done + 1) of \(count), about \(left) s left)")
-                outcomes[index].rounds.append(try measure(product, window: window))
+                guard outcomes[index].failure == nil else { continue }
+                do {
+                    outcomes[index].rounds.append(try measure(product, window: window))
+                } catch where product.package != nil {
+                    outcomes[index].failure = "failed in round \(round + 1): \(error)"
+                    ProgressLine.note("\(product.title), window \(window): \(error); going on without it")
+                }
             }
         }
         return outcomes

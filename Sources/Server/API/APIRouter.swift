@@ -11,6 +11,8 @@ struct APIRequest: Sendable {
     let parameters: [String]
     /// The loop this runs on.
     let node: NodeHandle
+    /// The address at the other end of the connection.
+    let peer: String
 }
 
 /// Why a call is refused: an HTTP status, and the contract's error code and a sentence for the body.
@@ -18,11 +20,14 @@ struct APIError: Error, Sendable {
     let status: HTTPStatus
     let code: ErrorCode
     let message: String
+    /// Milliseconds after which the same call may succeed.
+    var retryAfter: UInt64?
 
-    init(_ code: ErrorCode, _ message: String) {
+    /// - Parameter status: where another one fits better than that of the code.
+    init(_ code: ErrorCode, _ message: String, status: HTTPStatus? = nil) {
         self.code = code
         self.message = message
-        status = HTTPStatus(code)
+        self.status = status ?? HTTPStatus(code)
     }
 
     init(_ refusal: EnvelopeError) {
@@ -66,12 +71,21 @@ struct APIRouter: Sendable {
 
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
-        routes = HealthAPI(context: context).routes + TimelineAPI(context: context).routes
-            + GroupAPI(context: context).routes + WebChatAPI().routes
+        let parts = [
+            HealthAPI(context: context).routes,
+            TimelineAPI(context: context).routes,
+            AccountAPI(context: context).routes,
+            ConversationAPI(context: context).routes,
+            GroupAPI(context: context).routes,
+            PresenceAPI(context: context).routes,
+            MediaAPI(context: context).routes,
+            WebChatAPI(media: context.configuration.media).routes,
+        ]
+        routes = parts.flatMap(\.self)
     }
 
     /// Answers a request; whatever goes wrong becomes a response.
-    func respond(to request: HTTPRequest) async -> HTTPResponse {
+    func respond(to request: HTTPRequest, from peer: String) async -> HTTPResponse {
         var allowed: [HTTPMethod] = []
         for route in routes {
             guard let parameters = route.match(request.path) else { continue }
@@ -81,7 +95,8 @@ struct APIRouter: Sendable {
                 continue
             }
             do throws(APIError) {
-                return try await route.handler(APIRequest(http: request, parameters: parameters, node: node))
+                let call = APIRequest(http: request, parameters: parameters, node: node, peer: peer)
+                return try await route.handler(call)
             } catch {
                 return .failure(error)
             }
@@ -142,7 +157,11 @@ extension HTTPResponse {
     }
 
     static func failure(_ error: APIError) -> HTTPResponse {
-        self.error(error.status, code: error.code, message: error.message)
+        var response = self.error(error.status, code: error.code, message: error.message)
+        if let milliseconds = error.retryAfter {
+            try? response.headers.add("Retry-After", String((milliseconds + 999) / 1000))
+        }
+        return response
     }
 
     static func failure(_ failure: HTTPFailure) -> HTTPResponse {

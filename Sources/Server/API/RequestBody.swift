@@ -31,11 +31,11 @@ extension APIRequest {
         return number
     }
 
-    /// Entries of a page: `count`, at most ``Limits/pageEntriesMax``.
-    func pageLimit(_ name: String) throws(APIError) -> Int {
+    /// Entries of a page, at most `max`.
+    func pageLimit(_ name: String, max most: Int = Limits.pageEntriesMax) throws(APIError) -> Int {
         let count = try number(name, default: UInt64(Limits.pageEntriesDefault))
         guard count > 0 else { throw APIError(.badRequest, "\(name) must be at least 1") }
-        return Int(min(count, UInt64(Limits.pageEntriesMax)))
+        return Int(min(count, UInt64(most)))
     }
 
     /// An id that stands in the path.

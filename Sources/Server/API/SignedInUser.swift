@@ -4,11 +4,41 @@ internal import Wire
 
 /// Who makes a call of the application's API: the one place where calls of users are signed in.
 ///
-/// - Throws: `unauthorized` if the request has no token that is valid now.
+/// - Throws: `unauthorized` if the request has no token that is valid now, and `forbidden` if a page of another origin
+///   tries to act by the cookie.
 func signedInUser(_ request: APIRequest, _ context: RouterContext) throws(APIError) -> Identifier {
+    try signedInCredential(request, context).user
+}
+
+/// The same, with the login that the request is believed by.
+func signedInCredential(_ request: APIRequest, _ context: RouterContext) throws(APIError) -> Credential {
     let now = Clock.realtimeMilliseconds
-    guard let token = request.http.bearerToken, let user = context.authenticator.user(token: token, now: now) else {
-        throw APIError(.unauthorized, "send a token as: Authorization: Bearer TOKEN")
+    let token: String
+    if let bearer = request.http.bearerToken {
+        token = bearer
+    } else if let cookie = request.http.cookie(SessionCookie.name) {
+        try requireOwnPage(request.http, context)
+        token = cookie
+    } else {
+        throw APIError(.unauthorized, "log in, or send a token as: Authorization: Bearer TOKEN")
     }
-    return user
+    guard let credential = context.authenticator.credential(token, now: now) else {
+        throw APIError(.unauthorized, "the token is wrong or out of date")
+    }
+    return credential
+}
+
+/// A browser sends the cookie along for every page that asks: what changes something must come from a page of ours, and
+/// as JSON, which no form can send.
+private func requireOwnPage(_ request: HTTPRequest, _ context: RouterContext) throws(APIError) {
+    if request.method == .get || request.method == .head { return }
+    guard context.origins.allow(request) else {
+        throw APIError(.forbidden, "a page of another origin can't act by the cookie: send a token, or see --origins")
+    }
+    let type = request.headers.first("Content-Type")?.split(separator: ";").first ?? ""
+    guard type.lowercased().filter({ $0 != " " }) == "application/json" else {
+        throw APIError(
+            .badRequest, "with the cookie this call needs Content-Type: application/json",
+            status: .unsupportedMediaType)
+    }
 }

@@ -11,6 +11,8 @@ extension NodeHandle {
         var cseq: UInt64
         var time: UInt64
         var senderSeq: UInt64
+        /// Whether the `cid` was stored before.
+        var isDuplicate: Bool
         /// Places in the recipients' inboxes, in the order of the record.
         var seqs: [UInt64]
 
@@ -19,6 +21,7 @@ extension NodeHandle {
             cseq = record.cseq
             time = record.time
             senderSeq = record.senderSeq
+            isDuplicate = record.status == .duplicate
             seqs = (0..<record.placementCount).map { record.placement($0).seq }
         }
     }
@@ -37,6 +40,42 @@ extension NodeHandle {
         return try result.get()
     }
 
+    /// Sends as a user does: on this loop, the sender's home, whichever loop calls.
+    func sendFromHome(_ head: MessageHead, cid: [UInt8], body: [UInt8]) async throws(APIError) -> Stored {
+        let result: Result<Stored, APIError> = await withCheckedContinuation { continuation in
+            post { node in
+                node.hub.send(head, cid: cid.span.bytes, body: body.span.bytes) {
+                    continuation.resume(returning: .init($0))
+                }
+            }
+        }
+        return try result.get()
+    }
+
+    /// Moves a reader's cursor on this loop, the reader's home, whichever loop calls.
+    func markRead(
+        _ conversation: ConversationKey, by user: Identifier, through cseq: UInt64
+    ) async throws(APIError) {
+        let result: Result<Void, APIError> = await withCheckedContinuation { continuation in
+            post { node in
+                node.hub.markRead(conversation, by: user, through: cseq) { result in
+                    continuation.resume(returning: result.map { _ in }.mapError(APIError.init))
+                }
+            }
+        }
+        try result.get()
+    }
+
+    /// Refuses who may not see a conversation.
+    func admit(_ user: Identifier, to conversation: ConversationKey) async throws(APIError) {
+        let result: Result<Void, APIError> = await withCheckedContinuation { continuation in
+            onLoop.hub.withConversation(conversation, of: user) { result in
+                continuation.resume(returning: result.map { _ in }.mapError(APIError.init))
+            }
+        }
+        try result.get()
+    }
+
     func confirm(_ user: Identifier, device: Identifier, seq: UInt64) async throws(APIError) {
         let result: Result<Stored, APIError> = await withCheckedContinuation { continuation in
             onLoop.hub.confirm(user, device: device, seq: seq) { continuation.resume(returning: .init($0)) }
@@ -47,6 +86,17 @@ extension NodeHandle {
     func read(_ query: ReadQuery) async throws(APIError) -> Page {
         let result = await withCheckedContinuation { continuation in
             onLoop.hub.read(query) { continuation.resume(returning: $0) }
+        }
+        do {
+            return try result.get()
+        } catch {
+            throw APIError(store: error)
+        }
+    }
+
+    func status(of user: Identifier) async throws(APIError) -> PresenceChange {
+        let result = await withCheckedContinuation { continuation in
+            onLoop.hub.status(of: user) { continuation.resume(returning: $0) }
         }
         do {
             return try result.get()

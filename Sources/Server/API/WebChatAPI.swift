@@ -4,20 +4,28 @@ internal import Wire
 /// The web chat (contract, section 5): a page and its modules, from the program itself. Open to everyone, since there
 /// is nothing in it that the source doesn't show.
 struct WebChatAPI: Sendable {
+    /// Nothing but the router's own files runs, is shown or is asked, media of its users excepted, and markup can't be
+    /// made from text.
+    private let contentPolicy: String
+
+    init(media: MediaStorage?) {
+        let upload = media.map { " " + $0.origins.upload } ?? ""
+        let show = media.map { " " + $0.origins.show } ?? ""
+        contentPolicy = """
+            default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'\(show); media-src 'self'\(show); \
+            connect-src 'self'\(upload); base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+            require-trusted-types-for 'script'; trusted-types 'none'
+            """
+    }
+
     var routes: [APIRouter.Route] {
         WebChat.files.map { file in
-            .init(.get, file.path) { request throws(APIError) in WebChatAPI.response(file, to: request.http) }
+            .init(.get, file.path) { request throws(APIError) in response(file, to: request.http) }
         }
     }
 
-    /// Nothing but the router's own files runs, is shown or is asked, and markup can't be made from text.
-    private static let contentPolicy = """
-        default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
-        form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'
-        """
-
     /// A browser asks each time whether its copy still holds: after an update no module meets one of another version.
-    private static func response(_ file: WebFile, to request: HTTPRequest) -> HTTPResponse {
+    private func response(_ file: WebFile, to request: HTTPRequest) -> HTTPResponse {
         let known = request.headers.list("If-None-Match")
         let isKnown = known.contains { $0 == "*" || $0 == file.entityTag || $0 == "W/" + file.entityTag }
         var response = HTTPResponse(isKnown ? .notModified : .ok, body: isKnown ? [] : file.body)

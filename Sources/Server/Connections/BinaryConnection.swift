@@ -22,9 +22,9 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
     /// Signs in a connection whose HELLO was taken on another loop, or on this one.
     func begin(on channel: Channel, _ arrival: Arrival) {
         self.channel = channel
-        let isBegun = signIn.askStore(
+        let refusal = signIn.askStore(
             for: arrival.request, unread: arrival.unread, .binaryTCP, on: channel, node, owner: self)
-        if !isBegun { refuse(.fullShard) }
+        if let refusal { refuse(refusal) }
     }
 
     // MARK: Reading

@@ -11,6 +11,7 @@ final class HTTPConnection: AcceptingDelegate {
     private var isBusy = false
     private var waiting: [UInt8] = []
     private var begun: UInt32 = 0
+    private var peer: String?
     /// Whether the client has ended its side; it may still wait for answers (RFC 9112, section 9.6).
     private var isPeerDone = false
 
@@ -70,9 +71,11 @@ final class HTTPConnection: AcceptingDelegate {
     private func answer(_ request: HTTPRequest) {
         isBusy = true
         let api = node.api
+        let peer = peer ?? channel?.peerAddress ?? ""
+        self.peer = peer
         let bound = LoopBound(self)
         Task(executorPreference: node.loop.executor) {
-            let response = await api.respond(to: request)
+            let response = await api.respond(to: request, from: peer)
             bound.onLoop.finish(request, response)
         }
     }

@@ -10,10 +10,12 @@ struct SignInRequest: Sendable {
         case binary(readsLZ4: Bool)
     }
 
-    var user: Identifier
+    var credential: Credential
     var device: Identifier
     var after: UInt64?
     var form: Form
+
+    var user: Identifier { credential.user }
 }
 
 /// How far a client's connection is with signing in: the client is to say who it is, the connection goes to the user's
@@ -61,25 +63,28 @@ struct SignInProgress {
         state = .awaitingClient(Expectation(device: device, after: after, since: since))
     }
 
-    /// Begins a session and asks the store for its inbox; false, with nothing begun, if the user's shard is full.
+    /// Begins a session and asks the store for its inbox.
     ///
     /// - Parameter unread: what the client sent behind its sign-in.
+    /// - Returns: why nothing was begun, if so.
     mutating func askStore(
         for request: SignInRequest, unread: [UInt8], _ form: Session.Form, on channel: Channel, _ node: LoopNode,
         owner: any SessionOwner
-    ) -> Bool {
+    ) -> Refusal? {
+        // It may have ended on the way here; what ends from now on finds the session.
+        guard !node.context.logins.isEnded(request.credential) else { return .loggedOut }
         var readsLZ4 = false
         if case .binary(let lz4) = request.form { readsLZ4 = lz4 }
         let session = node.hub.signIn(
-            request.user, device: request.device, after: request.after, form: form, readsLZ4: readsLZ4,
-            outlet: channel, owner: owner)
+            request.user, device: request.device, login: LoginMark(request.credential.login), after: request.after,
+            form: form, readsLZ4: readsLZ4, outlet: channel, owner: owner)
         guard let session else {
             node.logFullShard(request.user)
-            return false
+            return .fullShard
         }
         state = .askingStore(session, waiting: unread)
         node.loop.startTimer(channel, seconds: Limits.heartbeatSeconds)
-        return true
+        return nil
     }
 
     /// Keeps back what came in, if the store is being asked.
@@ -138,6 +143,11 @@ struct Refusal {
     static let silent = Refusal(
         code: .unauthorized, closeCode: WebSocketCloseCode.heartbeatTimeout, reason: "no answer to pings")
 
+    static let loggedOut = Refusal(
+        code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized, reason: "this login has ended; log in again")
+
     /// The answer to a request that was to become a connection.
-    var httpFailure: HTTPFailure { HTTPFailure(.serviceUnavailable, "\(reason)") }
+    var httpFailure: HTTPFailure {
+        HTTPFailure(code == .unauthorized ? .unauthorized : .serviceUnavailable, "\(reason)")
+    }
 }

@@ -21,18 +21,18 @@ final class WebSocketConnection: ClientConnection {
     func begin(on channel: Channel, answering response: HTTPResponse?, _ arrival: Arrival) {
         self.channel = channel
         let form: Session.Form = if case .json = arrival.request.form { .json } else { .binaryWebSocket }
-        let isBegun = signIn.askStore(
+        let refusal = signIn.askStore(
             for: arrival.request, unread: arrival.unread, form, on: channel, node, owner: self)
         guard let response else {
-            if !isBegun { refuse(.fullShard) }
+            if let refusal { refuse(refusal) }
             return
         }
         channel.prepareToWrite()
-        if isBegun {
-            response.write(to: &channel.buffer, keepAlive: true)
-        } else {
-            HTTPResponse.failure(Refusal.fullShard.httpFailure).write(to: &channel.buffer, keepAlive: false)
+        if let refusal {
+            HTTPResponse.failure(refusal.httpFailure).write(to: &channel.buffer, keepAlive: false)
             end()
+        } else {
+            response.write(to: &channel.buffer, keepAlive: true)
         }
     }
 
@@ -103,12 +103,13 @@ extension WebSocketConnection {
             guard envelope.command == .connect, let token = try envelope.string(.token, in: payload) else {
                 return close(WebSocketCloseCode.unauthorized, "the first message must be connect with a token")
             }
-            guard let user = node.context.authenticator.user(token: token, now: node.loop.milliseconds) else {
+            guard let credential = node.context.authenticator.credential(token, now: node.loop.milliseconds) else {
                 return close(WebSocketCloseCode.unauthorized, "the token is wrong or out of date")
             }
             let device = try envelope.identifier(.device, in: payload) ?? expectation.device ?? .defaultDevice
             let after = try envelope.unsigned(.after, in: payload) ?? expectation.after
-            signIn.leave(for: SignInRequest(user: user, device: device, after: after, form: .json), node)
+            signIn.leave(
+                for: SignInRequest(credential: credential, device: device, after: after, form: .json), node)
         } catch {
             close(WebSocketCloseCode.unauthorized, error.reason)
         }

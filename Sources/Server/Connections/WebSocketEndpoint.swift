@@ -40,45 +40,49 @@ extension LoopNode {
             return .echo
         }
         let after = try resumePoint(request)
-        guard let user = try user(of: request, endpoint) else {
+        guard let credential = try credential(of: request, endpoint) else {
             return .firstFrame(device: try device(request), after: after)
         }
         let device = try device(request) ?? .defaultDevice
-        return .user(SignInRequest(user: user, device: device, after: after, form: .json))
+        return .user(SignInRequest(credential: credential, device: device, after: after, form: .json))
     }
 
     /// nil: the endpoint takes a first frame, and the request says nothing about who it is.
-    private func user(of request: HTTPRequest, _ endpoint: WebSocketEndpoint) throws(HTTPFailure) -> Identifier? {
+    private func credential(
+        of request: HTTPRequest, _ endpoint: WebSocketEndpoint
+    ) throws(HTTPFailure) -> Credential? {
         let authenticator = context.authenticator
         let now = loop.milliseconds
         switch endpoint {
         case .chat:
             let user = try identifier(request, "id")
-            guard authenticator.allows(user, token: request.query("token"), now: now) else {
+            guard let credential = authenticator.credential(of: user, token: request.query("token"), now: now) else {
                 throw HTTPFailure(.unauthorized, "token is missing, wrong, out of date or another user's")
             }
-            return user
+            return credential
         case .chatPrivate:
             let user = try identifier(request, "userId")
             guard authenticator.allows(user, session: request.query("session") ?? "", now: now) else {
                 throw HTTPFailure(.unauthorized, "session is missing, wrong or out of date")
             }
-            return user
+            return Credential(user: user)
         case .ws, .echo:
             guard let token = try token(of: request) else { return nil }
-            guard let user = authenticator.user(token: token, now: now) else {
+            guard let credential = authenticator.credential(token, now: now) else {
                 throw HTTPFailure(.unauthorized, "the token is wrong or out of date")
             }
-            return user
+            return credential
         }
     }
 
     /// Bearer header, cookie or query, in this order.
     private func token(of request: HTTPRequest) throws(HTTPFailure) -> String? {
         if let bearer = request.bearerToken { return bearer }
-        if let cookie = request.cookie("switchboard_session") {
+        if let cookie = request.cookie(SessionCookie.name) {
             // A browser sends the cookie for any page that asks: only our own may.
-            guard request.hasOwnOrigin else { throw HTTPFailure(.forbidden, "sign-in by cookie from another origin") }
+            guard context.origins.allow(request) else {
+                throw HTTPFailure(.forbidden, "sign-in by cookie from another origin")
+            }
             return cookie
         }
         return request.query("token")
@@ -119,12 +123,5 @@ extension HTTPRequest {
         let parts = header.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         return String(parts[1])
-    }
-
-    /// Whether a browser sent this from a page of the same host; a client without `Origin` is no browser.
-    var hasOwnOrigin: Bool {
-        guard let origin = headers.first("Origin") else { return true }
-        guard let host = headers.first("Host"), let separator = origin.firstRange(of: "://") else { return false }
-        return origin[separator.upperBound...].lowercased() == host.lowercased()
     }
 }

@@ -1,34 +1,46 @@
 internal import Base
 internal import Wire
 
-/// Who may sign in as whom. Immutable; any thread may ask.
+/// Who may sign in as whom. Any thread may ask.
 struct Authenticator: Sendable {
-    private let tokens: JSONWebTokens?
+    private let webTokens: JSONWebTokens?
+    private let logins: Logins
     private let sessionSecret: String?
     private let sessionWindowMinutes: Int
     private let apiKey: [UInt8]?
     /// Believes ids; see ``Configuration/dev``.
     private let isDev: Bool
 
-    init(_ configuration: Configuration) {
-        tokens = configuration.jwtSecret.map { JSONWebTokens(secret: $0) }
+    init(_ configuration: Configuration, _ logins: Logins) {
+        webTokens = configuration.jwtSecret.map { JSONWebTokens(secret: $0) }
+        self.logins = logins
         sessionSecret = configuration.sessionSecret
         sessionWindowMinutes = configuration.sessionWindowMinutes
         apiKey = configuration.apiKey.map { Array($0.utf8) }
         isDev = configuration.dev
     }
 
-    /// The user that a token speaks for. In development a plain user id is a token too.
-    func user(token: String, now: UInt64) -> Identifier? {
-        if let user = tokens?.verify(token, now: now) { return user }
-        return isDev && !JSONWebTokens.looksLikeToken(token) ? Identifier(token) : nil
+    /// Who a token speaks for. In development a plain user id is a token too.
+    func credential(_ token: String, now: UInt64) -> Credential? {
+        let believed: Credential?
+        if LoginTokens.looksLikeToken(token) {
+            believed = logins.tokens.verify(token, now: now)
+        } else if JSONWebTokens.looksLikeToken(token) {
+            believed = webTokens?.verify(token, now: now)
+        } else {
+            return isDev ? Identifier(token).map { Credential(user: $0) } : nil
+        }
+        return believed.flatMap { logins.isEnded($0) ? nil : $0 }
     }
 
-    /// Whether a token allows to be `user`. In development no token is needed, but one that is given must be right.
-    func allows(_ user: Identifier, token: String?, now: UInt64) -> Bool {
-        guard let token, !token.isEmpty else { return isDev }
-        if JSONWebTokens.looksLikeToken(token) { return tokens?.verify(token, now: now) == user }
-        return isDev
+    /// The same for a client that says who it is. In development no token is needed, but one that is given must be
+    /// right.
+    func credential(of user: Identifier, token: String?, now: UInt64) -> Credential? {
+        guard let token, !token.isEmpty else { return isDev ? Credential(user: user) : nil }
+        if LoginTokens.looksLikeToken(token) || JSONWebTokens.looksLikeToken(token) {
+            return credential(token, now: now).flatMap { $0.user == user ? $0 : nil }
+        }
+        return isDev ? Credential(user: user) : nil
     }
 
     /// Whether `session` is md5(secret + user + yymmddhhmm) in lower-case hex for a minute of the accepted window.
@@ -41,21 +53,18 @@ struct Authenticator: Sendable {
             let stamp = UTCMinute(minutes: Int(minute) + offset).stamp
             let digest = Digests.md5(Array((sessionSecret + user.description + stamp).utf8))
             // No early way out: the time tells nothing of which minute fits.
-            if Digests.areEqual(given, hexadecimal(digest)) { isValid = true }
+            if Digests.areEqual(given, Array(Digests.hexadecimal(digest).utf8)) { isValid = true }
         }
         return isValid
     }
 
     /// Whether a server-to-server call carries the API key. In development none is needed.
-    func allowsService(bearer: String?) -> Bool {
-        if isDev { return true }
+    func allowsService(bearer: String?) -> Bool { isDev || isOperator(bearer: bearer) }
+
+    /// Whether it is the API key, in development too.
+    func isOperator(bearer: String?) -> Bool {
         guard let apiKey, let bearer else { return false }
         return Digests.areEqual(apiKey, Array(bearer.utf8))
-    }
-
-    private func hexadecimal(_ bytes: [UInt8]) -> [UInt8] {
-        let digits = Array("0123456789abcdef".utf8)
-        return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
     }
 }
 

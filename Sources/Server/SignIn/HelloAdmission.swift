@@ -10,28 +10,28 @@ extension LoopNode {
         }
         let credential = payload.extracting(texts.credential).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         let claimed = texts.user(in: payload)
-        let user: Identifier?
+        let believed: Credential?
         switch hello.authentication {
-        case .none: user = context.configuration.dev ? claimed : nil
-        case .token: user = tokenUser(credential, claimed: claimed)
+        case .none: believed = context.configuration.dev ? claimed.map { Credential(user: $0) } : nil
+        case .token: believed = tokenCredential(credential, claimed: claimed)
         case .session:
-            user = claimed.flatMap {
-                context.authenticator.allows($0, session: credential, now: loop.milliseconds) ? $0 : nil
+            believed = claimed.flatMap {
+                let isGood = context.authenticator.allows($0, session: credential, now: loop.milliseconds)
+                return isGood ? Credential(user: $0) : nil
             }
         }
-        guard let user else {
+        guard let believed else {
             throw BinaryError("the credential is missing, wrong or out of date", code: .unauthorized)
         }
         return SignInRequest(
-            user: user, device: texts.device(in: payload) ?? .defaultDevice, after: hello.after,
+            credential: believed, device: texts.device(in: payload) ?? .defaultDevice, after: hello.after,
             form: .binary(readsLZ4: hello.features & BinaryFeatures.readsLZ4 != 0))
     }
 
-    private func tokenUser(_ token: String, claimed: Identifier?) -> Identifier? {
-        if let claimed {
-            return context.authenticator.allows(claimed, token: token, now: loop.milliseconds) ? claimed : nil
-        }
-        return context.authenticator.user(token: token, now: loop.milliseconds)
+    private func tokenCredential(_ token: String, claimed: Identifier?) -> Credential? {
+        let now = loop.milliseconds
+        guard let claimed else { return context.authenticator.credential(token, now: now) }
+        return context.authenticator.credential(of: claimed, token: token, now: now)
     }
 }
 

@@ -43,8 +43,8 @@ package struct JSONWebTokens: Sendable {
     /// Whether a text has the three parts of a token, good or not.
     static func looksLikeToken(_ text: String) -> Bool { text.count { $0 == "." } == 2 }
 
-    /// The user of a token; nil unless it is signed with the secret by HS256 and good now.
-    func verify(_ token: String, now: UInt64) -> Identifier? {
+    /// Who a token speaks for; nil unless it is signed with the secret by HS256 and good now.
+    func verify(_ token: String, now: UInt64) -> Credential? {
         guard token.utf8.count <= JSONWebTokens.tokenBytesMax else { return nil }
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let head = decode(parts[0]), let body = decode(parts[1]),
@@ -59,7 +59,16 @@ package struct JSONWebTokens: Sendable {
         let seconds = Double(now) / 1000
         if let exp = claims.exp, seconds >= exp + JSONWebTokens.leewaySeconds { return nil }
         if let nbf = claims.nbf, seconds < nbf - JSONWebTokens.leewaySeconds { return nil }
-        return Identifier(claims.sub)
+        guard let user = Identifier(claims.sub) else { return nil }
+        return Credential(user: user, login: JSONWebTokens.login(token, expires: claims.exp))
+    }
+
+    /// A JWT has no login behind it; what can be ended is this very text, which has but one spelling.
+    private static func login(_ token: String, expires: Double?) -> Login {
+        let digest = Digests.sha256(Array(token.utf8))
+        let id = digest.span.bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self)
+        let end = expires.flatMap { UInt64(exactly: (($0 + leewaySeconds) * 1000).rounded(.up)) }
+        return Login(id: id, generation: nil, expires: end)
     }
 
     private func base64(_ bytes: [UInt8]) -> String {

@@ -167,6 +167,8 @@ final class FakeStore: Store {
             return state.groups[id].map { .success(.group($0)) } ?? .failure(.notFound)
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
+        case .chatList: return .failure(.notFound)
+        case .account: return .failure(.notFound)
         }
     }
 
@@ -184,7 +186,8 @@ final class FakeStore: Store {
             case .message: commitMessage(record, now, &state)
             case .confirm: commitConfirm(record, &state)
             case .seen: state.seen[record.sender] = record.time
-            case .read, .notice, nil: record.setStatus(.refused)
+            case .read: commitRead(record, &state)
+            case .notice, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
@@ -226,6 +229,14 @@ final class FakeStore: Store {
         let place = max(state.confirmed[key] ?? 0, min(record.cseq, UInt64(state.inboxes[key.user]?.count ?? 0)))
         state.confirmed[key] = place
         record.setNumbers(id: 0, cseq: place, time: 0, senderSeq: 0)
+        record.setStatus(.stored)
+    }
+
+    private static func commitRead(_ record: RecordView, _ state: inout State) {
+        let key = ConversationKey(
+            command: record.command, sender: record.sender, destination: record.destination)
+        guard let messages = state.conversations[key] else { return record.setStatus(.refused) }
+        record.setNumbers(id: 0, cseq: min(record.cseq, UInt64(messages.count)), time: 0, senderSeq: 0)
         record.setStatus(.stored)
     }
 

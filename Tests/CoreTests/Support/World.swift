@@ -82,6 +82,7 @@ final class World {
     }
 
     private func deliverBus() {
+        for (node, interest) in bus.takeInterests() { hubs[node].handle(interest) }
         for (node, frame) in bus.take() {
             for index in hubs.indices where node == nil || node == index { hubs[index].handle(frame) }
         }
@@ -91,11 +92,13 @@ final class World {
 /// A bus that keeps frames until they are taken. `node` nil: for all.
 final class FakeBus: Bus {
     private var frames: [(node: Int?, frame: BusFrame)] = []
+    private var interests: [(node: Int, interest: Interest)] = []
     /// Frames that passed, by node; nil for all.
     private(set) var passed: [Int?] = []
 
     func send(_ frame: BusFrame, to node: MailboxIndex) { add(Int(node.rawValue), frame) }
     func broadcast(_ frame: BusFrame) { add(nil, frame) }
+    func tell(_ interest: Interest, _ node: MailboxIndex) { interests.append((Int(node.rawValue), interest)) }
 
     private func add(_ node: Int?, _ frame: BusFrame) {
         passed.append(node)
@@ -105,6 +108,11 @@ final class FakeBus: Bus {
     func take() -> [(node: Int?, frame: BusFrame)] {
         defer { frames = [] }
         return frames
+    }
+
+    func takeInterests() -> [(node: Int, interest: Interest)] {
+        defer { interests = [] }
+        return interests
     }
 }
 
