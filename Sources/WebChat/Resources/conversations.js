@@ -45,6 +45,9 @@ export class Conversations {
     /** @param {string | null} conv */
     get(conv) { return this.#all.get(conv); }
 
+    /** The private conversation with a user. @param {string} user */
+    with(user) { return this.#all.get(privateConversation(this.#me, user)); }
+
     get unread() { return this.list().reduce((sum, { unread }) => sum + unread, 0); }
 
     // MARK: What the router lists
@@ -86,6 +89,8 @@ export class Conversations {
         const known = this.#all.get(conv);
         // An entry was quicker than the list.
         if (known?.last && (!last || last.cseq < known.last.cseq)) return;
+        // So was what the user has read since.
+        if (known && known.cursor > cursor) ({ unread, cursor } = known);
         const readers = { ...known?.readers, ...(peer && { [other]: Math.max(peer, known?.readers[other] ?? 0) }) };
         this.#put(kind, other, {
             last, unread, cursor, readers, place: id, time: Math.max(time, last?.time ?? 0),

@@ -60,9 +60,13 @@ let toastTimer = 0;
 
 /** Tells the user something in passing. @param {string} text */
 export function toast(text) {
-    find("toast").textContent = text;
+    const shown = find("toast");
+    // Anew, so that it lies above a dialog that was opened meanwhile.
+    shown.hidePopover();
+    shown.showPopover();
+    shown.textContent = text;
     clearTimeout(toastTimer);
-    toastTimer = setTimeout(() => { find("toast").textContent = ""; }, 6_000);
+    toastTimer = setTimeout(() => shown.hidePopover(), 6_000);
 }
 
 /** Does something that may fail, and says so if it does. @template T @param {() => Promise<T>} act */

@@ -70,7 +70,7 @@ export class Thread {
 
     /** The conversation is another one now: a cursor, a name. @param {import("./conversations.js").Conversation} it */
     update(it) {
-        if (it.conv !== this.#conversation?.conv) return;
+        if (it === this.#conversation || it.conv !== this.#conversation?.conv) return;
         this.#conversation = it;
         this.#update(false);
     }
