@@ -147,7 +147,11 @@ export class App {
     #noticed(notice) {
         const [subject, what] = notice.name.split(".");
         if (subject === "contact") this.#contactNoticed(notice, what);
-        if (subject === "message") void this.#messageChanged(notice.conv, notice.cseq);
+        if (subject === "message") {
+            this.conversations.takeChange(notice);
+            this.#thread.takeChange(notice);
+            this.changed();
+        }
         if (subject === "group") this.#groupNoticed(notice, what);
     }
 
@@ -175,16 +179,6 @@ export class App {
         if (conv === this.#open) void this.#loadGroup();
         void this.#groups.changed(conv);
         this.changed();
-    }
-
-    async #messageChanged(conv, cseq) {
-        try {
-            const { messages: [message] } = await this.#chat.history(conv, { after: cseq - 1, limit: 1 });
-            if (message?.cseq !== cseq) return;
-            this.conversations.replace(message);
-            this.#thread.replace(message);
-            this.changed();
-        } catch { /* Opening the conversation shows it. */ }
     }
 
     #namesChanged() {

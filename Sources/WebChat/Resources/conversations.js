@@ -1,5 +1,6 @@
 /** The chat list: what the router says, kept up to date by the entries that come in, and what was begun here. */
 import { path } from "./api.js";
+import { changedBy } from "./message.js";
 import { privateConversation } from "./switchboard.js";
 
 const PAGE = 40;
@@ -152,9 +153,10 @@ export class Conversations {
         return true;
     }
 
-    /** A message is another one now: edited, or recalled. @param {import("./switchboard.js").Entry} message */
-    replace(message) {
-        if (this.#all.get(message.conv)?.last?.cseq === message.cseq) this.change(message.conv, { last: message });
+    /** A message was edited or recalled. @param {import("./switchboard.js").Entry} notice */
+    takeChange(notice) {
+        const last = this.#all.get(notice.conv)?.last;
+        if (last?.cseq === notice.cseq) this.change(notice.conv, { last: changedBy(last, notice) });
     }
 
     /** Someone has read up to a message; the user too, elsewhere. @param {string} conv @param {string} user */

@@ -19,6 +19,19 @@ export const textOf = (frame) => asText(frame.content);
 /** @param {unknown} pic */
 export const isPicture = (pic) => typeof pic === "string" && PICTURE.test(pic);
 
+/**
+ * A message after it was edited or recalled, which a notice tells; the message itself if it knows of more already.
+ * @param {Entry} message @param {Entry} notice @returns {Entry}
+ */
+export function changedBy(message, notice) {
+    if (message.recalled || (message.edited ?? 0) > notice.time) return message;
+    const { cmd, userid, dstid, id, conv, cseq, seq, time } = message;
+    const fixed = { cmd, userid, dstid, id, conv, cseq, seq, time };
+    if (notice.name === "message.recalled") return { ...fixed, recalled: true };
+    const { name, ...fields } = notice;
+    return { ...message, ...fields, ...fixed, edited: notice.time };
+}
+
 /** A message in one line. @param {Entry} frame */
 export function summaryOf(frame) {
     if (frame.recalled) return "Message recalled";

@@ -1,6 +1,6 @@
 /** The messages of the conversation that is open: history above, what isn't sent yet below. */
 import { dayOf, element, find, showRows, startOfDay } from "./dom.js";
-import { isMessage, messageRow, summaryOf } from "./message.js";
+import { changedBy, isMessage, messageRow, summaryOf } from "./message.js";
 
 const PAGE = 40, LEAP_PAGE = 200, LEAPS_MAX = 25;
 /** Pixels from an edge that count as being there. */
@@ -88,11 +88,13 @@ export class Thread {
         this.#update(isMine);
     }
 
-    /** A message is another one now: edited, or recalled. @param {Entry} message */
-    replace(message) {
-        if (message.conv !== this.#conversation?.conv) return;
-        if (this.#messages.has(message.cseq)) this.#messages.set(message.cseq, message);
-        if (this.#quoted.has(message.cseq)) this.#quoted.set(message.cseq, message);
+    /** A message was edited or recalled. @param {Entry} notice */
+    takeChange(notice) {
+        if (notice.conv !== this.#conversation?.conv) return;
+        for (const messages of [this.#messages, this.#quoted]) {
+            const message = messages.get(notice.cseq);
+            if (message) messages.set(notice.cseq, changedBy(message, notice));
+        }
         this.#update(false);
     }
 
