@@ -279,7 +279,10 @@ export class Thread {
     /** What is to be seen: for each row its key, a text that changes with it, and how it is made. */
     #rows() {
         const rows = [];
-        let day = null, sender = null, hasMark = false;
+        const places = [...this.#messages.keys()].sort((a, b) => a - b);
+        // Where the new ones begin further back, that isn't known yet.
+        let hasMark = this.#newAfter === null || places[0] > this.#newAfter + 1;
+        let day = null, sender = null;
         const mark = (key, kind, text) => {
             rows.push({ key, version: "", make: () => element("li", { class: kind }, text) });
             sender = null;
@@ -287,8 +290,7 @@ export class Thread {
         const add = (key, frame, time, userid, state, error) => {
             const itsDay = startOfDay(time);
             if (itsDay !== day) mark(`day ${itsDay}`, "day", dayOf(time));
-            const isNew = this.#newAfter !== null && frame.cseq > this.#newAfter && userid !== this.#chat.userid;
-            if (isNew && !hasMark) {
+            if (!hasMark && frame.cseq > this.#newAfter && userid !== this.#chat.userid) {
                 mark("new", "new", "New");
                 hasMark = true;
             }
@@ -296,7 +298,7 @@ export class Thread {
             [day, sender] = [itsDay, userid];
             rows.push(this.#row({ key, frame, time, userid, state, error, isFirst }));
         };
-        for (const cseq of [...this.#messages.keys()].sort((a, b) => a - b)) {
+        for (const cseq of places) {
             const entry = this.#messages.get(cseq);
             if (isMessage(entry)) add(`m${cseq}`, entry, entry.time, entry.userid, "sent");
         }
