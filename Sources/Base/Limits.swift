@@ -44,6 +44,10 @@ package enum Limits {
     package static let watchesPerLoopMax = 2_000_000
     /// How long a user who dropped counts as online: a client that reconnects is no news.
     package static let presenceGraceMilliseconds: UInt64 = 3_000
+    /// Channels that a session may subscribe to.
+    package static let channelsPerSessionMax = 256
+    /// The `data` of a publication.
+    package static let channelDataBytesMax = 64 << 10
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
     /// Silence of both sides after which the server pings.

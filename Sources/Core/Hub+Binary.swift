@@ -128,13 +128,19 @@ extension Hub {
 
     /// Writes a JSON frame as the body of an EVENT.
     func emitEvent(_ json: RawSpan, to session: Session) {
-        begin(BinaryHeader.byteCount + json.byteCount, session)
-        BinaryHeader(.event, length: json.byteCount).append(to: &session.outlet.buffer)
-        session.outlet.buffer.append(json)
+        session.outlet.prepareToWrite()
+        session.outlet.buffer.appendEvent(json, isWebSocket: session.form != .binaryTCP)
     }
 }
 
 extension OutputBuffer {
+    /// Appends a JSON frame as the body of an EVENT; inside a WebSocket message if `isWebSocket`.
+    mutating func appendEvent(_ json: RawSpan, isWebSocket: Bool) {
+        if isWebSocket { appendFrameHeader(.binary, payloadBytes: BinaryHeader.byteCount + json.byteCount) }
+        BinaryHeader(.event, length: json.byteCount).append(to: &self)
+        append(json)
+    }
+
     /// Appends an ERROR frame of the binary protocol; inside a WebSocket message if `isWebSocket`.
     package mutating func appendBinaryError(_ refusal: EnvelopeError, cid: UInt64, isWebSocket: Bool) {
         let error = BinaryErrorReply(cid: cid, code: refusal.code)

@@ -122,7 +122,7 @@ extension Hub {
 
     /// Whether the peer takes what is written. What came together in this tick doesn't count against it: that is
     /// offered to the socket first, which may end the session.
-    private func hasRoom(_ session: Session) -> Bool {
+    func hasRoom(_ session: Session) -> Bool {
         if session.outlet.pendingBytes > Limits.sessionOutputBytesMax { session.outlet.flushNow() }
         return session.state != .closed && session.outlet.pendingBytes <= Limits.sessionOutputBytesMax
     }
@@ -197,5 +197,6 @@ extension Hub {
     package func drained(_ session: Session) {
         catchUp(session)
         readNext(session)
+        readHistories(of: session)
     }
 }

@@ -37,13 +37,17 @@ extension Hub {
         case .watch: try watch(try namedUsers(bytes), session, reference: reference(in: bytes))
         case .unwatch: try receiveUnwatch(bytes, session)
         case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
-        case .edit, .recall, .forward, .subscribe, .unsubscribe, .publish, .unknown:
+        case .subscribe: try receiveSubscribe(bytes, session)
+        case .unsubscribe: try receiveUnsubscribe(bytes, session)
+        case .publish: try receivePublish(bytes, session)
+        case .subscribers: try receiveSubscribers(bytes, session)
+        case .edit, .recall, .forward, .unknown:
             throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
         }
     }
 
     /// The `ref` of the frame as it was written; empty for none.
-    private func reference(in bytes: RawSpan) -> [UInt8] {
+    func reference(in bytes: RawSpan) -> [UInt8] {
         guard let range = envelope.ref else { return [] }
         return Array(bytes.extracting(range))
     }

@@ -35,6 +35,14 @@ extension Hub {
         BusFrame(audience: audience, origin: session.user.id, event: Array(message.unsafeBytes))
     }
 
+    /// Takes mail of another loop, or of this one.
+    package func handle(_ mail: BusMail) {
+        switch mail {
+        case .interest(let interest): handle(interest)
+        case .channel(let mail): handle(mail)
+        }
+    }
+
     /// Takes a frame that another loop (or this one) put on the bus.
     package func handle(_ frame: BusFrame) {
         frame.event.withUnsafeBytes { event in

@@ -81,7 +81,7 @@ extension Hub {
             throw EnvelopeError(.overloaded, "too many users are watched here; try again later")
         }
         for user in users where watches.add(presence.state(of: user, now: milliseconds), for: session.handle) {
-            bus.tell(.watch(user, by: node), topology.node(of: user))
+            bus.send(.interest(.watch(user, by: node)), to: topology.node(of: user))
         }
         status(of: users, session, reference: reference)
     }
@@ -101,19 +101,21 @@ extension Hub {
         for user in watches.removeAll(for: session.handle) { tellUnwatched(user) }
     }
 
-    private func tellUnwatched(_ user: Identifier) { bus.tell(.unwatch(user, by: node), topology.node(of: user)) }
+    private func tellUnwatched(_ user: Identifier) {
+        bus.send(.interest(.unwatch(user, by: node)), to: topology.node(of: user))
+    }
 
     // MARK: Home
 
     /// Takes what another loop (or this one) told for good.
-    package func handle(_ interest: Interest) {
+    func handle(_ interest: Interest) {
         switch interest {
         case .watch(let user, let by):
             var left: UInt64?
             if case .left(let since) = presence.presence(of: user) { left = since }
             let state = watched.add(
                 user, for: by, hasSession: users.find(user) != nil, left: left, now: milliseconds)
-            bus.tell(.presence(state), by)
+            bus.send(.interest(.presence(state)), to: by)
         case .unwatch(let user, let by): watched.remove(user, for: by)
         case .presence(let change): watches.take(change)
         }
@@ -124,7 +126,7 @@ extension Hub {
         presence.set(user, isOnline: true, now: milliseconds)
         guard !watched.isEmpty else { return }
         let change = PresenceChange(user: user, isOnline: true, lastSeen: 0)
-        for node in watched.come(user) { bus.tell(.presence(change), node) }
+        for node in watched.come(user) { bus.send(.interest(.presence(change)), to: node) }
     }
 
     /// The user's last session has ended.
@@ -137,7 +139,7 @@ extension Hub {
     /// Tells loops of users who didn't come back, and sessions of users whom they watch.
     func tellPresence() {
         for (change, nodes) in watched.gone(now: milliseconds) {
-            for node in nodes { bus.tell(.presence(change), node) }
+            for node in nodes { bus.send(.interest(.presence(change)), to: node) }
         }
         for handle in watches.due(now: milliseconds) {
             // A slow one waits, and is told then how things stand then.

@@ -55,6 +55,7 @@ extension Hub {
         readTurns.forget(session.handle)
         held[session.handle] = nil
         endWatches(of: session)
+        leaveChannels(session)
         sessions.remove(session.handle)
         user.sessions.remove(session)
         guard user.sessions.isEmpty else { return }

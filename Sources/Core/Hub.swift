@@ -48,9 +48,18 @@ package final class Hub {
     var chains = RecipientChains()
     /// Decompressed bodies on their way into JSON.
     var inflated = OutputBuffer()
+    /// Who of this loop's sessions subscribes to which channel.
+    var audiences = ChannelAudiences()
+    /// The channels whose home this loop is.
+    let channelHome: ChannelHome
+    let posts: ChannelPosts
+    var subscriberCounts = SubscriberCounts()
+    /// The publications that are being delivered.
+    var publications = EncodedPublications()
 
     package init(
-        node: MailboxIndex, topology: Topology, store: any Store, bus: any Bus, presence: PresenceDirectory
+        node: MailboxIndex, topology: Topology, store: any Store, bus: any Bus, presence: PresenceDirectory,
+        channels: ChannelLimits = ChannelLimits()
     ) {
         self.node = node
         self.topology = topology
@@ -58,6 +67,8 @@ package final class Hub {
         self.bus = bus
         self.presence = presence
         users = UserTable(topology: topology)
+        posts = ChannelPosts(node: node, bus: bus, topology: topology, limits: channels)
+        channelHome = ChannelHome(posts: posts, limits: channels)
     }
 
     /// Users and their sessions hold each other until they part.
@@ -76,8 +87,11 @@ package final class Hub {
         return arena
     }
 
-    /// Ends a tick: gives the store what came together, and holds senders back when its queue is full.
+    /// Ends a tick: gives the store and subscribers what came together, and holds senders back when the store's queue
+    /// is full.
     package func handOver() {
+        fanOut()
+        channelHome.sweepIfDue(now: milliseconds)
         // Not only when events come in: the store may be free again by what it did for others, or by a fold.
         resumeSenders()
         tellPresence()
@@ -146,6 +160,8 @@ package final class Hub {
         scratch.release()
         message.release()
         inflated.release()
+        publications.release()
+        channelHome.releaseSpareMemory()
     }
 
     // MARK: What others may ask

@@ -6,12 +6,12 @@ internal import Store
 final class LoopBus: Bus {
     private let nodes: [NodeHandle]
     private var frames: [[BusFrame]]
-    private var interests: [[Interest]]
+    private var mails: [[BusMail]]
 
     init(nodes: [NodeHandle]) {
         self.nodes = nodes
         frames = Array(repeating: [], count: nodes.count)
-        interests = Array(repeating: [], count: nodes.count)
+        mails = Array(repeating: [], count: nodes.count)
     }
 
     func send(_ frame: BusFrame, to node: MailboxIndex) { frames[Int(node.rawValue)].append(frame) }
@@ -20,17 +20,17 @@ final class LoopBus: Bus {
         for index in frames.indices { frames[index].append(frame) }
     }
 
-    func tell(_ interest: Interest, _ node: MailboxIndex) { interests[Int(node.rawValue)].append(interest) }
+    func send(_ mail: BusMail, to node: MailboxIndex) { mails[Int(node.rawValue)].append(mail) }
 
-    /// Ends a tick: posts what came together. Interest is posted even when the loop is far behind.
+    /// Ends a tick: posts what came together. Mail is posted even when the loop is far behind.
     func handOver() {
         for index in nodes.indices {
-            if !interests[index].isEmpty {
-                let told = interests[index]
-                interests[index].removeAll()
+            if !mails[index].isEmpty {
+                let sent = mails[index]
+                mails[index].removeAll()
                 nodes[index].post { node in
                     node.hub.milliseconds = node.loop.milliseconds
-                    for interest in told { node.hub.handle(interest) }
+                    for mail in sent { node.hub.handle(mail) }
                 }
             }
             if !frames[index].isEmpty {

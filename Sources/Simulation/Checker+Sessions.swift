@@ -56,6 +56,7 @@ extension Checker {
             let isOwn = conversation.split(separator: ":").contains { $0 == userNames[user] }
             expect(isOwn || !conversation.contains(":"), "typing reaches only its conversation: \(conversation)")
             expect(userNames.contains(sender), "typing has an author")
+        case .status(let online, let ref): takeStatus(online, ref, connection)
         }
     }
 
@@ -136,8 +137,8 @@ extension Checker {
     private func takeOK(_ ref: UInt64, _ connection: ClientConnection) {
         switch connection.view.questions.removeValue(forKey: ref) {
         case .confirm(let seq): connection.device.confirmAnswered = max(connection.device.confirmAnswered, seq)
-        case .typing: break
-        default: broken("ok answers a confirm or a typing: \(ref)")
+        case .typing, .unwatch: break
+        default: broken("ok answers a confirm, a typing or an unwatch: \(ref)")
         }
     }
 
@@ -147,6 +148,8 @@ extension Checker {
                 return broken("an error answers a question: \(ref) \(reply.code) \(reply.message)")
             }
             if case .send(let number) = question { takeRefusal(number, reply) }
+            // It watches, but wasn't told how they stand.
+            if case .watch(let names) = question { for name in names { connection.view.online[name] = nil } }
         } else if reply.cid != 0, let (ref, number) = sendQuestion(nil, reply.cid, connection) {
             connection.view.questions[ref] = nil
             takeRefusal(number, reply)
@@ -160,6 +163,16 @@ extension Checker {
         expect(isKnown, "a good message is stored: \(reply.code) \(reply.message)")
         // "it isn't known whether this was stored": then it may be there or not.
         if !reply.message.contains("isn't known") { refused(number) }
+    }
+
+    private func takeStatus(_ online: [String: Bool], _ ref: UInt64?, _ connection: ClientConnection) {
+        if let ref {
+            guard case .watch(let names) = connection.view.questions.removeValue(forKey: ref) else {
+                return broken("a status with a reference answers a watch: \(ref)")
+            }
+            expect(Set(names) == Set(online.keys), "a watch is answered for whom it names: \(online.keys)")
+        }
+        connection.view.online.merge(online) { $1 }
     }
 
     // MARK: Pages

@@ -23,6 +23,7 @@ indirect enum JSONValue: Equatable {
     var text: String? { if case .text(let text) = self { text } else { nil } }
     var unsigned: UInt64? { if case .number(let digits) = self { UInt64(digits) } else { nil } }
     var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    var members: [(key: String, value: JSONValue)]? { if case .object(let members) = self { members } else { nil } }
     var array: [JSONValue]? { if case .array(let values) = self { values } else { nil } }
 
     static func == (left: JSONValue, right: JSONValue) -> Bool {

@@ -3,7 +3,7 @@ internal import EmbeddedStore
 
 /// What can happen in a step.
 enum Action: Int, CaseIterable {
-    case connect, disconnect, send, resend, confirm, fetch, history, typing
+    case connect, disconnect, send, resend, confirm, fetch, history, typing, watch
     case serve, flush, journal, fold, read, deliver, bus, groups
     case crash, powerCut, haltLater, diskFault, heal, clock
 }
@@ -76,7 +76,7 @@ struct Profile {
         case .fold: random.pick([0, 10, 100])
         case .read: random.pick([20, 60, 150])
         case .resend, .confirm, .fetch: random.pick([0, 10, 40])
-        case .history, .typing, .bus, .groups: random.pick([0, 5, 20])
+        case .history, .typing, .watch, .bus, .groups: random.pick([0, 5, 20])
         case .disconnect: random.pick([0, 5, 30])
         case .crash, .powerCut: random.pick([0, 2, 8])
         case .haltLater: random.pick([0, 3, 10])

@@ -69,6 +69,9 @@ enum Question {
     case history(HistoryQuestion)
     case confirm(seq: UInt64)
     case typing
+    /// Of these users.
+    case watch([String])
+    case unwatch
 }
 
 struct PageQuestion {
@@ -106,6 +109,9 @@ struct SessionView {
     var accepted: Set<UInt64> = []
     /// Pages asked for in binary, which are answered in order and without a reference.
     var binaryPages: [PageQuestion] = []
+    /// Users whom it watches, and who of them is online as far as it was told.
+    var watched: Set<String> = []
+    var online: [String: Bool] = [:]
     /// What came in since, until it is known what of it is the page.
     var held: [ServerFrame] = []
 

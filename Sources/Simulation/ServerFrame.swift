@@ -44,6 +44,8 @@ enum ServerFrame {
     case ok(ref: UInt64)
     case error(ErrorReply)
     case typing(from: String, conversation: String)
+    /// Who is online; an answer if it has a reference.
+    case status([String: Bool], ref: UInt64?)
 
     struct ErrorReply {
         var code: String
@@ -88,6 +90,14 @@ enum ServerFrame {
         case .text("typing"):
             guard let user = value["userid"]?.text, let conversation = value["conv"]?.text else { return nil }
             self = .typing(from: user, conversation: conversation)
+        case .text("status"):
+            guard let users = value["users"]?.members else { return nil }
+            var online: [String: Bool] = [:]
+            for (user, state) in users {
+                guard let isOnline = state["online"]?.bool, state["last_seen"]?.unsigned != nil else { return nil }
+                online[user] = isOnline
+            }
+            self = .status(online, ref: value["ref"]?.unsigned)
         case .text("error"):
             guard let code = value["code"]?.text, let message = value["message"]?.text else { return nil }
             let cid = value["cid"]?.text.flatMap { UInt64($0) } ?? 0

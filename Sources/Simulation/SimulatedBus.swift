@@ -7,7 +7,7 @@ final class SimulatedBus {
     enum Freight {
         case frame(BusFrame)
         /// Never lost.
-        case interest(Interest)
+        case mail(BusMail)
     }
 
     private(set) var queues: [[Freight]]
@@ -29,7 +29,7 @@ final class SimulatedBus {
             for node in 0..<bus.nodes { bus.put(.frame(frame), from, node) }
         }
 
-        func tell(_ interest: Interest, _ node: MailboxIndex) { bus.put(.interest(interest), from, Int(node.rawValue)) }
+        func send(_ mail: BusMail, to node: MailboxIndex) { bus.put(.mail(mail), from, Int(node.rawValue)) }
     }
 
     private func put(_ freight: Freight, _ from: Int, _ node: Int) { queues[from * nodes + node].append(freight) }

@@ -178,6 +178,19 @@ extension World {
         }
     }
 
+    /// Begins or ends watches of some users.
+    func watch(on connection: ClientConnection) {
+        let names = (0...random.below(3)).map { _ in checker.userNames[random.below(profile.users)] }
+        let list = names.map { #""\#($0)""# }.joined(separator: ",")
+        if random.chance(70) {
+            connection.view.watched.formUnion(names)
+            ask(.watch(names), #""cmd":"watch","users":[\#(list)]"#, on: connection)
+        } else {
+            connection.view.watched.subtract(names)
+            ask(.unwatch, #""cmd":"unwatch","users":[\#(list)]"#, on: connection)
+        }
+    }
+
     /// Puts a JSON frame with a reference on the wire; a binary session wraps it.
     private func ask(_ question: Question, _ members: String, on connection: ClientConnection) {
         let ref = nextRef()

@@ -68,6 +68,12 @@ extension World {
         disk.heal()
         disk.halt(at: 0)
         settle()
+        // Who went is told a few seconds later.
+        for _ in 0..<6 where !isBroken {
+            now += 1_000
+            settle()
+        }
+        for connection in openConnections where !isBroken { checkBeliefs(of: connection) }
         for connection in openConnections where !isBroken {
             for (ref, question) in connection.view.questions {
                 checker.broken("every question is answered: \(ref) \(question) on #\(connection.number)")
@@ -84,6 +90,17 @@ extension World {
         if !isBroken { checkDevices() }
         if !isBroken { checkNotices() }
         if !isBroken { checker.finish() }
+    }
+
+    /// A session knows who of those whom it watches is online.
+    private func checkBeliefs(of connection: ClientConnection) {
+        for user in connection.view.watched.sorted() {
+            guard let belief = connection.view.online[user] else { continue }
+            let isOnline = openConnections.contains { $0.device.userID.description == user }
+            checker.expect(
+                belief == isOnline,
+                "watchers hear who comes and goes: #\(connection.number) takes \(user) as \(belief ? "here" : "away")")
+        }
     }
 
     /// Everybody reconnects and catches up.

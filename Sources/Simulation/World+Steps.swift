@@ -26,6 +26,7 @@ extension World {
         case .fetch: if let connection = someConnection() { fetch(on: connection) }
         case .history: if let connection = someConnection() { history(on: connection) }
         case .typing: if let connection = someConnection() { typing(on: connection) }
+        case .watch: if let connection = someConnection() { watch(on: connection) }
         case .serve: serve(machine)
         case .flush:
             if let connection = openConnections.isEmpty ? nil : random.pick(openConnections) { flush(connection) }
@@ -129,7 +130,7 @@ extension World {
         case .frame(let frame):
             if mayLose, random.chance(profile.busLossShare) { return }
             machine.hubs[node].handle(frame)
-        case .interest(let interest): machine.hubs[node].handle(interest)
+        case .mail(let mail): machine.hubs[node].handle(mail)
         }
         endTick(machine, node)
     }

@@ -1,7 +1,7 @@
 package import Base
 
 /// Carries what isn't stored between event loops, and one day between machines. Frames may be lost; nobody relies on
-/// them for correctness, since whoever misses an entry sees the gap in `seq`. What must not be lost goes as interest.
+/// them for correctness, since whoever misses an entry sees the gap in `seq`. What must not be lost goes as mail.
 ///
 /// *Thread:* the sending node's own.
 package protocol Bus {
@@ -9,9 +9,15 @@ package protocol Bus {
     func send(_ frame: BusFrame, to node: MailboxIndex)
     /// Sends a frame to every node, the sender included.
     func broadcast(_ frame: BusFrame)
-    /// Tells one node, which may be the sender itself, what it must know for good. Arrives as long as both nodes live,
-    /// in the order in which it was sent; the sender's limits keep it little.
-    func tell(_ interest: Interest, _ node: MailboxIndex)
+    /// Sends mail to one node, which may be the sender itself. It comes later, in the order in which it was sent, as long
+    /// as both nodes live; the sender's limits keep it little.
+    func send(_ mail: BusMail, to node: MailboxIndex)
+}
+
+/// What one node must know for good of another.
+package enum BusMail: Sendable {
+    case interest(Interest)
+    case channel(ChannelMail)
 }
 
 /// Who wants to hear of what another node owns, and how that stands.

@@ -17,6 +17,7 @@ package enum Command: Sendable, CaseIterable {
     case subscribe
     case unsubscribe
     case publish
+    case subscribers
     case connect
     /// A `cmd` of the right type that this version doesn't know, or none where none is needed.
     case unknown
@@ -70,6 +71,7 @@ package enum Command: Sendable, CaseIterable {
             switch text {
             case "subscribe": .subscribe
             case "unsubscribe": .unsubscribe
+            case "subscribers": .subscribers
             default: .unknown
             }
     }

@@ -9,7 +9,7 @@ package final class Envelope {
     /// What the frame asks for.
     package private(set) var command = Command.unknown
 
-    private var tokens: [26 of ByteRange] = .init(repeating: ByteRange(0..<0))
+    private var tokens: [28 of ByteRange] = .init(repeating: ByteRange(0..<0))
     private var present: UInt32 = 0
     /// Fields whose value is a string that has escapes.
     private var escaped: UInt32 = 0

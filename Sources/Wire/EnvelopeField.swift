@@ -3,6 +3,7 @@ package enum EnvelopeField: UInt8, Sendable, CaseIterable {
     case cmd, dstid, cid, ref, level, device
     case userid, id, conv, cseq, seq, time, forward, recalled, edited
     case group, after, before, limit, users, channel, data, token, user, encoding, content
+    case epoch, presence
 
     /// One bit for each field, to hold sets of fields in a word.
     var bit: UInt32 { 1 &<< UInt32(rawValue) }
@@ -62,6 +63,7 @@ package enum EnvelopeField: UInt8, Sendable, CaseIterable {
         case JSONBytes.word("limit"): .limit
         case JSONBytes.word("users"): .users
         case JSONBytes.word("token"): .token
+        case JSONBytes.word("epoch"): .epoch
         default: nil
         }
     }
@@ -92,6 +94,7 @@ package enum EnvelopeField: UInt8, Sendable, CaseIterable {
         switch word {
         case JSONBytes.word("encoding"): .encoding
         case JSONBytes.word("recalled"): .recalled
+        case JSONBytes.word("presence"): .presence
         default: nil
         }
     }

@@ -436,7 +436,6 @@ def test_forward(people, chat):
 # Channels
 
 
-@later
 def test_channel(people, chat):
     """Who subscribes gets what is published, with offsets; who comes back recovers what it missed."""
     a, b = people(2)

@@ -22,10 +22,14 @@ final class World {
         didSet { for hub in hubs { hub.milliseconds = now } }
     }
 
-    init(nodes: Int = 1, shardsPerNode: Int = 1, usersPerShardMax: Int = 100) {
+    init(
+        nodes: Int = 1, shardsPerNode: Int = 1, usersPerShardMax: Int = 100, channels: ChannelLimits = ChannelLimits()
+    ) {
         topology = Topology(nodes: nodes, shardsPerNode: shardsPerNode, usersPerShardMax: usersPerShardMax)
         hubs = (0..<nodes).map {
-            Hub(node: MailboxIndex($0), topology: topology, store: store, bus: bus, presence: presence)
+            Hub(
+                node: MailboxIndex($0), topology: topology, store: store, bus: bus, presence: presence,
+                channels: channels)
         }
         for hub in hubs { hub.milliseconds = now }
     }
@@ -78,27 +82,39 @@ final class World {
             handOver()
             while answerOne() {}
             handOver()
-        } while store.waitingCalls > 0
+            // What the bus has just brought goes out at the end of its tick.
+            for hub in hubs { hub.handOver() }
+        } while store.waitingCalls > 0 || !bus.isEmpty
     }
 
     private func deliverBus() {
-        for (node, interest) in bus.takeInterests() { hubs[node].handle(interest) }
         for (node, frame) in bus.take() {
             for index in hubs.indices where node == nil || node == index { hubs[index].handle(frame) }
         }
+        for (node, mail) in bus.takeMail() { hubs[node].handle(mail) }
     }
 }
 
 /// A bus that keeps frames until they are taken. `node` nil: for all.
 final class FakeBus: Bus {
     private var frames: [(node: Int?, frame: BusFrame)] = []
-    private var interests: [(node: Int, interest: Interest)] = []
+    private var mail: [(node: Int, mail: BusMail)] = []
+    /// Whether mail stays where it is.
+    var isStuck = false
     /// Frames that passed, by node; nil for all.
     private(set) var passed: [Int?] = []
 
     func send(_ frame: BusFrame, to node: MailboxIndex) { add(Int(node.rawValue), frame) }
     func broadcast(_ frame: BusFrame) { add(nil, frame) }
-    func tell(_ interest: Interest, _ node: MailboxIndex) { interests.append((Int(node.rawValue), interest)) }
+    func send(_ mail: BusMail, to node: MailboxIndex) { self.mail.append((Int(node.rawValue), mail)) }
+
+    var isEmpty: Bool { frames.isEmpty && (mail.isEmpty || isStuck) }
+
+    func takeMail() -> [(node: Int, mail: BusMail)] {
+        guard !isStuck else { return [] }
+        defer { mail = [] }
+        return mail
+    }
 
     private func add(_ node: Int?, _ frame: BusFrame) {
         passed.append(node)
@@ -108,11 +124,6 @@ final class FakeBus: Bus {
     func take() -> [(node: Int?, frame: BusFrame)] {
         defer { frames = [] }
         return frames
-    }
-
-    func takeInterests() -> [(node: Int, interest: Interest)] {
-        defer { interests = [] }
-        return interests
     }
 }
 
@@ -125,7 +136,11 @@ final class TestOutlet: Outlet {
     var takesAll = false
     private(set) var offered: [UInt8] = []
 
+    /// What happens to the connection when it is flushed out of turn.
+    var whenFlushed: (() -> Void)?
+
     override func flushNow() {
+        whenFlushed?()
         guard takesAll else { return }
         offered += Array(buffer.unsafeBytes)
         buffer.removeAll()
