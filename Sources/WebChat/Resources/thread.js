@@ -271,9 +271,7 @@ export class Thread {
     #render() {
         const rows = this.#conversation ? this.#rows() : [];
         this.#shown = showRows(this.#list, this.#shown, rows);
-        if (!this.#list.querySelector('.more[tabindex="0"]')) {
-            this.#makeCurrent([...this.#list.querySelectorAll(".message")].at(-1));
-        }
+        if (!this.#list.contains(document.activeElement)) this.#makeCurrent(this.#list.lastElementChild);
     }
 
     /** What is to be seen: for each row its key, a text that changes with it, and how it is made. */
