@@ -83,6 +83,7 @@ export class App {
         const chat = this.#chat;
         chat.on("state", (state) => this.#stateChanged(state));
         chat.on("entry", (entry) => { if (isMessage(entry)) this.#arrived(entry); });
+        chat.on("live", (entry) => this.#arrived(entry));
         chat.on("notice", (notice) => this.#noticed(notice));
         chat.on("read", ({ conv, userid, cseq }) => {
             this.conversations.readBy(conv, userid, cseq);
@@ -176,6 +177,8 @@ export class App {
         }
         this.conversations.refreshSoon();
         if (what === "role" && user === this.me && userid !== this.me) toast(`You are ${role} in ${group ?? conv} now.`);
+        // Messages of a large group that came while one was away.
+        if (what === "changed") return conv === this.#open ? void this.#thread.loadNewer() : undefined;
         if (conv === this.#open) void this.#loadGroup();
         void this.#groups.changed(conv);
         this.changed();

@@ -69,6 +69,8 @@ const FETCH_LIMIT = 500;
  * @property {Entry} entry an inbox entry that was stored, each once and in order
  * @property {Outgoing} outgoing a message of the queue changed its state
  * @property {Entry} notice of these entries, a notification: `name` says of what
+ * @property {Entry} live a message of a large group: it has no `seq`, since it is in the history and in no inbox. Whoever
+ *   wasn't there gets a `notice` `group.changed` instead
  * @property {{userid: string, conv: string}} typing
  * @property {{conv: string, userid: string, cseq: number}} read someone has read a conversation up to a message; the user
  *   too, in another session
@@ -357,7 +359,7 @@ export class Switchboard {
         this.#heard();
         let frame;
         try { frame = JSON.parse(text); } catch { return this.#drop(1007, "not JSON"); }
-        if (ENTRY_COMMANDS.has(frame.cmd)) return this.#arrived(frame);
+        if (ENTRY_COMMANDS.has(frame.cmd)) return frame.seq ? this.#arrived(frame) : this.#emit("live", frame);
         switch (frame.cmd) {
         case 0: return;
         case "welcome": return this.#welcomed(frame);

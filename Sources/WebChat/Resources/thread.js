@@ -81,6 +81,8 @@ export class Thread {
     /** @param {Entry} entry */
     take(entry) {
         if (entry.conv !== this.#conversation?.conv) return;
+        // In a large group messages may be missed.
+        if (this.#hasPage && entry.cseq > this.#newest + 1) return void this.loadNewer();
         const isMine = entry.userid === this.#chat.userid;
         this.#messages.set(entry.cseq, entry);
         if (isMine) this.#newAfter = null;
@@ -180,6 +182,23 @@ export class Thread {
         if (isFirst && this.isAtEnd) this.#on.seen();
         // A page may be smaller than the window.
         if (this.#scroll.scrollHeight <= this.#scroll.clientHeight) void this.#loadOlder();
+    }
+
+    get #newest() { return Math.max(0, ...this.#messages.keys()); }
+
+    /** Loads what is behind the newest message that is here. */
+    async loadNewer() {
+        const opening = this.#opening;
+        try {
+            for (let more = this.#hasPage; more; ) {
+                const page = await this.#chat.history(this.#conversation.conv, { after: this.#newest, limit: LEAP_PAGE });
+                if (opening !== this.#opening) return;
+                if (!page.messages.length) return;
+                for (const message of page.messages) this.#messages.set(message.cseq, message);
+                this.#update(false);
+                more = page.more;
+            }
+        } catch { /* The next connection tries again. */ }
     }
 
     #showNewest() {
