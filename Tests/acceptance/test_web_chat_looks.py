@@ -47,7 +47,8 @@ CONTRAST = """() => {
 
 # Names for all that can be worked; nothing wider than the window.
 NAMELESS = """() => [...document.querySelectorAll("button, input, textarea, select, a")]
-    .filter((it) => it.checkVisibility() && !(it.ariaLabel || it.labels?.length || it.textContent.trim()))
+    .filter((it) => it.checkVisibility() && !(it.ariaLabel || it.labels?.length || it.textContent.trim()
+        || it.querySelector("img[alt]")?.alt))
     .map((it) => it.outerHTML)"""
 
 
@@ -74,6 +75,10 @@ def size(request):
     return request.param
 
 
+def device(size):
+    return {"size": size, "has_touch": size is PHONE, "is_mobile": size is PHONE}
+
+
 def world(router, chat, people):
     """Accounts, contacts, a request, a group, conversations: as (Ann, Bob, Eve, clients of both)."""
     suffix = people(1)[0]
@@ -93,7 +98,7 @@ def world(router, chat, people):
 
 def test_signing_in(window, size, scheme):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page = window(size=size, color_scheme=scheme)
+    page = window(color_scheme=scheme, **device(size))
     camera = Camera(page, f"{'phone' if size is PHONE else 'desktop'}-{scheme}")
     camera.take("register")
     page.get_by_role("button", name="Sign in", exact=True).click()
@@ -108,7 +113,7 @@ def test_signing_in(window, size, scheme):
 def test_chat(window, chat, people, router, size, scheme):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     ann, bob, eve, theo, group, clients = world(router, chat, people)
-    page = window(size=size, color_scheme=scheme)
+    page = window(color_scheme=scheme, **device(size))
     camera = Camera(page, f"{'phone' if size is PHONE else 'desktop'}-{scheme}")
     page.get_by_text("Other ways to sign in").click()
     page.get_by_label("Any name").fill(ann)
@@ -127,9 +132,9 @@ def test_chat(window, chat, people, router, size, scheme):
     choose(page, "Hikers of the north")
     expect(page.locator("#messages .message")).to_have_count(5)
     write(page, "Yes!", "averylongwordwithoutanyspace" * 8, "a mistake")
-    act(page, "Are you coming on Saturday?", "Answer")
+    act(page, "Are you coming on Saturday?", "Reply")
     write(page, "With pleasure, if it doesn't rain.")
-    act(page, "With pleasure, if it doesn't rain.", "Change")
+    act(page, "With pleasure, if it doesn't rain.", "Edit")
     write(page, "With pleasure, rain or not.")
     expect(message(page, "With pleasure, rain or not.")).to_contain_text("edited")
     act(page, "a mistake", "Recall")
@@ -144,8 +149,8 @@ def test_chat(window, chat, people, router, size, scheme):
     page.locator("#messages .more").first.click()
     camera.take("message-menu")
     page.keyboard.press("Escape")
-    act(page, "Yes!", "Answer")
-    camera.take("answer")
+    act(page, "Yes!", "Reply")
+    camera.take("reply")
     page.keyboard.press("Escape")
     act(page, "Yes!", "Forward")
     camera.take("forward")
@@ -180,7 +185,7 @@ def test_empty_and_failed(window, people, chat, router, start_router, size, sche
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     own = start_router()
     ann, bob = people(2)
-    page = window(ann, to=own, size=size, color_scheme=scheme)
+    page = window(ann, to=own, color_scheme=scheme, **device(size))
     camera = Camera(page, f"{'phone' if size is PHONE else 'desktop'}-{scheme}")
     expect(page.locator("#no-conversations")).to_be_visible()
     camera.take("empty")

@@ -27,12 +27,12 @@ def pair(window, people):
 def test_answer(window, people):
     """An answer shows what it answers, and leads there."""
     ann, bob, left, right = pair(window, people)
-    act(right, "from ann", "Answer")
-    expect(right.locator("#about")).to_contain_text(f"Answer to {ann}")
+    act(right, "from ann", "Reply")
+    expect(right.locator("#about")).to_contain_text(f"Reply to {ann}")
     expect(right.locator("#text")).to_be_focused()
     right.keyboard.press("Escape")
     expect(right.locator("#about")).to_be_hidden()
-    act(right, "from ann", "Answer")
+    act(right, "from ann", "Reply")
     write(right, "an answer")
     expect(right.locator("#about")).to_be_hidden()
     quote = message(left, "an answer").locator(".quote")
@@ -79,13 +79,13 @@ def test_change_and_recall(window, people):
         expect(texts(page)).to_have_text(["changed by ann", "Message recalled"])
     message(left, "changed by ann").hover()
     message(left, "changed by ann").locator(".more").click()
-    expect(left.get_by_role("menuitem")).to_have_text(["Answer", "Change", "Copy text", "Forward", "Recall"])
+    expect(left.get_by_role("menuitem")).to_have_text(["Reply", "Edit", "Copy text", "Forward", "Recall"])
     left.keyboard.press("Escape")
     expect(left.get_by_role("menuitem").first).to_be_hidden()
     expect(left.locator("#thread-title")).to_have_text(bob)
     message(right, "changed by ann").hover()
     message(right, "changed by ann").locator(".more").click()
-    expect(right.get_by_role("menuitem")).to_have_text(["Answer", "Copy text", "Forward"])
+    expect(right.get_by_role("menuitem")).to_have_text(["Reply", "Copy text", "Forward"])
 
 
 def test_forward(window, chat, people):
@@ -114,7 +114,7 @@ def test_messages_by_keyboard(window, people):
     left.keyboard.press("ArrowUp")
     expect(message(left, "from ann").locator(".more")).to_be_focused()
     left.keyboard.press("Enter")
-    expect(left.get_by_role("menuitem", name="Answer")).to_be_focused()
+    expect(left.get_by_role("menuitem", name="Reply")).to_be_focused()
     left.keyboard.press("ArrowUp")
     expect(left.get_by_role("menuitem", name="Recall")).to_be_focused()
     left.keyboard.press("Escape")
@@ -122,7 +122,7 @@ def test_messages_by_keyboard(window, people):
     left.keyboard.press("ArrowDown")
     left.keyboard.press("Enter")
     left.keyboard.press("Enter")
-    expect(left.locator("#about")).to_contain_text(f"Answer to {bob}")
+    expect(left.locator("#about")).to_contain_text(f"Reply to {bob}")
     expect(left.locator("#text")).to_be_focused()
 
 

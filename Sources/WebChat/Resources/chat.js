@@ -288,18 +288,17 @@ export class App {
 
     #messageMenu(message, opener) {
         const isMine = message.userid === this.me || message.userid === undefined;
-        const isStored = message.cseq !== undefined && !message.recalled;
+        const isStored = message.cseq !== undefined;
         const role = this.#group?.id === message.conv && this.#group?.members.find(({ user }) => user === this.me)?.role;
         const rules = role === "admin" || role === "moderator";
         const items = [];
         const add = (label, act, isGrave = false) => items.push({ label, act, isGrave });
-        if (isStored) add("Answer", () => this.#composer.reply(message, isMine ? "yourself" : this.people.name(message.userid)));
-        if (isStored && isMine) add("Change", () => this.#composer.edit(message));
-        if (!message.recalled) add("Copy text", () => void attempt(() => navigator.clipboard.writeText(textOf(message))));
+        if (isStored) add("Reply", () => this.#composer.reply(message, isMine ? "yourself" : this.people.name(message.userid)));
+        if (isStored && isMine) add("Edit", () => this.#composer.edit(message));
+        add("Copy text", () => void attempt(() => navigator.clipboard.writeText(textOf(message))));
         if (isStored) add("Forward", () => this.#forward.open(message));
         if (isStored && (isMine || rules)) add("Recall", () => void this.#recall(message), true);
-        if (items.length) openMenu(opener, items, "Message");
-        else toast("There is nothing to do with a message that was recalled.");
+        openMenu(opener, items, "Message");
     }
 
     async #recall({ conv, cseq }) {

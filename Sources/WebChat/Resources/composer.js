@@ -60,13 +60,13 @@ export class Composer {
     /** The next message answers this one. @param {Entry} message @param {string} author */
     reply(message, author) {
         if (this.#about?.kind === "edit") this.open(this.#conversation);
-        this.#setAbout({ kind: "reply", message, title: `Answer to ${author}` });
+        this.#setAbout({ kind: "reply", message, title: `Reply to ${author}` });
         this.#text.focus();
     }
 
     /** Changes a message. @param {Entry} message */
     edit(message) {
-        this.#setAbout({ kind: "edit", message, title: "Change the message" });
+        this.#setAbout({ kind: "edit", message, title: "Edit the message" });
         this.#text.value = textOf(message);
         this.#text.focus();
     }

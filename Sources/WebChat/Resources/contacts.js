@@ -3,6 +3,8 @@ import { path } from "./api.js";
 import { ask, attempt, avatar, badge, button, element, find, showBadge, showRows, toast } from "./dom.js";
 
 const PATIENCE = 250;
+/** How someone who was found stands to the user, in a word. */
+const STANDING = { none: "", contact: "contact", incoming: "asks you", outgoing: "asked", blocked: "blocked" };
 
 /** @typedef {"none"|"contact"|"incoming"|"outgoing"|"blocked"} Relation how someone stands to the user */
 
@@ -124,7 +126,7 @@ export class Contacts {
             const row = button("", () => isContact ? this.#app.talkTo(user) : this.openPerson(user), {
                 class: `row private${isOnline ? " online" : ""}`, "data-user": user });
             row.append(avatar(name), element("span", { class: "title", dir: "auto" }, name),
-                element("span", { class: "when" }, isContact || relation === "none" ? "" : relation),
+                element("span", { class: "when" }, isContact ? "" : STANDING[relation]),
                 element("span", { class: "last", dir: "auto" }, note));
             if (unread) row.append(badge(unread));
             return element("li", {}, row);
@@ -167,11 +169,18 @@ export class Contacts {
         };
         const relation = this.relation(user);
         find("person-note").textContent = words[relation];
-        const actions = [button("Write", () => { find("person-dialog").close(); this.#app.talkTo(user); }, { class: "primary" })];
-        if (relation === "none") actions.push(button("Add to contacts", () => void this.request(user)));
-        if (relation === "incoming") {
-            actions.push(button("Accept", () => void this.accept(user)), button("Reject", () => void this.reject(user)));
+        const isAsking = relation === "incoming";
+        const actions = [];
+        if (isAsking) {
+            actions.push(button("Accept", () => void this.accept(user), { class: "primary" }),
+                button("Reject", () => void this.reject(user)));
         }
+        const write = () => {
+            find("person-dialog").close();
+            this.#app.talkTo(user);
+        };
+        actions.push(button("Write", write, isAsking ? {} : { class: "primary" }));
+        if (relation === "none") actions.push(button("Add to contacts", () => void this.request(user)));
         if (relation === "contact") actions.push(button("Remove from contacts", () => void this.remove(user)));
         if (relation === "blocked") actions.push(button("Unblock", () => void this.unblock(user)));
         else actions.push(button("Block", () => void this.block(user), { class: "grave" }));

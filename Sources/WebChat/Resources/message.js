@@ -76,7 +76,7 @@ export function messageRow(shown) {
         row.append(...contentOf(shown));
     }
     row.append(about(shown));
-    if (state !== "failed") {
+    if (state !== "failed" && !frame.recalled) {
         row.append(element("button", {
             type: "button", class: "more", "aria-label": `Actions for: ${summaryOf(frame).slice(0, 60)}`,
             "aria-haspopup": "menu", "aria-expanded": "false", tabindex: "-1",
