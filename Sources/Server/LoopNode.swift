@@ -120,8 +120,11 @@ final class LoopNode {
         self.context = context
         self.loop = loop
         bus = LoopBus(nodes: context.nodes)
+        var channels = ChannelLimits()
+        channels.instance = .random(in: .min ... .max)
         hub = Hub(
-            node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence)
+            node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence,
+            channels: channels)
         api = APIRouter(context: context, node: context.nodes[index])
         hub.milliseconds = loop.milliseconds
         loop.beforeFlush = { [unowned self] in

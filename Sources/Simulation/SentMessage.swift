@@ -72,6 +72,9 @@ enum Question {
     /// Of these users.
     case watch([String])
     case unwatch
+    case subscribe(String, after: UInt64?, epoch: String?)
+    case unsubscribe(String)
+    case publish(String)
 }
 
 struct PageQuestion {
@@ -114,6 +117,7 @@ struct SessionView {
     var online: [String: Bool] = [:]
     /// What came in since, until it is known what of it is the page.
     var held: [ServerFrame] = []
+    var channels: [String: ChannelView] = [:]
 
     init(after: UInt64?) { self.after = after }
 }

@@ -192,7 +192,7 @@ extension World {
     }
 
     /// Puts a JSON frame with a reference on the wire; a binary session wraps it.
-    private func ask(_ question: Question, _ members: String, on connection: ClientConnection) {
+    func ask(_ question: Question, _ members: String, on connection: ClientConnection) {
         let ref = nextRef()
         connection.view.questions[ref] = question
         let json = Array("{\(members),\"ref\":\(ref)}".utf8)

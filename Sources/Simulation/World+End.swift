@@ -32,7 +32,9 @@ extension World {
         for hub in 0..<profile.hubs { endTick(machine, hub) }
         settleStore(machine)
         if disk.isHalted { return false }
-        for pair in 0..<profile.hubs * profile.hubs { carry(machine, pair, mayLose: false) }
+        for pair in 0..<profile.hubs * profile.hubs {
+            for _ in 0..<machine.bus.count(pair: pair) { carry(machine, pair, mayLose: false) }
+        }
         for connection in openConnections {
             flush(connection, all: true)
             let view = connection.view
@@ -79,12 +81,14 @@ extension World {
                 checker.broken("every question is answered: \(ref) \(question) on #\(connection.number)")
             }
         }
+        checker.finishChannels(openConnections)
         for connection in openConnections {
             close(connection)
             signOut(connection)
         }
         if random.chance(50) { stop(cutsPower: random.chance(50)) }
         comeBack()
+        playChannels()
         resendUnacked()
         readHistories()
         if !isBroken { checkDevices() }

@@ -83,7 +83,6 @@ export class App {
         const chat = this.#chat;
         chat.on("state", (state) => this.#stateChanged(state));
         chat.on("entry", (entry) => { if (isMessage(entry)) this.#arrived(entry); });
-        chat.on("live", (entry) => this.#arrived(entry));
         chat.on("notice", (notice) => this.#noticed(notice));
         chat.on("read", ({ conv, userid, cseq }) => {
             this.conversations.readBy(conv, userid, cseq);

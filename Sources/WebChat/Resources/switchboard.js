@@ -11,6 +11,8 @@
  * - **Received.** Every inbox entry reaches `store` in the order of its `seq`, own messages included. It is confirmed
  *   to the router after `store` has taken it, so what an application fails to store comes again. Whether entries were
  *   pushed, resumed or fetched makes no difference to the application.
+ *   The one exception are the messages of large groups: they have no `seq` and are only passed on ("entry") as they
+ *   come; what was missed is told by the entry `group.changed`, and lies in the history.
  * - **Sent.** `send` puts a message into a queue that lies in `storage`. It is sent, and sent again after every kind of
  *   failure, under one `cid` until the router has acknowledged or refused it: stored once, shown once.
  * - **Connected.** A lost connection comes back with exponential backoff and full jitter, and resumes behind the last
@@ -66,11 +68,9 @@ const FETCH_LIMIT = 500;
 /**
  * @typedef {object} Events What `on` can listen to, with what the listener gets.
  * @property {State} state
- * @property {Entry} entry an inbox entry that was stored, each once and in order
+ * @property {Entry} entry an inbox entry that was stored, each once and in order; or a message of a large group
  * @property {Outgoing} outgoing a message of the queue changed its state
  * @property {Entry} notice of these entries, a notification: `name` says of what
- * @property {Entry} live a message of a large group: it has no `seq`, since it is in the history and in no inbox. Whoever
- *   wasn't there gets a `notice` `group.changed` instead
  * @property {{userid: string, conv: string}} typing
  * @property {{conv: string, userid: string, cseq: number}} read someone has read a conversation up to a message; the user
  *   too, in another session
@@ -87,6 +87,17 @@ const FETCH_LIMIT = 500;
  * @property {(key: string, value: string) => void} set
  * @property {(key: string) => void} remove
  * @property {() => string[]} keys
+ */
+
+/**
+ * @typedef {object} ChannelHandlers What a subscriber listens to; each may be left out.
+ * @property {(frame: {channel: string, offset: number, data: any, userid: string}) => void} [publication] in the order
+ *   of `offset`, each once
+ * @property {(place: {offset: number, epoch: string, recovered: boolean}) => void} [subscribed] with every connection
+ * @property {(gap: {after: number, offset: number}) => void} [lost] what came behind `after` is gone; it goes on behind
+ *   `offset`, which may be smaller: the router has restarted
+ * @property {(userid: string) => void} [joined] @property {(userid: string) => void} [left] with `presence`
+ * @property {(error: SwitchboardError) => void} [refused] there is no subscription
  */
 
 /** A storage that ends with the page. @returns {Storage} */
@@ -182,6 +193,7 @@ export class Switchboard {
     /** Entries that came ahead of a missing one, by `seq`. */ #ahead = new Map();
     #isPulling = false;
     #isBehind = false;
+    /** Subscriptions by channel, with the place of the last publication. */ #channels = new Map();
     /** Counts connections, so that what belongs to an old one is told apart. */ #generation = 0;
     /** Up to where the user has read what, until the router knows. @type {Map<string, number>} */ #reads = new Map();
     #watched = new Set();
@@ -359,7 +371,9 @@ export class Switchboard {
         this.#heard();
         let frame;
         try { frame = JSON.parse(text); } catch { return this.#drop(1007, "not JSON"); }
-        if (ENTRY_COMMANDS.has(frame.cmd)) return frame.seq ? this.#arrived(frame) : this.#emit("live", frame);
+        // Of a large group: in no inbox, so there is nothing to keep in order and nothing to confirm.
+        if (frame.cmd === 11 && frame.seq === undefined) return this.#emit("entry", frame);
+        if (ENTRY_COMMANDS.has(frame.cmd)) return this.#arrived(frame);
         switch (frame.cmd) {
         case 0: return;
         case "welcome": return this.#welcomed(frame);
@@ -367,6 +381,11 @@ export class Switchboard {
         case "behind": this.#isBehind = true; return void this.#pull();
         case "typing": case "read": return this.#emit(frame.cmd, frame);
         case "status": return void (this.#answered(frame) || this.#emit("status", frame));
+        case "channel": return this.#published(frame);
+        case "subscribed": this.#subscribed(frame); return void this.#answered(frame);
+        case "channel.lost": return this.#lostOn(frame);
+        case "channel.joined": return this.#channels.get(frame.channel)?.handlers.joined?.(frame.userid);
+        case "channel.left": return this.#channels.get(frame.channel)?.handlers.left?.(frame.userid);
         case "error": return this.#refused(frame);
         default: if (!this.#answered(frame)) this.#emit("frame", frame);
         }
@@ -389,6 +408,7 @@ export class Switchboard {
             this.#received = this.#stored = Math.max(this.#received, welcome.confirmed);
         }
         this.#beat();
+        for (const [channel, place] of this.#channels) void this.#askFor(channel, place);
         if (this.#stored > this.#confirmed) this.#scheduleConfirm();
         if (this.#received >= welcome.seq) return this.#caughtUp();
         this.#setState("catching-up");
@@ -708,6 +728,78 @@ export class Switchboard {
         }
         this.#fail(item, frame.code, frame.message);
         this.#flush();
+    }
+
+    // MARK: Channels
+
+    /**
+     * Subscribes to a channel until `unsubscribe`. After a lost connection it goes on behind the last publication that
+     * came, as far as the router's history reaches; what is missing is told to `lost`.
+     * @param {string} channel @param {ChannelHandlers} handlers
+     * @param {{after?: number, epoch?: string, presence?: boolean}} [options] `after` and `epoch` of a place that was
+     *   kept; `presence` to hear who comes and goes
+     */
+    subscribe(channel, handlers, { after, epoch, presence = false } = {}) {
+        const place = { handlers, offset: after, epoch, presence };
+        this.#channels.set(channel, place);
+        if (["catching-up", "online"].includes(this.#state.name)) void this.#askFor(channel, place);
+    }
+
+    /** @param {string} channel */
+    unsubscribe(channel) {
+        if (this.#channels.delete(channel)) this.#write({ cmd: "unsubscribe", channel });
+    }
+
+    /**
+     * Publishes on a channel, subscribed or not; like any request it isn't repeated.
+     * @param {string} channel @param {any} data @returns {Promise<number>} the publication's `offset`
+     */
+    async publish(channel, data) {
+        return (await this.request({ cmd: "publish", channel, data })).offset;
+    }
+
+    async #askFor(channel, place) {
+        const generation = this.#generation;
+        const { offset, epoch, presence } = place;
+        try {
+            await this.request({ cmd: "subscribe", channel, after: offset, epoch, presence: presence || undefined });
+        } catch (error) {
+            // Without a connection the next one asks again.
+            if (generation !== this.#generation || this.#channels.get(channel) !== place) return;
+            if (PASSING_CODES.has(error.code)) {
+                setTimeout(() => {
+                    const isWanted = generation === this.#generation && this.#channels.get(channel) === place;
+                    if (isWanted) void this.#askFor(channel, place);
+                }, 1_000 + Math.random() * 4_000);
+            } else if (error.code !== "offline" && error.code !== "timeout") {
+                this.#channels.delete(channel);
+                place.handlers.refused?.(error);
+            }
+        }
+    }
+
+    #subscribed({ channel, offset, epoch, recovered }) {
+        const place = this.#channels.get(channel);
+        if (!place) return;
+        const after = place.offset;
+        place.epoch = epoch;
+        if (!recovered) place.offset = offset;
+        place.handlers.subscribed?.({ offset, epoch, recovered });
+        if (!recovered && after !== undefined) place.handlers.lost?.({ after, offset });
+    }
+
+    #published(frame) {
+        const place = this.#channels.get(frame.channel);
+        if (!place || frame.offset <= place.offset) return;
+        place.offset = frame.offset;
+        place.handlers.publication?.(frame);
+    }
+
+    #lostOn({ channel, after, offset }) {
+        const place = this.#channels.get(channel);
+        if (!place) return;
+        place.offset = offset;
+        place.handlers.lost?.({ after, offset });
     }
 
     // MARK: Requests
