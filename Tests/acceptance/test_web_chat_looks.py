@@ -93,6 +93,7 @@ def world(router, chat, people):
         router.http("POST", f"/api/contacts/requests/{other}/accept", bearer=ann)
     router.http("POST", "/api/contacts/requests", {"to": ann, "text": "We met at the choir."}, bearer=theo)
     router.http("POST", "/api/groups", {"id": f"g-{suffix}", "name": "Hikers of the north", "members": [ann, eve]}, bearer=bob)
+    router.set_role(bob, f"g-{suffix}", ann, "admin")
     return ann, bob, eve, theo, f"g-{suffix}", {each: chat(each) for each in (bob, eve, theo)}
 
 

@@ -136,17 +136,22 @@ export class App {
         this.#thread.take(entry);
         if (isNew && entry.userid !== this.me) {
             this.#typing.ended(entry.conv);
-            const text = `${this.people.name(entry.userid)}: ${summaryOf(entry)}`;
-            find("announcer").textContent = text;
-            notify(this.#title(this.conversations.get(entry.conv)), text, entry.conv, () => this.open(entry.conv));
+            void this.#announce(entry);
         }
         this.changed();
         this.#markRead();
     }
 
+    async #announce(entry) {
+        const text = `${await this.people.surelyName(entry.userid)}: ${summaryOf(entry)}`;
+        find("announcer").textContent = text;
+        const conversation = this.conversations.get(entry.conv);
+        if (conversation) notify(this.#title(conversation), text, entry.conv, () => this.open(entry.conv));
+    }
+
     #noticed(notice) {
         const [subject, what] = notice.name.split(".");
-        if (subject === "contact") this.#contactNoticed(notice, what);
+        if (subject === "contact") void this.#contactNoticed(notice, what);
         if (subject === "message") {
             this.conversations.takeChange(notice);
             this.#thread.takeChange(notice);
@@ -155,10 +160,10 @@ export class App {
         if (subject === "group") this.#groupNoticed(notice, what);
     }
 
-    #contactNoticed({ userid }, what) {
+    async #contactNoticed({ userid }, what) {
         void this.contacts.load().catch(() => {});
         if (userid === this.me) return;
-        const name = this.people.name(userid);
+        const name = await this.people.surelyName(userid);
         const words = { request: `${name} wants to be your contact.`, accepted: `${name} is your contact now.` }[what];
         if (!words) return;
         toast(words);
@@ -222,6 +227,7 @@ export class App {
         const count = isGroup && this.#group?.id === open.conv ? this.#group.members.length : 0;
         if (count) note = count === 1 ? "Group: 1 member" : `Group: ${count} members`;
         note = this.#typing.text(open.conv, isGroup) || note;
+        find("text").placeholder = this.#ownRole === "silent" ? "You may read here, and not write" : "Message";
         if (find("thread-note").textContent !== note) find("thread-note").textContent = note;
         find("details").setAttribute("aria-label", isGroup ? "Members of the group" : "About this user");
         const relation = isGroup ? "none" : this.contacts.relation(open.with);
@@ -229,6 +235,9 @@ export class App {
         const text = isGroup ? "" : this.contacts.requestText(open.with);
         find("banner-text").textContent = `${this.#title(open)} wants to be your contact.${text ? ` “${text}”` : ""}`;
     }
+
+    /** In the group that is open; undefined in private. */
+    get #ownRole() { return this.#group?.members.find(({ user }) => user === this.me)?.role; }
 
     #show(conv) {
         const conversation = this.conversations.get(conv);
@@ -288,8 +297,7 @@ export class App {
     #messageMenu(message, opener) {
         const isMine = message.userid === this.me || message.userid === undefined;
         const isStored = message.cseq !== undefined;
-        const role = this.#group?.id === message.conv && this.#group?.members.find(({ user }) => user === this.me)?.role;
-        const rules = role === "admin" || role === "moderator";
+        const rules = this.#ownRole === "admin" || this.#ownRole === "moderator";
         const items = [];
         const add = (label, act, isGrave = false) => items.push({ label, act, isGrave });
         if (isStored) add("Reply", () => this.#composer.reply(message, isMine ? "yourself" : this.people.name(message.userid)));

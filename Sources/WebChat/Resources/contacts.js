@@ -112,14 +112,14 @@ export class Contacts {
             this.#shown[list] = showRows(find(`${list}-list`), this.#shown[list], rows);
         };
         show("requests", this.#requests.map((each) => this.#requestRow(each)));
-        show("contacts", [...this.#contacts].sort(byName).map(({ user }) => this.#personRow(user, true)));
-        show("found", this.#found.map(({ id }) => this.#personRow(id, false)));
+        const unread = (each) => this.#app.conversations.with(each.user)?.unread ?? each.unread;
+        show("contacts", [...this.#contacts].sort(byName).map((each) => this.#personRow(each.user, true, unread(each))));
+        show("found", this.#found.map(({ id }) => this.#personRow(id, false, 0)));
     }
 
-    #personRow(user, isContact) {
-        const { people, conversations } = this.#app;
+    #personRow(user, isContact, unread) {
+        const { people } = this.#app;
         const name = people.name(user), isOnline = people.isOnline(user);
-        const unread = isContact ? conversations.with(user)?.unread ?? 0 : 0;
         const note = isContact ? people.presenceText(user) : user;
         const relation = this.relation(user);
         const make = () => {
@@ -162,7 +162,8 @@ export class Contacts {
         this.#person = user;
         const name = people.name(user);
         find("person-name").textContent = name;
-        find("person-id").textContent = name === user ? "" : user;
+        const email = this.#contacts.find((each) => each.user === user)?.email;
+        find("person-id").textContent = [name === user ? "" : user, email].filter(Boolean).join(", ");
         const words = {
             none: people.presenceText(user), contact: people.presenceText(user), blocked: "You have blocked this user.",
             incoming: "Wants to be your contact.", outgoing: "Hasn't answered your request yet.",

@@ -142,7 +142,11 @@ export class Conversations {
         const isMine = entry.userid === this.#me;
         const kind = entry.cmd === 11 ? "group" : "private";
         const known = this.#all.get(entry.conv);
-        if (known?.last && entry.cseq <= known.last.cseq) return false;
+        if (known?.last && entry.cseq <= known.last.cseq) {
+            // What was held until a request was accepted comes late.
+            if (entry.cseq < known.last.cseq && !isMine) this.refreshSoon();
+            return false;
+        }
         // What else is in it, the router knows.
         if (!known || entry.cseq !== (known.last?.cseq ?? 0) + 1) this.refreshSoon();
         const taken = this.#put(kind, kind === "group" || isMine ? entry.dstid : entry.userid, {});

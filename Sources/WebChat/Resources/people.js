@@ -56,10 +56,7 @@ export class People {
         for (const user of this.#wanted) {
             if (this.#names.has(user)) continue;
             try {
-                const found = await this.#api.get(path`/api/users?q=${user}`);
-                const name = found.find((each) => each.id === user)?.name ?? user;
-                this.#names.set(user, name);
-                isNew ||= name !== user;
+                isNew ||= await this.#askName(user) !== user;
             } catch {
                 // Asked again when it is shown again.
                 this.#wanted.delete(user);
@@ -69,6 +66,16 @@ export class People {
         this.#isAsking = false;
         if (isNew) this.#changed();
     }
+
+    async #askName(user) {
+        const found = await this.#api.get(path`/api/users?q=${user}`);
+        const name = found.find((each) => each.id === user)?.name ?? user;
+        this.#names.set(user, name);
+        return name;
+    }
+
+    /** The name, for words that aren't said again once it is known. @param {string} user @returns {Promise<string>} */
+    async surelyName(user) { return this.#names.get(user) ?? this.#askName(user).catch(() => user); }
 
     /** Wants to know who of these comes and goes. @param {Iterable<string>} users */
     watch(users) {
