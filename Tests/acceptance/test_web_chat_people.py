@@ -96,8 +96,9 @@ def test_stranger_to_group(window, people, start_router, policy):
     left.locator("#new-picker").get_by_role("button", name="Bob").click()
     left.locator("#new-people").press_sequentially(f"{ids[2]}@example.org")
     left.locator("#new-picker").get_by_role("button", name="Eve").click()
-    left.get_by_label("Name of the group").fill("The three")
+    left.locator("#new-name").fill("The three")
     left.get_by_role("button", name="Begin").click()
+    expect(left.locator("#thread-title")).to_have_text("The three")
     write(left, "hello both")
     for page in (right, third):
         page.get_by_role("tab", name="Chats").click()
@@ -209,6 +210,8 @@ def test_list_of_many_conversations(window, people, chat):
     others = [f"{ann}-other{index:03}" for index in range(130)]
     for other in others:
         sender.post(other, f"to {other}")
+    # A new device begins where the others have confirmed to: all of it comes from the list.
+    sender.request(cmd="confirm", seq=len(others))
     page = window(ann)
     rows = page.locator("#conversations button")
     expect(rows.first).to_contain_text(others[-1])
