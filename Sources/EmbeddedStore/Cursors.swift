@@ -54,7 +54,7 @@ struct Cursors: ~Copyable {
         }
         let side = ConversationSide(of: reader, with: record.destinationNumber)
         let moved = try move(numbers[side], to: record.cseq, conversation, numbers.head) {
-            (entry) throws(SQLiteError) in HistoryValue.side(entry) == side
+            HistoryValue.side($0) == side
         }
         guard let moved else { return }
         numbers[side] = moved

@@ -22,6 +22,7 @@ package struct Fold: ~Copyable {
     package private(set) var position: UInt64
     private let connection: Connection
     private let statements: FoldStatements
+    private let changes: MessageChanges
     private var positions: Positions
     private var runs: RunIndex
     private let cursors: Cursors
@@ -34,6 +35,7 @@ package struct Fold: ~Copyable {
     package init(_ connection: consuming Connection, options: FoldOptions = FoldOptions()) throws(SQLiteError) {
         try Schema.index.migrate(connection, file: "switchboard.db")
         let statements = try FoldStatements(connection)
+        let changes = try MessageChanges(connection)
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let cursors = try Cursors(connection)
@@ -43,6 +45,7 @@ package struct Fold: ~Copyable {
         self.lastID = UInt64(lastID)
         self.connection = connection
         self.statements = statements
+        self.changes = changes
         self.positions = positions
         self.runs = runs
         self.cursors = cursors
@@ -109,6 +112,10 @@ package struct Fold: ~Copyable {
         for record in gathered.introductions { try introduce(record) }
         for record in gathered.messages { try insert(record) }
         for record in gathered.notices { try insertNotice(record) }
+        for record in gathered.changes {
+            try insert(record)
+            try changes.apply(record)
+        }
         try writePositions()
         try writeConfirms()
         gathered.divide()
@@ -118,7 +125,10 @@ package struct Fold: ~Copyable {
         try runs.add(.activity, gathered.activity, lastID: gathered.lastID)
         // A read counts messages, those of this fold among them.
         try cursors.addSent(gathered.groupSent)
-        for record in gathered.reads.reversed() { try cursors.raise(by: record, &positions) }
+        for record in gathered.reads.reversed() {
+            try cursors.raise(by: record, &positions)
+            if record.senderSeq > 0 { try statements.deleteNotice(record.senderSeq) }
+        }
         try positions.flush()
         let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)
         try runs.maintain(filter) { (user) throws(SQLiteError) in try positions.user(user, .floor) }
@@ -145,7 +155,7 @@ package struct Fold: ~Copyable {
     }
 
     private func insert(_ record: RecordView) throws(SQLiteError) {
-        statements.message.bind(10, record.kind == .notice ? 1 : 0)
+        statements.message.bind(10, Int((record.kind ?? .message).rawValue))
         statements.message.bind(1, record.id)
         statements.message.bind(2, record.conversationNumber)
         statements.message.bind(3, record.cseq)

@@ -4,7 +4,7 @@ internal import EmbeddedStore
 
 /// What can happen in a step.
 enum Action: Int, CaseIterable {
-    case connect, disconnect, send, resend, confirm, fetch, history, typing, watch, channel
+    case connect, disconnect, send, resend, confirm, fetch, history, edit, recall, typing, markRead, watch, channel
     case serve, flush, journal, fold, read, deliver, bus, groups
     case crash, powerCut, haltLater, diskFault, heal, clock
 }
@@ -82,10 +82,12 @@ struct Profile {
         case .fold: random.pick([0, 10, 100])
         case .read: random.pick([20, 60, 150])
         case .resend, .confirm, .fetch: random.pick([0, 10, 40])
-        case .history, .typing, .watch, .groups: random.pick([0, 5, 20])
+        case .history, .typing, .markRead, .watch, .groups: random.pick([0, 5, 20])
         case .channel: random.pick([0, 20, 150])
         // The answers to subscribes and watches come by the bus.
         case .bus: random.pick([5, 60, 200])
+        case .edit: random.pick([0, 20, 60])
+        case .recall: random.pick([0, 5, 20])
         case .disconnect: random.pick([0, 5, 30])
         case .crash, .powerCut: random.pick([0, 2, 8])
         case .haltLater: random.pick([0, 3, 10])

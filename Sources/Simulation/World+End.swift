@@ -1,6 +1,7 @@
 internal import Base
 internal import Core
 internal import Store
+internal import Store
 
 // The quiet phase: everything that is on its way arrives, everybody comes back and has everything.
 extension World {
@@ -91,6 +92,8 @@ extension World {
         playChannels()
         resendUnacked()
         readHistories()
+        checkChatLists()
+        readInboxes()
         if !isBroken { checkDevices() }
         if !isBroken { checkNotices() }
         if !isBroken { checker.finish() }
@@ -135,8 +138,15 @@ extension World {
             ask(
                 HistoryQuestion(
                     conversation: conversation, after: 0, limit: 1_000,
-                    known: checker.conversationHeads[conversation] ?? 0, isFinal: true), on: reader)
+                    known: checker.conversationHeads[conversation] ?? 0, moment: checker.moment, isFinal: true),
+                on: reader)
         }
+        settle()
+    }
+
+    /// What an inbox still has is what it had, but for what was edited or recalled since.
+    private func readInboxes() {
+        for connection in openConnections { fetch(after: 0, limit: 1_000, on: connection) }
         settle()
     }
 
@@ -147,6 +157,20 @@ extension World {
             let version = store.group(id)?.version ?? 0
             let notices = store.noticeCount(about: id)
             checker.expect(notices == version, "each change is told once: \(notices) notices of \(version) in \(id)")
+        }
+    }
+
+    private func checkChatLists() {
+        guard let machine, !isBroken else { return }
+        for (user, name) in checker.userNames.enumerated() {
+            var list: ChatList?
+            let query = ChatListQuery(user: World.identifier(name), before: nil, limit: 100)
+            machine.hubs[0].ask(.chatList(query)) { result in
+                if case .success(.chatList(let answer)) = result { list = answer }
+            }
+            settle()
+            guard let list else { return checker.broken("a chat list is answered: \(name)") }
+            checker.finishChatList(list, user)
         }
     }
 

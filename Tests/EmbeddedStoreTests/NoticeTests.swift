@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// A change of the directory and what its users are told of it: both or neither, once.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct NoticeTests {
     /// The inbox, once it has `count` entries.
     private func inbox(_ user: String, _ store: StoreHarness, count: Int) throws -> Page {

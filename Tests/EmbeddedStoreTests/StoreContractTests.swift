@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// What every store must keep, checked on the embedded one.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct StoreContractTests {
     @Test func numbersBeginAtOneAndAckBelongsToTheSender() throws {
         let directory = TemporaryDirectory()

@@ -76,6 +76,7 @@ struct APIRouter: Sendable {
             TimelineAPI(context: context).routes,
             AccountAPI(context: context).routes,
             ConversationAPI(context: context).routes,
+            MessageChangeAPI(context: context).routes,
             GroupAPI(context: context).routes,
             PresenceAPI(context: context).routes,
             MediaAPI(context: context).routes,
