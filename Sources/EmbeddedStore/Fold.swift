@@ -23,6 +23,8 @@ package struct Fold: ~Copyable {
     private let connection: Connection
     private let statements: FoldStatements
     private let changes: MessageChanges
+    private let held: HeldMessages
+    private var released: PendingRecords
     private var positions: Positions
     private var runs: RunIndex
     private let cursors: Cursors
@@ -36,6 +38,8 @@ package struct Fold: ~Copyable {
         try Schema.index.migrate(connection, file: "switchboard.db")
         let statements = try FoldStatements(connection)
         let changes = try MessageChanges(connection)
+        let held = try HeldMessages(connection)
+        let released = try PendingRecords(connection)
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let cursors = try Cursors(connection)
@@ -46,6 +50,8 @@ package struct Fold: ~Copyable {
         self.connection = connection
         self.statements = statements
         self.changes = changes
+        self.held = held
+        self.released = released
         self.positions = positions
         self.runs = runs
         self.cursors = cursors
@@ -72,6 +78,7 @@ package struct Fold: ~Copyable {
         gathered.removeAll()
         for batch in batches where batch.number > position { gathered.gather(batch.arena) }
         gathered.sort()
+        released.begin()
         try connection.execute("BEGIN IMMEDIATE")
         do {
             try write(now: now)
@@ -82,11 +89,16 @@ package struct Fold: ~Copyable {
             connection.rollBack()
             throw error
         }
+        released.commit()
         position = last.number
         lastID = max(lastID, gathered.lastID)
         bytesSinceCheckpoint += batches.reduce(0) { $0 + $1.arena.byteCount }
         gathered.removeAll()
     }
+
+    /// Messages that the last fold found held although their sender is a contact by now, once; to be given to the
+    /// journal.
+    package mutating func takeReleases() -> RecordArena? { released.take() }
 
     /// Moves the WAL's pages into the database when there are enough.
     package mutating func checkpointIfDue() throws(SQLiteError) {
@@ -116,6 +128,8 @@ package struct Fold: ~Copyable {
             try insert(record)
             try changes.apply(record)
         }
+        for record in gathered.releases { try statements.deletePending(record.senderSeq) }
+        for record in gathered.held { try held.hold(record, &released) }
         try writePositions()
         try writeConfirms()
         gathered.divide()
@@ -127,7 +141,7 @@ package struct Fold: ~Copyable {
         try cursors.addSent(gathered.groupSent)
         for record in gathered.reads.reversed() {
             try cursors.raise(by: record, &positions)
-            if record.senderSeq > 0 { try statements.deleteNotice(record.senderSeq) }
+            if record.senderSeq > 0 { try statements.deletePending(record.senderSeq) }
         }
         try positions.flush()
         let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)
@@ -151,7 +165,7 @@ package struct Fold: ~Copyable {
 
     private func insertNotice(_ record: RecordView) throws(SQLiteError) {
         try insert(record)
-        try statements.deleteNotice(record.senderSeq)
+        try statements.deletePending(record.senderSeq)
     }
 
     private func insert(_ record: RecordView) throws(SQLiteError) {

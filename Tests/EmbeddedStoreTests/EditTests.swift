@@ -17,7 +17,8 @@ struct EditTests {
         let head = MessageHead(
             command: group == nil ? 10 : 11, content: 32, sender: name(sender), destination: name(destination))
         arena.appendChange(
-            kind, head, of: message.id, at: message.cseq, in: group, body: Array(body.utf8).span.bytes, reply: reply)
+            kind, head, of: message.id, at: message.cseq, to: group.map(ChangeAudience.members) ?? .both,
+            body: Array(body.utf8).span.bytes, reply: reply)
     }
 
     @discardableResult

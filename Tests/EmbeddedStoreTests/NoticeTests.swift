@@ -37,7 +37,7 @@ struct NoticeTests {
         #expect(page.bodies[1] == #""name":"group.invited","conv":"g","group":"G""#)
         #expect(page.bodies[3] == #""name":"group.removed","conv":"g","group":"G","user":"b""#)
         #expect(page.records.map(\.sender) == [name("c"), name("a"), name("c"), name("a")])
-        #expect(try store.read(.history(.group(name("g")), .newest, limit: 10)).records.isEmpty)
+        #expect(try store.read(.history(.group(name("g")), .newest, limit: 10, viewer: nil)).records.isEmpty)
     }
 
     @Test func aRefusedChangeTellsNobody() throws {
