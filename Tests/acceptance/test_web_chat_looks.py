@@ -26,7 +26,8 @@ CONTRAST = """() => {
         return [...canvas.getImageData(0, 0, 1, 1).data].map((value) => value / 255);
     };
     const over = ([r, g, b, a], [x, y, z]) => [r * a + x * (1 - a), g * a + y * (1 - a), b * a + z * (1 - a), 1];
-    const behind = (it) => it ? over(channels(getComputedStyle(it).backgroundColor), behind(it.parentElement)) : [1, 1, 1, 1];
+    const behind = (it) =>
+        it ? over(channels(getComputedStyle(it).backgroundColor), behind(it.parentElement)) : [1, 1, 1, 1];
     const light = (colour) => {
         const [r, g, b] = colour.map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -92,7 +93,8 @@ def world(router, chat, people):
         router.http("POST", "/api/contacts/requests", {"to": ann}, bearer=other)
         router.http("POST", f"/api/contacts/requests/{other}/accept", bearer=ann)
     router.http("POST", "/api/contacts/requests", {"to": ann, "text": "We met at the choir."}, bearer=theo)
-    router.http("POST", "/api/groups", {"id": f"g-{suffix}", "name": "Hikers of the north", "members": [ann, eve]}, bearer=bob)
+    hikers = {"id": f"g-{suffix}", "name": "Hikers of the north", "members": [ann, eve]}
+    router.http("POST", "/api/groups", hikers, bearer=bob)
     router.set_role(bob, f"g-{suffix}", ann, "admin")
     return ann, bob, eve, theo, f"g-{suffix}", {each: chat(each) for each in (bob, eve, theo)}
 

@@ -186,7 +186,9 @@ def test_notifications(window, chat, people):
     page = window(permissions=["notifications"])
     page.add_init_script("""
         window.shown = [];
-        window.Notification = class { static permission = "granted"; static requestPermission() { return Promise.resolve("granted"); }
+        window.Notification = class {
+            static permission = "granted";
+            static requestPermission() { return Promise.resolve("granted"); }
             constructor(title, { body }) { window.shown.push([title, body]); } };
         Object.defineProperty(document, "hidden", { get: () => Boolean(window.outOfSight) });
     """)
@@ -229,7 +231,7 @@ def png(width, height):
 
 @pytest.fixture
 def resource_server():
-    """Takes what is put to it, from pages of any origin. That uploads are signed as S3 wants it is seen in test_media."""
+    """Takes what is put to it, from pages of any origin. That uploads are signed as S3 wants it, test_media sees."""
     stored = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):

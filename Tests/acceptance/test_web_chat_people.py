@@ -114,7 +114,8 @@ def test_request_in_the_conversation(window, people, chat, router):
     """Someone who writes may be accepted, rejected or blocked where one reads it."""
     ann, bob = people(2)
     chat(bob).post(ann, "it's me")
-    assert router.http("POST", "/api/contacts/requests", {"to": ann, "text": "from the choir"}, bearer=bob).status == 200
+    asked = router.http("POST", "/api/contacts/requests", {"to": ann, "text": "from the choir"}, bearer=bob)
+    assert asked.status == 200
     page = window(ann)
     choose(page, bob)
     expect(page.locator("#banner")).to_contain_text("from the choir")

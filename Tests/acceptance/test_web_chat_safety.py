@@ -133,7 +133,8 @@ def test_policy_stops_what_slips_through(window, people):
     page = window(people(1)[0])
     for attempt in (
             "document.body.innerHTML = '<b>x</b>'", "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
-            "document.createElement('script').src = '/chat.js'", "document.createElement('iframe').srcdoc = '<b>x</b>'"):
+            "document.createElement('script').src = '/chat.js'",
+            "document.createElement('iframe').srcdoc = '<b>x</b>'"):
         refused = page.evaluate(f"(() => {{ try {{ {attempt}; return false; }} catch {{ return true; }} }})()")
         assert refused, attempt
     assert page.locator("body > b").count() == 0

@@ -1,4 +1,4 @@
-/** Making an account, signing in and out. An account's login is a cookie that no script sees; a token is this window's. */
+/** Making an account, signing in and out. A login is a cookie that no script sees; a token is this window's. */
 import { Api } from "./api.js";
 import { find } from "./dom.js";
 import { kept, ofThisWindow } from "./kept.js";
@@ -41,7 +41,8 @@ export function askForLogin() {
     const ended = ofThisWindow.get("ended");
     if (ended) say(ended);
     ofThisWindow.remove("ended");
-    (find("other-ways").open ? find("name") : find("login-form").hidden ? find("register-name") : find("login-id")).focus();
+    const first = find("login-form").hidden ? "register-name" : "login-id";
+    find(find("other-ways").open ? "name" : first).focus();
     find("to-register").onclick = () => { showForm("register"); find("register-name").focus(); };
     find("to-login").onclick = () => { showForm("login"); find("login-id").focus(); };
     return new Promise((resolve) => {
@@ -117,7 +118,10 @@ async function useToken() {
     return done;
 }
 
-/** Ends the login, and begins a fresh page: nothing of the one who was signed in stays in memory. @param {Login} login */
+/**
+ * Ends the login, and begins a fresh page: nothing of the one who was signed in stays in memory.
+ * @param {Login} login
+ */
 export async function signOut({ api, token }) {
     // A token isn't ours to end: whoever gave it may use it elsewhere.
     if (!token) await api.post("/api/logout");

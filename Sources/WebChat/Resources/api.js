@@ -40,7 +40,7 @@ export class Api {
             throw new ApiError("offline", "the router can't be reached", 0);
         }
         if (answer.ok) return value;
-        throw new ApiError(
-            value.error?.code ?? "internal", value.error?.message ?? `the router answered ${answer.status}`, answer.status);
+        const { code = "internal", message = `the router answered ${answer.status}` } = value.error ?? {};
+        throw new ApiError(code, message, answer.status);
     }
 }

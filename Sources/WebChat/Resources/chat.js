@@ -180,7 +180,8 @@ export class App {
             this.conversations.change(conv, { name: group });
         }
         this.conversations.refreshSoon();
-        if (what === "role" && user === this.me && userid !== this.me) toast(`You are ${role} in ${group ?? conv} now.`);
+        const isMine = user === this.me && userid !== this.me;
+        if (what === "role" && isMine) toast(`You are ${role} in ${group ?? conv} now.`);
         // Messages of a large group that came while one was away.
         if (what === "changed") return conv === this.#open ? void this.#thread.loadNewer() : undefined;
         if (conv === this.#open) void this.#loadGroup();
@@ -227,13 +228,14 @@ export class App {
         const count = isGroup && this.#group?.id === open.conv ? this.#group.members.length : 0;
         if (count) note = count === 1 ? "Group: 1 member" : `Group: ${count} members`;
         note = this.#typing.text(open.conv, isGroup) || note;
-        find("text").placeholder = this.#ownRole === "silent" ? "You may read here, and not write" : "Message";
+        find("text").placeholder = this.#ownRole === "silent" ? "Reading only" : "Message";
         if (find("thread-note").textContent !== note) find("thread-note").textContent = note;
         find("details").setAttribute("aria-label", isGroup ? "Members of the group" : "About this user");
         const relation = isGroup ? "none" : this.contacts.relation(open.with);
         find("banner").hidden = relation !== "incoming";
         const text = isGroup ? "" : this.contacts.requestText(open.with);
-        find("banner-text").textContent = `${this.#title(open)} wants to be your contact.${text ? ` “${text}”` : ""}`;
+        const asks = `${this.#title(open)} wants to be your contact.`;
+        find("banner-text").textContent = text ? `${asks} “${text}”` : asks;
     }
 
     /** In the group that is open; undefined in private. */
@@ -300,7 +302,8 @@ export class App {
         const rules = this.#ownRole === "admin" || this.#ownRole === "moderator";
         const items = [];
         const add = (label, act, isGrave = false) => items.push({ label, act, isGrave });
-        if (isStored) add("Reply", () => this.#composer.reply(message, isMine ? "yourself" : this.people.name(message.userid)));
+        const author = isMine ? "yourself" : this.people.name(message.userid);
+        if (isStored) add("Reply", () => this.#composer.reply(message, author));
         if (isStored && isMine) add("Edit", () => this.#composer.edit(message));
         add("Copy text", () => void attempt(() => navigator.clipboard.writeText(textOf(message))));
         if (isStored) add("Forward", () => this.#forward.open(message));
@@ -315,7 +318,7 @@ export class App {
 
     #forwardTargets() {
         const known = this.conversations.list().map((each) => ({ ...each, title: this.#title(each) }));
-        const contacts = this.contacts.list.filter(({ id }) => !known.some((each) => each.kind === "private" && each.with === id));
+        const contacts = this.contacts.list.filter(({ id }) => !this.conversations.with(id));
         return [...known, ...contacts.map(({ id, name }) => ({ conv: "", kind: "private", with: id, title: name }))];
     }
 

@@ -155,7 +155,9 @@ export class Composer {
         try {
             const preview = await previewOf(file);
             const url = await upload(this.#api, file, aborted.signal);
-            if (conversation.conv !== this.#conversation?.conv) return toast("The picture wasn't sent: you went elsewhere.");
+            if (conversation.conv !== this.#conversation?.conv) {
+                return toast("The picture wasn't sent: you went elsewhere.");
+            }
             const isSent = this.#send({ media: PICTURE, url, ...preview, ...(caption.trim() && { content: caption }) });
             if (!isSent) return;
             this.#conversations.setDraft(conversation, "");

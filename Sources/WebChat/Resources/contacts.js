@@ -113,7 +113,8 @@ export class Contacts {
         };
         show("requests", this.#requests.map((each) => this.#requestRow(each)));
         const unread = (each) => this.#app.conversations.with(each.user)?.unread ?? each.unread;
-        show("contacts", [...this.#contacts].sort(byName).map((each) => this.#personRow(each.user, true, unread(each))));
+        const sorted = [...this.#contacts].sort(byName);
+        show("contacts", sorted.map((each) => this.#personRow(each.user, true, unread(each))));
         show("found", this.#found.map(({ id }) => this.#personRow(id, false, 0)));
     }
 

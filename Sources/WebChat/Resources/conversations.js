@@ -107,7 +107,8 @@ export class Conversations {
     #put(kind, other, fields) {
         const conv = kind === "group" ? other : privateConversation(this.#me, other);
         const known = this.#all.get(conv) ?? {
-            conv, kind, with: other, name: "", last: null, time: Date.now(), place: 0, unread: 0, cursor: 0, readers: {},
+            conv, kind, with: other, name: "", last: null, time: Date.now(), place: 0, unread: 0, cursor: 0,
+            readers: {},
         };
         const changed = { ...known, ...fields };
         this.#all.set(conv, changed);

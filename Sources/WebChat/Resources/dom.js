@@ -1,4 +1,4 @@
-/** What all parts of the page share: finding and making elements, times as people read them, short words to the user. */
+/** What all parts of the page share: finding and making elements, times as people read them, words in passing. */
 
 /** @param {string} id @returns {any} */
 export const find = (id) => document.getElementById(id);
@@ -28,7 +28,8 @@ export function avatar(title) {
 
 /** A number in a coloured mark. @param {number} count */
 export function badge(count, meaning = "unread") {
-    return element("span", { class: "badge", "aria-label": `${count} ${meaning}` }, count > 999 ? "999+" : String(count));
+    const text = count > 999 ? "999+" : String(count);
+    return element("span", { class: "badge", role: "img", "aria-label": `${count} ${meaning}` }, text);
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });

@@ -32,7 +32,8 @@ export class Forward {
 
     #show() {
         const text = find("forward-filter").value.trim().toLowerCase();
-        const fits = this.#targets().filter(({ title, with: other }) => `${title} ${other}`.toLowerCase().includes(text));
+        const isMeant = ({ title, with: other }) => `${title} ${other}`.toLowerCase().includes(text);
+        const fits = this.#targets().filter(isMeant);
         find("forward-list").replaceChildren(...fits.slice(0, SHOWN_MAX).map((target) =>
             element("li", {}, button(target.title, () => void this.#forward(target), { dir: "auto" }))));
         find("forward-none").hidden = fits.length > 0;

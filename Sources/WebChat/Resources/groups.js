@@ -102,8 +102,8 @@ export class Groups {
         const text = find("member-filter").value.trim().toLowerCase();
         const { people } = this.#app;
         const order = Object.keys(ROLES);
-        const fits = this.#group.members
-            .filter(({ user }) => !text || user.toLowerCase().includes(text) || people.name(user).toLowerCase().includes(text))
+        const isMeant = ({ user }) => !text || people.fullName(user).toLowerCase().includes(text);
+        const fits = this.#group.members.filter(isMeant)
             .sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
         find("members").replaceChildren(...fits.slice(0, SHOWN_MAX).map((each) => this.#memberRow(each)));
         find("members-more").textContent = fits.length > SHOWN_MAX ? `and ${fits.length - SHOWN_MAX} more` : "";
@@ -112,7 +112,8 @@ export class Groups {
     #memberRow({ user, role }) {
         const { people, me } = this.#app;
         const name = people.fullName(user);
-        const row = element("li", {}, element("span", { class: "title", dir: "auto" }, user === me ? `${name}, you` : name));
+        const title = user === me ? `${name}, you` : name;
+        const row = element("li", {}, element("span", { class: "title", dir: "auto" }, title));
         const isBelow = role === "member" || role === "silent";
         const mayChange = user !== me && (this.#ownRole === "admin" || (this.#ownRole === "moderator" && isBelow));
         if (!mayChange) {
@@ -126,7 +127,8 @@ export class Groups {
         }
         select.onchange = () => void this.#change(() =>
             this.#app.api.patch(path`/api/groups/${this.#group.id}/members/${user}`, { role: select.value }));
-        row.append(select, button("×", () => void this.#remove(user, name), { "aria-label": `Remove ${name}`, class: "icon" }));
+        const remove = () => void this.#remove(user, name);
+        row.append(select, button("×", remove, { "aria-label": `Remove ${name}`, class: "icon" }));
         return row;
     }
 

@@ -11,7 +11,10 @@ const SUMMARY = 160;
 export const isMessage = (entry) => entry.cmd === 10 || entry.cmd === 11;
 
 /** Anything as plain text. */
-const asText = (value) => value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
+function asText(value) {
+    if (value === undefined || value === null) return "";
+    return typeof value === "string" ? value : JSON.stringify(value);
+}
 
 /** What a message says, as plain text. @param {Entry} frame */
 export const textOf = (frame) => asText(frame.content);
@@ -35,7 +38,8 @@ export function changedBy(message, notice) {
 /** A message in one line. @param {Entry} frame */
 export function summaryOf(frame) {
     if (frame.recalled) return "Message recalled";
-    const text = textOf(frame) || asText(frame.memo) || (isPicture(frame.pic) ? "Picture" : asText(frame.url) || asText(frame.pic));
+    const addresses = isPicture(frame.pic) ? "Picture" : asText(frame.url) || asText(frame.pic);
+    const text = textOf(frame) || asText(frame.memo) || addresses;
     return text.replace(/\s+/g, " ").slice(0, SUMMARY);
 }
 
@@ -87,16 +91,18 @@ export function messageRow(shown) {
 
 function contentOf({ frame, forwardedFrom, quote }) {
     const parts = [];
-    if (forwardedFrom) parts.push(element("div", { class: "forwarded", dir: "auto" }, `Forwarded from ${forwardedFrom}`));
+    const line = (kind, text) => element("div", { class: kind, dir: "auto" }, text);
+    if (forwardedFrom) parts.push(line("forwarded", `Forwarded from ${forwardedFrom}`));
     if (quote) {
-        parts.push(element("button", { type: "button", class: "quote", "aria-label": `Go to: ${quote.text}`, tabindex: "-1" },
-            element("span", { class: "who", dir: "auto" }, quote.author), element("span", { dir: "auto" }, quote.text)));
+        const attributes = { type: "button", class: "quote", "aria-label": `Go to: ${quote.text}`, tabindex: "-1" };
+        const author = element("span", { class: "who", dir: "auto" }, quote.author);
+        parts.push(element("button", attributes, author, element("span", { dir: "auto" }, quote.text)));
     }
     const address = webAddress(frame.url);
     if (isPicture(frame.pic)) {
-        const picture = element("img", { src: frame.pic, alt: textOf(frame) ? "" : "Picture", class: "picture", ...sizeOf(frame) });
+        const alt = address ? "Picture: open it in full" : "Picture";
+        const picture = element("img", { src: frame.pic, alt, class: "picture", ...sizeOf(frame) });
         parts.push(address ? link(address, picture) : picture);
-        if (address) picture.alt = "Picture: open it in full";
     } else {
         for (const text of [frame.pic, frame.url].map(asText).filter(Boolean)) {
             const web = webAddress(text);
@@ -104,9 +110,9 @@ function contentOf({ frame, forwardedFrom, quote }) {
         }
     }
     const text = textOf(frame);
-    if (text) parts.push(element("div", { class: "text", dir: "auto" }, text));
+    if (text) parts.push(line("text", text));
     const memo = asText(frame.memo);
-    if (memo) parts.push(element("div", { class: "memo", dir: "auto" }, memo));
+    if (memo) parts.push(line("memo", memo));
     if (!parts.length) parts.push(element("div", { class: "text" }, "(no text)"));
     return parts;
 }

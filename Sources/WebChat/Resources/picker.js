@@ -63,8 +63,10 @@ export class Picker {
     }
 
     #show(offered) {
-        const rows = offered.filter(({ id }) => !this.#chosen.has(id)).slice(0, SUGGESTED_MAX).map(({ id, name }) =>
-            element("li", {}, button(name === id ? id : `${name} (${id})`, () => this.#choose(id, name), { dir: "auto" })));
+        const rows = offered.filter(({ id }) => !this.#chosen.has(id)).slice(0, SUGGESTED_MAX).map(({ id, name }) => {
+            const label = name === id ? id : `${name} (${id})`;
+            return element("li", {}, button(label, () => this.#choose(id, name), { dir: "auto" }));
+        });
         this.#list.replaceChildren(...rows);
     }
 

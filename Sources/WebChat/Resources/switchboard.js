@@ -72,8 +72,8 @@ const FETCH_LIMIT = 500;
  * @property {Outgoing} outgoing a message of the queue changed its state
  * @property {Entry} notice of these entries, a notification: `name` says of what
  * @property {{userid: string, conv: string}} typing
- * @property {{conv: string, userid: string, cseq: number}} read someone has read a conversation up to a message; the user
- *   too, in another session
+ * @property {{conv: string, userid: string, cseq: number}} read someone has read a conversation up to a message; the
+ *   user too, in another session
  * @property {{users: Record<string, {online: boolean, last_seen: number}>}} status of users who are watched
  * @property {{after: number, to: number}} gap entries of these numbers are no longer in the inbox (expired, or another
  *   session of this device confirmed them); history has them

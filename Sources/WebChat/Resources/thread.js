@@ -191,7 +191,8 @@ export class Thread {
         const opening = this.#opening;
         try {
             for (let more = this.#hasPage; more; ) {
-                const page = await this.#chat.history(this.#conversation.conv, { after: this.#newest, limit: LEAP_PAGE });
+                const range = { after: this.#newest, limit: LEAP_PAGE };
+                const page = await this.#chat.history(this.#conversation.conv, range);
                 if (opening !== this.#opening) return;
                 if (!page.messages.length) return;
                 for (const message of page.messages) this.#messages.set(message.cseq, message);
