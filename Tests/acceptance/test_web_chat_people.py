@@ -227,3 +227,46 @@ def test_list_of_many_conversations(window, people, chat):
     page.evaluate("document.getElementById('conversations').scrollTop = 0")
     expect(rows.first).to_contain_text("back again")
     expect(rows).to_have_count(len(others))
+
+
+@pytest.mark.xfail(reason="groups can't be renamed yet")
+def test_rename(window, people):
+    """An admin renames a group; all members see it."""
+    ann, bob = people(2)
+    left, right = window(ann), window(bob)
+    begin(left, bob, "Walkers")
+    write(left, "hello")
+    choose(right, "Walkers")
+    left.get_by_role("button", name="Members of the group").click()
+    left.locator("#rename").fill("Runners")
+    left.get_by_role("button", name="Rename").click()
+    for page in (left, right):
+        expect(page.locator("#thread-title")).to_have_text("Runners")
+        expect(page.locator("#conversations .title")).to_have_text("Runners")
+
+
+@pytest.mark.xfail(reason="there are no large groups yet")
+def test_large_group(window, people, start_router, chat):
+    """Its messages are in no inbox: they are seen live, counted, and there after one was away."""
+    own = start_router("--inbox-members", "2")
+    ann, bob, eve, zoe = people(4)
+    left, right = window(ann, to=own), window(bob, to=own)
+    begin(left, f"{bob}, {eve}, {zoe}", "Crowd")
+    write(left, "hello")
+    choose(right, "Crowd")
+    expect(texts(right)).to_have_text(["hello"])
+    write(right, "hi", "there")
+    expect(texts(left)).to_have_text(["hello", "hi", "there"])
+    right.keyboard.press("Escape")
+    write(left, "unread")
+    expect(right.locator("#conversations .badge")).to_have_text("1")
+    right.reload()
+    expect(right.locator("#conversations .badge")).to_have_text("1")
+    choose(right, "Crowd")
+    expect(right.locator("#conversations .badge")).to_have_count(0)
+    own.kill()
+    own.start()
+    group = left.locator("[aria-current]").get_attribute("data-conv")
+    chat(zoe, to=own).post(group, "while away", cmd=11)
+    for page in (left, right):
+        expect(texts(page)).to_have_text(["hello", "hi", "there", "unread", "while away"], timeout=45_000)
