@@ -49,9 +49,10 @@ struct Schema {
     /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
     /// id as peer. A notice lies among the messages, in no conversation's history; if it is about no conversation, its
     /// number there is 0. What the two of a private conversation have read lies in its block of numbers; `cursors` is
-    /// for members of groups who have read or sent. Edits and recalls lie like notices, with the id of the message they
-    /// are about as `cid`; `edits` has what a message was before each edit, by the edit's id, and of old versions only
-    /// that they were.
+    /// for members of groups who have read or sent. `history_only` has the last message of each group that was too
+    /// large for its members' inboxes, `marks` up to where each member's inbox tells of it. Edits and recalls lie like
+    /// notices, with the id of the message they are about as `cid`; `edits` has what a message was before each edit, by
+    /// the edit's id, and of old versions only that they were.
     static let index = Schema(steps: [
         (
             "index",
@@ -107,6 +108,16 @@ struct Schema {
             CREATE INDEX ended_login_expiry ON ended_logins(expires);
             CREATE TABLE meta(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
             """
-        )
+        ),
+        (
+            "large groups",
+            """
+            CREATE TABLE history_only(conversation INTEGER PRIMARY KEY, cseq INTEGER NOT NULL);
+            CREATE TABLE marks(
+                user INTEGER NOT NULL, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL,
+                PRIMARY KEY(user, conversation)) WITHOUT ROWID;
+            CREATE INDEX groups_of_user ON members(user);
+            """
+        ),
     ])
 }

@@ -70,6 +70,8 @@ struct RouterOptions: ParsableArguments {
     var mediaPublicUrl: String?
     @Option(help: ArgumentHelp("Largest upload.", valueName: "bytes"))
     var mediaMaxSize = MediaStorage.Settings().sizeMax
+    @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
+    var inboxMembers = 500
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -96,6 +98,7 @@ struct RouterOptions: ParsableArguments {
         configuration.origins = list(origins)
         configuration.secureCookies = secureCookies
         configuration.trustedProxies = list(trustedProxies)
+        configuration.inboxMembersMax = inboxMembers
         configuration.dev = dev
         do {
             configuration.media = try MediaStorage(media)

@@ -151,5 +151,6 @@ extension EmbeddedStoreOptions {
     fileprivate init(_ configuration: Configuration) {
         self.init(directory: configuration.data)
         fold.retentionMilliseconds = UInt64(configuration.retentionDays) * 86_400_000
+        fold.inboxMembersMax = configuration.inboxMembersMax
     }
 }

@@ -42,6 +42,19 @@ const welcome = (more) => ({
 const message = (seq, more) => (
     { cmd: 10, userid: "bob", dstid: "ann", content: `m${seq}`, conv: "ann:bob", id: seq, cseq: seq, seq, time: seq, ...more });
 
+scripted("a message of a large group is passed on without a place in the inbox", {}, async (scene, connected) => {
+    const shown = [];
+    scene.client.on("entry", (entry) => shown.push(entry.content));
+    const server = await connected();
+    const pushed = message(undefined, { cmd: 11, dstid: "g", conv: "g", id: 7, cseq: 7, content: "live" });
+    server.say(message(1), pushed, message(2));
+    await until(() => scene.client.position === 2, "both entries");
+    await until(() => shown.length === 3, "all three");
+    assert.deepEqual(scene.entries.map((entry) => entry.content), ["m1", "m2"]);
+    assert.deepEqual([...shown].sort(), ["live", "m1", "m2"]);
+    assert.equal(server.frames("fetch").length, 0);
+});
+
 function scripted(name, options, body) {
     test(name, { timeout: 60_000 }, async () => {
         const scene = { entries: [], gaps: [], states: [] };
@@ -355,9 +368,11 @@ scripted("notices are entries with an event of their own; reads, and messages of
     server.say(
         { cmd: "notify", name: "group.changed", conv: "hikers", cseq: 4, seq: 1, userid: "hikers", time: 1 },
         { cmd: 11, conv: "crowd", cseq: 5, id: 3, userid: "bob", content: "x", time: 1 },
+        { cmd: "notify", name: "message.recalled", conv: "crowd", cseq: 5, id: 4, userid: "bob", time: 2 },
         { cmd: "read", conv: "ann:bob", userid: "bob", cseq: 1 });
     await until(() => scene.entries.length === 1, "the notice");
-    assert.deepEqual(heard.sort(), [["entry", "crowd"], ["entry", "hikers"], ["notice", "hikers"], ["read", "ann:bob"]]);
+    assert.deepEqual(heard.sort(), [
+        ["entry", "crowd"], ["entry", "crowd"], ["entry", "hikers"], ["notice", "crowd"], ["notice", "hikers"], ["read", "ann:bob"]]);
     assert.equal(server.frames("fetch").length, 0);
 });
 
