@@ -8,14 +8,17 @@ package import Store
 package struct Directory: ~Copyable {
     private let groups: Groups
     private let accounts: Accounts
+    private let events: EventDelivery
     private var pending: PendingNotices
 
     package init(_ connection: borrowing Connection) throws(SQLiteError) {
         let groups = try Groups(connection)
         let accounts = try Accounts(connection)
+        let events = try EventDelivery(connection)
         let pending = try PendingNotices(connection)
         self.groups = groups
         self.accounts = accounts
+        self.events = events
         self.pending = pending
     }
 
@@ -42,8 +45,11 @@ package struct Directory: ~Copyable {
         _ command: DirectoryCommand
     ) throws(SQLiteError) -> Result<DirectoryAnswer, StoreError> {
         switch command {
-        case .group(let command): try groups.change(command, &pending).map { .group($0) }
-        case .account(let command): try accounts.change(command).map { .account($0) }
+        case .group(let command): return try groups.change(command, &pending).map { .group($0) }
+        case .account(let command): return try accounts.change(command).map { .account($0) }
+        case .eventsDelivered(let number):
+            try events.note(through: number)
+            return .success(.done)
         }
     }
 }

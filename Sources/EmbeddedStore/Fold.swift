@@ -9,6 +9,8 @@ package struct FoldOptions: Sendable {
     /// and written once after a crash.
     package var checkpointBytes = 8 << 20
     package var runs = RunOptions()
+    /// How events are kept; nil: none are written.
+    package var events: EventOptions?
 
     package init() {}
 }
@@ -25,7 +27,8 @@ package struct Fold: ~Copyable {
     private var positions: Positions
     private var runs: RunIndex
     private let cursors: Cursors
-    private var gathered = GatheredChanges()
+    private let events: EventLog
+    private var gathered: GatheredChanges
     private var lastID: UInt64
     private let options: FoldOptions
     private var bytesSinceCheckpoint = 0
@@ -37,6 +40,7 @@ package struct Fold: ~Copyable {
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let cursors = try Cursors(connection)
+        let events = try EventLog(connection, options.events)
         let position = try connection.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0
         let lastID = try connection.integer("SELECT value FROM meta WHERE key = 'last_id'") ?? 0
         self.position = UInt64(position)
@@ -46,6 +50,8 @@ package struct Fold: ~Copyable {
         self.positions = positions
         self.runs = runs
         self.cursors = cursors
+        self.events = events
+        gathered = GatheredChanges(listsEvents: options.events != nil)
         self.options = options
     }
 
@@ -54,6 +60,14 @@ package struct Fold: ~Copyable {
         _ command: DirectoryCommand, _ directory: inout Directory, now: UInt64
     ) -> Result<DirectoryAnswer, StoreError> {
         directory.perform(command, on: connection, now: now)
+    }
+
+    /// Notes among the events that the store was opened; durable when it returns.
+    package func noteStart(now: UInt64) throws(SQLiteError) {
+        guard options.events != nil else { return }
+        try connection.transaction { () throws(SQLiteError) in
+            try events.write([EventRow(kind: .start, subject: 0, time: now)], now: now)
+        }
     }
 
     /// Calls `body` with the connection, for whoever prepares statements on it.
@@ -94,7 +108,7 @@ package struct Fold: ~Copyable {
 
     /// Gives back what is kept for the next fold.
     mutating func releaseSpareMemory() {
-        gathered = GatheredChanges()
+        gathered = GatheredChanges(listsEvents: options.events != nil)
         connection.releaseMemory()
     }
 
@@ -120,6 +134,7 @@ package struct Fold: ~Copyable {
         try cursors.addSent(gathered.groupSent)
         for record in gathered.reads.reversed() { try cursors.raise(by: record, &positions) }
         try positions.flush()
+        try events.write(gathered.events, now: now)
         let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)
         try runs.maintain(filter) { (user) throws(SQLiteError) in try positions.user(user, .floor) }
         try runs.end()

@@ -26,6 +26,11 @@ struct GatheredChanges {
     /// How many messages each member has sent to each group.
     private(set) var groupSent: [GroupSender: UInt64] = [:]
     private(set) var lastID: UInt64 = 0
+    /// What happened, in the order of the records; empty if nobody wants to know.
+    private(set) var events: [EventRow] = []
+    let listsEvents: Bool
+
+    init(listsEvents: Bool) { self.listsEvents = listsEvents }
 
     /// An entry of an inbox, and in which conversation it happened.
     struct Placement {
@@ -54,6 +59,7 @@ struct GatheredChanges {
         floors.removeAll()
         seen.removeAll()
         groupSent.removeAll()
+        events.removeAll(keepingCapacity: true)
         lastID = 0
     }
 
@@ -62,6 +68,7 @@ struct GatheredChanges {
             let record = arena.record(at: entry.offset)
             guard record.status == .stored else { continue }
             if record.introducesNames { introductions.append(record) }
+            if listsEvents, let event = EventRow(record) { events.append(event) }
             switch record.kind {
             case .message: gatherMessage(record)
             case .confirm:
@@ -73,7 +80,7 @@ struct GatheredChanges {
                 lastID = max(lastID, record.id)
                 notices.append(record)
                 gatherPlacements(record)
-            case nil: break
+            case .came, nil: break
             }
         }
     }

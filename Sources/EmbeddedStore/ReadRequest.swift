@@ -39,6 +39,7 @@ extension Reader {
         case .group(let id): try group(id).map { .group($0) }
         case .lastSeen(let users): .lastSeen(try lastSeen(users))
         case .chatList(let query): .chatList(try chatList(query))
+        case .events(let query): .events(try events(query))
         case .account(let question): try accounts.answer(question).map { .account($0) }
         }
     }

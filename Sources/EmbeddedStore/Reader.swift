@@ -22,6 +22,7 @@ package struct Reader: ~Copyable {
     let conversationUsers: Statement
     let cursor: Statement
     let accounts: AccountReader
+    let events: EventStatements
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
@@ -49,6 +50,7 @@ package struct Reader: ~Copyable {
         let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
         let cursor = try CursorTable.select(connection)
         let accounts = try AccountReader(connection)
+        let events = try EventStatements(connection)
         self.retentionMilliseconds = options.retentionMilliseconds
         self.snapshot = snapshot
         self.runs = runs
@@ -65,6 +67,7 @@ package struct Reader: ~Copyable {
         self.conversationUsers = conversationUsers
         self.cursor = cursor
         self.accounts = accounts
+        self.events = events
     }
 
     /// Reads a page.

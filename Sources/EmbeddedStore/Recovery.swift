@@ -66,6 +66,7 @@ package struct Recovery: ~Copyable {
             try agreeOnEpoch(connection, file)
         }
         try catchUp(&fold, file, options)
+        try fold.noteStart(now: options.now())
         var directory = try fold.withConnection { (connection) throws(SQLiteError) in try Directory(connection) }
         let unsent = directory.takeNotices()
         let logins = try fold.withConnection { (connection) throws(SQLiteError) in

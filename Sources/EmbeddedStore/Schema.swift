@@ -93,6 +93,13 @@ struct Schema {
             CREATE INDEX ended_login_expiry ON ended_logins(expires);
             CREATE TABLE meta(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
             """
-        )
+        ),
+        (
+            "events",
+            """
+            CREATE TABLE events(
+                n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, subject INTEGER NOT NULL, time INTEGER NOT NULL);
+            """
+        ),
     ])
 }

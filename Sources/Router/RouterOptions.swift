@@ -63,6 +63,22 @@ struct RouterOptions: ParsableArguments {
     var mediaPublicUrl: String?
     @Option(help: ArgumentHelp("Largest upload.", valueName: "bytes"))
     var mediaMaxSize = MediaStorage.Settings().sizeMax
+    @Option(
+        help: ArgumentHelp(
+            "Whether events are kept for /api/events; a webhook turns them on too.", valueName: "on|off"))
+    var events = Switch.off
+    @Option(help: ArgumentHelp("Days for which events are kept.", valueName: "days")) var eventsDays = 7
+    @Option(help: ArgumentHelp("Where events are sent to; nowhere without.", valueName: "url"))
+    var webhookUrl: String?
+    @Option(help: ArgumentHelp("What they are signed with, at least 16 bytes.", valueName: "secret"))
+    var webhookSecret: String?
+    @Option(
+        help: ArgumentHelp(
+            "Certificates (PEM) that the receiver's is checked against; the system's without.", valueName: "file"))
+    var webhookCertificates: String?
+    @Option(
+        help: ArgumentHelp("Seconds of failure after which nothing is sent until SIGHUP.", valueName: "seconds"))
+    var webhookPatience = 86_400
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -88,6 +104,9 @@ struct RouterOptions: ParsableArguments {
         configuration.origins = list(origins)
         configuration.secureCookies = secureCookies
         configuration.trustedProxies = list(trustedProxies)
+        configuration.events = events == .on
+        configuration.eventsDays = eventsDays
+        configuration.webhook = try webhook
         configuration.dev = dev
         do {
             configuration.media = try MediaStorage(media)
@@ -100,6 +119,22 @@ struct RouterOptions: ParsableArguments {
 
     private func list(_ text: String) -> [String] {
         text.split(whereSeparator: { ", ".contains($0) }).map(String.init)
+    }
+
+    private var webhook: WebhookSettings? {
+        get throws {
+            guard let webhookUrl else {
+                guard webhookSecret == nil else { throw ValidationError("--webhook-secret needs --webhook-url") }
+                return nil
+            }
+            guard let webhookSecret else {
+                throw ValidationError("--webhook-url needs --webhook-secret: the receiver must know who sends")
+            }
+            var settings = WebhookSettings(url: webhookUrl, secret: webhookSecret)
+            settings.certificates = webhookCertificates
+            settings.patienceSeconds = webhookPatience
+            return settings
+        }
     }
 
     private var media: MediaStorage.Settings {
@@ -128,6 +163,11 @@ extension MediaStorage.Style: ExpressibleByArgument {}
 
 extension DescriptorTables: ExpressibleByArgument {}
 extension Registration: ExpressibleByArgument {}
+
+/// Something that is on or off.
+enum Switch: String, ExpressibleByArgument, CaseIterable {
+    case on, off
+}
 
 /// The names of the levels as the command line takes them.
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {

@@ -7,6 +7,8 @@ package import Base
 package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
     case account(AccountCommand)
+    /// Events up to this number were delivered; answered by ``DirectoryAnswer/done``.
+    case eventsDelivered(through: UInt64)
 }
 
 /// A question about users, their conversations and groups.
@@ -19,6 +21,8 @@ package enum DirectoryQuestion: Sendable {
     /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
     case chatList(ChatListQuery)
     case account(AccountQuestion)
+    /// Answered by ``DirectoryAnswer/events(_:)``.
+    case events(EventQuery)
 }
 
 /// What a command or a question brings; each says which of these.
@@ -28,4 +32,6 @@ package enum DirectoryAnswer: Sendable {
     case lastSeen([Identifier: UInt64])
     case chatList(ChatList)
     case account(AccountAnswer)
+    case events(EventPage)
+    case done
 }

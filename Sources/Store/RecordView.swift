@@ -12,6 +12,8 @@ package enum RecordKind: UInt8, Sendable {
     case read = 4
     /// A ``Notice``: takes an id and a place in each recipient's inbox.
     case notice = 5
+    /// A user came online at a time; told only if events are on.
+    case came = 10
 
     /// Whether it has places in inboxes.
     @inlinable package var isEntry: Bool { self == .message || self == .notice }

@@ -79,6 +79,7 @@ struct APIRouter: Sendable {
             GroupAPI(context: context).routes,
             PresenceAPI(context: context).routes,
             MediaAPI(context: context).routes,
+            EventAPI(context: context).routes,
             WebChatAPI(media: context.configuration.media).routes,
         ]
         routes = parts.flatMap(\.self)
