@@ -4,11 +4,12 @@ import Reactor
 
 struct FanoutCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "fanout", abstract: "One member of a group sends, all others receive.",
+        commandName: "fanout", abstract: "One member of a group, or of a channel, sends; all others receive.",
         discussion: """
             Counts deliveries: a message to 100 members is 99 of them, and the costs are those of one delivery. The
             sender keeps --window messages without an ack in flight. --floor puts a bare sender in C beside it that
-            writes as many bytes to as many sockets.
+            writes as many bytes to as many sockets. With --channel one client publishes on a channel that all others
+            subscribe to, and nothing is stored.
 
               bench fanout --spawn .build/release/router --members 100 --window 4 --floor --rounds 3
             """)
@@ -18,7 +19,10 @@ struct FanoutCommand: ParsableCommand {
     @OptionGroup var floor: FloorOptions
     @OptionGroup var page: PageOption
 
-    @Option(help: "Members of the group, the sender among them.")
+    @Flag(help: "Over a channel.")
+    var channel = false
+
+    @Option(help: "Members of the group, or clients of the channel, the sender among them.")
     var members = 100
 
     @Option(help: "Messages without an ack that the sender keeps in flight.")
@@ -31,10 +35,13 @@ struct FanoutCommand: ParsableCommand {
     var lz4 = false
 
     mutating func validate() throws {
-        try require((2...10_000).contains(members), "--members from 2 to 10000")
+        let most = channel ? 100_000 : 10_000
+        try require((2...most).contains(members), "--members from 2 to \(most)")
+        try require(!(channel && lz4), "--lz4 is for messages, not for --channel")
         try require((1...10_000).contains(window), "--window from 1 to 10000")
-        let least = target.wire == .binary ? 12 : 0
-        try require((least...1 << 20).contains(size), "--size from \(least) to 1048576")
+        let least = target.wire == .binary || channel ? 12 : 0
+        let largest = channel ? (64 << 10) - 2 : 1 << 20
+        try require((least...largest).contains(size), "--size from \(least) to \(largest)")
         try target.validateCompression(lz4)
     }
 
@@ -46,7 +53,8 @@ struct FanoutCommand: ParsableCommand {
             plan.window = window
             plan.size = size
             plan.isCompressed = lz4
-            let scenario = FanoutScenario(plan, options.circumstances(serverPID: pid))
+            var scenario = FanoutScenario(plan, options.circumstances(serverPID: pid))
+            scenario.isChannel = channel
             let floors = floor.isMeasured ? [Floor.fanout(scenario, core: self.target.pinServer)] : []
             try floor.run(
                 floors, message: \.delivered, unit: ("a delivery", "deliveries"), title: "bench fanout", options, page,

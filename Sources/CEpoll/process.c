@@ -40,11 +40,6 @@ int cep_name_thread(const char *name) {
     return -pthread_setname_np(pthread_self(), name);
 }
 
-int cep_lower_thread_priority(void) {
-    // Against POSIX, but as setpriority(2) says of Linux: 0 is the calling thread.
-    return setpriority(PRIO_PROCESS, 0, 10) < 0 ? -errno : 0;
-}
-
 int cep_sharpen_timers(void) {
     return prctl(PR_SET_TIMERSLACK, 1ul) < 0 ? -errno : 0;
 }

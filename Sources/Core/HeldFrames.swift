@@ -2,8 +2,8 @@ internal import Base
 internal import Wire
 
 // A message to a group that is being loaded waits for it, a subscribe for its channel's home, and whatever the session
-// sends next waits behind it: frames keep their order. Nothing more is read from the session meanwhile, so what waits is
-// no more than one read brought.
+// sends next waits behind it: frames keep their order. Nothing more is read from the session meanwhile, so what waits
+// is no more than one read brought.
 extension Hub {
     /// Keeps the session's next frames back until ``release(_:)``.
     func hold(_ session: Session) {

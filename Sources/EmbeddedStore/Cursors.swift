@@ -53,8 +53,8 @@ struct Cursors: ~Copyable {
             return
         }
         let side = ConversationSide(of: reader, with: record.destinationNumber)
-        let moved = try move(numbers[side], to: record.cseq, conversation, numbers.head) { (entry) throws(SQLiteError) in
-            HistoryValue.side(entry) == side
+        let moved = try move(numbers[side], to: record.cseq, conversation, numbers.head) {
+            HistoryValue.side($0) == side
         }
         guard let moved else { return }
         numbers[side] = moved

@@ -132,7 +132,10 @@ package struct Fold: ~Copyable {
         try runs.add(.activity, gathered.activity, lastID: gathered.lastID)
         // A read counts messages, those of this fold among them.
         try cursors.addSent(gathered.groupSent)
-        for record in gathered.reads.reversed() { try cursors.raise(by: record, &positions) }
+        for record in gathered.reads.reversed() {
+            try cursors.raise(by: record, &positions)
+            if record.senderSeq > 0 { try statements.deleteNotice(record.senderSeq) }
+        }
         try positions.flush()
         try events.write(gathered.events, now: now)
         let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)

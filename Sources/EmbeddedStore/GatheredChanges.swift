@@ -95,7 +95,8 @@ struct GatheredChanges {
             value = HistoryValue.inGroup(id, sender: record.senderNumber)
             groupSent[GroupSender(user: record.senderNumber, conversation: conversation), default: 0] += 1
         } else {
-            value = HistoryValue.privately(id, ConversationSide(of: record.senderNumber, with: record.destinationNumber))
+            let side = ConversationSide(of: record.senderNumber, with: record.destinationNumber)
+            value = HistoryValue.privately(id, side)
         }
         history.append(RunEntry(owner: conversation, position: record.cseq, value: value))
         gatherPlacements(record)

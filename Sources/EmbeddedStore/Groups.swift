@@ -44,6 +44,7 @@ struct Groups: ~Copyable {
             let name: GroupNotice.Name = before.members[user] == nil ? .invited : .role
             return try finish(id) { (group) throws(SQLiteError) in
                 try pending.add(GroupNotice(name, group, user: user, role: role, by: actor).notice)
+                if name == .invited { try pending.addReadToTheEnd(user, of: id) }
             }
         case .removeMember(let id, let user, let actor):
             removeMember.bindCopy(1, id.description)

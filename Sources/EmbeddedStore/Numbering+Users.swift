@@ -89,7 +89,7 @@ extension Numbering {
         }
         touch(reader)
         let position = min(record.cseq, conversations[conversation].head)
-        record.setNumbers(id: 0, cseq: position, time: record.time, senderSeq: 0)
+        record.setNumbers(id: 0, cseq: position, time: record.time, senderSeq: record.senderSeq)
         record.setOwners(
             conversation: conversations[conversation].number, sender: users[reader].number, destination: otherNumber)
         record.setStatus(.stored)

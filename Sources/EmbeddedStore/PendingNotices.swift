@@ -33,7 +33,8 @@ struct PendingNotices: ~Copyable {
         guard let arena = bytes.withUnsafeBytes({ RecordArena(recovering: $0) }), arena.entries.count == numbers.count
         else { throw SQLiteError(corrupt: "switchboard.db: a pending notice is damaged") }
         for (entry, number) in zip(arena.entries, numbers) {
-            arena.record(at: entry.offset).setNumbers(id: 0, cseq: 0, time: 0, senderSeq: number)
+            let record = arena.record(at: entry.offset)
+            record.setNumbers(id: 0, cseq: record.cseq, time: 0, senderSeq: number)
         }
         return arena
     }
@@ -45,11 +46,23 @@ struct PendingNotices: ~Copyable {
     mutating func add(_ notice: Notice) throws(SQLiteError) {
         guard !notice.recipients.isEmpty else { return }
         made.append(notice)
+        try keepLast()
+    }
+
+    /// Lets a new member of a group begin at the end of its conversation: what was said before isn't unread. To be
+    /// called after the notice that makes the member and the conversation known.
+    mutating func addReadToTheEnd(_ user: Identifier, of group: Identifier) throws(SQLiteError) {
+        made.appendRead(
+            user: user, command: RecordView.groupCommand, destination: group, cseq: .max, reply: nil)
+        try keepLast()
+    }
+
+    private mutating func keepLast() throws(SQLiteError) {
         guard let entry = made.entries.last else { return }
         let record = made.record(at: entry.offset)
         insert.bind(1, blob: record.unsafeBytes)
         try insert.run()
-        record.setNumbers(id: 0, cseq: 0, time: 0, senderSeq: insert.insertedRow)
+        record.setNumbers(id: 0, cseq: record.cseq, time: 0, senderSeq: insert.insertedRow)
     }
 
     /// The transaction is durable.

@@ -99,12 +99,13 @@ extension Reader {
         switch chat.who {
         case .group(let group):
             item.conversation = .group(group)
-            item.name = try groupName(group)
+            item.name = try text(self.group, of: group)
             cursor = try CursorTable.cursor(user, chat.number, self.cursor)
         case .other(let other):
             let side = ConversationSide(of: user, with: other)
             let otherName = try self.name(of: other, &page.names)
             item.conversation = ConversationKey(command: 10, sender: name, destination: otherName)
+            item.name = try text(accountName, of: otherName)
             item.peerCursor = numbers[other == user ? side : side.other].cseq
             cursor = numbers[side]
         }
@@ -113,9 +114,10 @@ extension Reader {
         return item
     }
 
-    private func groupName(_ id: Identifier) throws(SQLiteError) -> String? {
-        group.bindCopy(1, id.description)
-        defer { group.reset() }
-        return try group.step() ? group.text(0) : nil
+    /// The first column of the row for an id, which is a text.
+    private func text(_ row: borrowing Statement, of id: Identifier) throws(SQLiteError) -> String? {
+        row.bindCopy(1, id.description)
+        defer { row.reset() }
+        return try row.step() ? row.text(0) : nil
     }
 }

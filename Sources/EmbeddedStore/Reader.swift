@@ -21,6 +21,7 @@ package struct Reader: ~Copyable {
     let member: Statement
     let conversationUsers: Statement
     let cursor: Statement
+    let accountName: Statement
     let accounts: AccountReader
     let events: EventStatements
 
@@ -49,6 +50,7 @@ package struct Reader: ~Copyable {
         let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
         let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
         let cursor = try CursorTable.select(connection)
+        let accountName = try connection.prepare("SELECT name FROM accounts WHERE id = ?1")
         let accounts = try AccountReader(connection)
         let events = try EventStatements(connection)
         self.retentionMilliseconds = options.retentionMilliseconds
@@ -66,6 +68,7 @@ package struct Reader: ~Copyable {
         self.member = member
         self.conversationUsers = conversationUsers
         self.cursor = cursor
+        self.accountName = accountName
         self.accounts = accounts
         self.events = events
     }

@@ -102,7 +102,11 @@ final class BinaryClient: LoadClient {
 
     override func handle(json: UnsafeRawBufferPointer, _ now: UInt64) {
         switch ServerFrame(json) {
-        case .typing(let stamp): owner.delivered(self, stamp, now)
+        case .typing(let stamp), .publication(let stamp): owner.delivered(self, stamp, now)
+        case .done(let stamp): owner.acked(self, stamp, isAccepted: false, now)
+        case .subscribed: owner.subscribed(self)
+        case .publicationsLost: owner.meter.behind += 1
+        case .error: owner.refused(self)
         case .behind(let seq):
             owner.meter.behind += 1
             fetch(after: seq)

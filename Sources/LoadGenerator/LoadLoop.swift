@@ -197,4 +197,5 @@ package class LoadLoop {
     func acked(_ client: LoadClient, _ stamp: UInt64?, isAccepted: Bool, _ now: UInt64) { meter.other += 1 }
     func delivered(_ client: LoadClient, _ stamp: UInt64?, _ now: UInt64) { meter.other += 1 }
     func refused(_ client: LoadClient) { meter.refused += 1 }
+    func subscribed(_ client: LoadClient) { meter.other += 1 }
 }

@@ -8,6 +8,8 @@ package struct MessageTemplate: ~Copyable {
     package let stampOffset: Int
     /// Where the stamp stands as a binary `cid`.
     private let cidOffset: Int?
+    /// Where it stands as text a second time.
+    private let secondStampOffset: Int?
 
     /// How deep in a binary body the stamp stands: compressed bytes begin with lengths.
     package let stampDepth: Int
@@ -19,6 +21,9 @@ package struct MessageTemplate: ~Copyable {
         self.cidOffset = cidOffset
         stampOffset = MessageTemplate.offset(of: Stamp.placeholder, in: UnsafeRawBufferPointer(bytes)) ?? -1
         stampDepth = stampOffset - bodyOffset
+        let behind = max(0, stampOffset) + Stamp.textBytes
+        let rest = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[min(behind, bytes.count)...])
+        secondStampOffset = MessageTemplate.offset(of: Stamp.placeholder, in: rest).map { $0 + behind }
         if stampOffset < 0 { throw BenchError("a message of this size has no room for its stamp") }
     }
 
@@ -31,6 +36,7 @@ package struct MessageTemplate: ~Copyable {
     package func stamped(_ stamp: UInt64) -> UnsafeRawBufferPointer {
         let base = bytes.baseAddress.unsafelyUnwrapped
         Stamp.write(stamp, at: base + stampOffset)
+        if let secondStampOffset { Stamp.write(stamp, at: base + secondStampOffset) }
         if let cidOffset { base.storeBytes(of: stamp.littleEndian, toByteOffset: cidOffset, as: UInt64.self) }
         return UnsafeRawBufferPointer(bytes)
     }
@@ -90,6 +96,23 @@ package struct MessageTemplate: ~Copyable {
         let bodyOffset = frame.count
         frame.append(body.unsafeBytes)
         return try MessageTemplate(copying: frame, cidOffset: BinaryHeader.byteCount, bodyOffset: bodyOffset)
+    }
+
+    /// A publication with `size` bytes of text, which begin with the stamp; the answer repeats it. In the binary
+    /// protocol it goes as a COMMAND.
+    static func publication(on channel: String, size: Int, isBinary: Bool) throws -> MessageTemplate {
+        var json = OutputBuffer()
+        json.append(utf8: "{\"cmd\":\"publish\",\"channel\":\"\(channel)\",\"ref\":\"")
+        json.append(Stamp.placeholder)
+        json.append("\",\"data\":\"")
+        json.append(Stamp.placeholder)
+        json.appendFiller(size - Stamp.textBytes)
+        json.append("\"}")
+        guard isBinary else { return try MessageTemplate(copying: json, cidOffset: nil) }
+        var frame = OutputBuffer()
+        BinaryHeader(.command, length: json.count).append(to: &frame)
+        frame.append(json.unsafeBytes)
+        return try MessageTemplate(copying: frame, cidOffset: nil)
     }
 
     /// `size` bare bytes for the floor's forwarder, the stamp first.

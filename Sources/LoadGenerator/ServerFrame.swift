@@ -11,6 +11,13 @@ package enum ServerFrame: Equatable, Sendable {
     /// Live pushes have stopped after this inbox entry, until the client fetches.
     case behind(UInt64)
     case fetched
+    /// Something was done that has no answer of its own, with the stamp in its `ref`.
+    case done(UInt64?)
+    case subscribed
+    /// What was published on a channel, with the stamp at the beginning of its data.
+    case publication(UInt64?)
+    /// Publications are gone that this client was too slow for.
+    case publicationsLost
     /// The answer to a heartbeat.
     case heartbeat
     case other
@@ -34,6 +41,13 @@ package enum ServerFrame: Equatable, Sendable {
         case ServerFrame.word("\"beh"):
             self = ServerFrame.number(after: "\"seq\":", in: json).map(Self.behind) ?? .other
         case ServerFrame.word("\"fet"): self = .fetched
+        case ServerFrame.word("\"ok\""): self = .done(ServerFrame.reference(in: json))
+        case ServerFrame.word("\"sub"): self = .subscribed
+        case ServerFrame.word("\"cha"):
+            let isPublication = start + 9 <= json.count && json[start + 8] == UInt8(ascii: "\"")
+            self =
+                isPublication
+                ? .publication(ServerFrame.stamp(after: "\"data\":\"", in: json)) : .publicationsLost
         default: self = .other
         }
     }

@@ -103,6 +103,10 @@ final class WebSocketClient: LoadClient {
             owner.meter.behind += 1
             fetch(after: seq)
         case .fetched: takePage(json, now)
+        case .done(let stamp): owner.acked(self, stamp, isAccepted: false, now)
+        case .subscribed: owner.subscribed(self)
+        case .publication(let stamp): owner.delivered(self, stamp, now)
+        case .publicationsLost: owner.meter.behind += 1
         case .heartbeat: owner.meter.acked += 1
         case .other: owner.meter.other += 1
         }

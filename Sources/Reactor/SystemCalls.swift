@@ -157,8 +157,6 @@ package enum ProcessResources {
     package static func returnFreedMemory() { _ = cep_return_freed_memory() }
     /// Binds the calling thread to one core.
     package static func pinThread(core: Int) { _ = cep_pin_thread(Int32(core)) }
-    /// Lets the calling thread wait for the other ones where there are too few cores for all.
-    package static func lowerThreadPriority() { _ = cep_lower_thread_priority() }
     /// Lets the calling thread's waits end when they are due, not up to 50 µs later as the kernel has it by default.
     package static func sharpenTimers() { _ = cep_sharpen_timers() }
 }

@@ -123,8 +123,11 @@ final class LoopNode {
         self.loop = loop
         epoch = store.epoch
         bus = LoopBus(nodes: context.nodes)
+        var channels = ChannelLimits()
+        channels.instance = .random(in: .min ... .max)
         hub = Hub(
-            node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence)
+            node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence,
+            channels: channels)
         api = APIRouter(context: context, node: context.nodes[index])
         hub.milliseconds = loop.milliseconds
         hub.recordsArrivals = context.configuration.recordsEvents

@@ -50,12 +50,17 @@ extension Checker {
         case .behind(let seq):
             expect(seq == connection.view.last, "behind tells the last push: \(seq) after \(connection.view.last)")
             connection.view.isBehind = true
-        case .ok(let ref): takeOK(ref, connection)
+        case .ok(let ref, let offset): takeOK(ref, offset, connection)
+        case .subscribed(let place, let ref): subscribed(place, ref, connection)
+        case .published(let publication): published(publication, connection)
+        case .lost(let channel, let after, let offset): lost(channel, after: after, through: offset, connection)
         case .error(let reply): takeError(reply, connection)
         case .typing(let sender, let conversation):
             let isOwn = conversation.split(separator: ":").contains { $0 == userNames[user] }
             expect(isOwn || !conversation.contains(":"), "typing reaches only its conversation: \(conversation)")
             expect(userNames.contains(sender), "typing has an author")
+        case .read(let reader, let conversation, let cseq):
+            readTold(reader, conversation, cseq, to: user)
         case .status(let online, let ref): takeStatus(online, ref, connection)
         }
     }
@@ -134,11 +139,14 @@ extension Checker {
         return nil
     }
 
-    private func takeOK(_ ref: UInt64, _ connection: ClientConnection) {
+    private func takeOK(_ ref: UInt64, _ offset: UInt64?, _ connection: ClientConnection) {
         switch connection.view.questions.removeValue(forKey: ref) {
         case .confirm(let seq): connection.device.confirmAnswered = max(connection.device.confirmAnswered, seq)
         case .typing, .unwatch: break
-        default: broken("ok answers a confirm, a typing or an unwatch: \(ref)")
+        case .publish(let channel): tookPublish(channel, offset ?? 0, connection)
+        case .unsubscribe(let channel): connection.view.channels[channel] = nil
+        case .read(let place): readAnswered(place)
+        default: broken("ok answers what has no other answer: \(ref)")
         }
     }
 

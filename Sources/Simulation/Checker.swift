@@ -23,6 +23,8 @@ final class Checker {
     var unseen: [UInt64]
     /// Every membership that each group had or may have had, in order; members as indexes of users.
     var memberships: [[Set<Int>]] = []
+    var channels = ChannelBook()
+    var reads: [ReadKey: ReadRange] = [:]
 
     init(userNames: [String]) {
         self.userNames = userNames

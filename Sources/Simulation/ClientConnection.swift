@@ -130,6 +130,8 @@ final class Device {
     var confirmSent: UInt64 = 0
     var confirmAnswered: UInt64 = 0
     var connection: ClientConnection?
+    /// Where it was last on each channel.
+    var channels: [String: ChannelView] = [:]
 
     init(index: Int, user: Int, userID: Identifier, name: Identifier) {
         self.index = index

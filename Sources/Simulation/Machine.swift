@@ -9,7 +9,7 @@ final class Machine {
     let bus: SimulatedBus
     let topology: Topology
 
-    init(_ disk: SimulatedDisk, _ profile: Profile, now: UInt64, plant: Plant?) throws {
+    init(_ disk: SimulatedDisk, _ profile: Profile, number: UInt64, now: UInt64, plant: Plant?) throws {
         let store = try SimulatedStore(disk, profile, now: now, plant: plant)
         let bus = SimulatedBus(nodes: profile.hubs)
         let topology = Topology(nodes: profile.hubs, shardsPerNode: 2, usersPerShardMax: 100)
@@ -17,10 +17,12 @@ final class Machine {
         self.store = store
         self.bus = bus
         self.topology = topology
+        var channels = profile.channels
+        channels.instance = number
         hubs = (0..<profile.hubs).map {
             Hub(
                 node: MailboxIndex($0), topology: topology, store: store, bus: SimulatedBus.Port(bus: bus, from: $0),
-                presence: presence)
+                presence: presence, channels: channels)
         }
     }
 

@@ -16,4 +16,6 @@ package enum Plant: String, CaseIterable, Sendable {
     case swappedEvents = "swapped-events"
     /// Reads don't wait until the index has what was committed before.
     case hastyReads = "hasty-reads"
+    /// A publication is lost between two loops now and then.
+    case lostPublication = "lost-publication"
 }

@@ -1,9 +1,10 @@
 internal import Base
+internal import Core
 internal import EmbeddedStore
 
 /// What can happen in a step.
 enum Action: Int, CaseIterable {
-    case connect, disconnect, send, resend, confirm, fetch, history, typing, watch
+    case connect, disconnect, send, resend, confirm, fetch, history, typing, markRead, watch, channel
     case serve, flush, journal, fold, read, deliver, bus, groups
     case crash, powerCut, haltLater, diskFault, heal, clock
 }
@@ -31,6 +32,7 @@ struct Profile {
     let cidShare: Int
     let groupShare: Int
     let busLossShare: Int
+    let channels: ChannelLimits
     /// How many of what waits is taken at once, at most.
     let burst: Int
     private let limits: [Int]
@@ -58,6 +60,10 @@ struct Profile {
         groupShare = random.pick([0, 30, 60])
         busLossShare = random.pick([0, 20])
         burst = random.pick([1, 3, 10, 50])
+        var channels = ChannelLimits()
+        channels.historyCountMax = random.pick([1, 10, 1_000])
+        channels.pageBytesMax = random.pick([100, 2_000, channels.pageBytesMax])
+        self.channels = channels
         var total = 0
         var limits: [Int] = []
         for action in Action.allCases {
@@ -76,7 +82,10 @@ struct Profile {
         case .fold: random.pick([0, 10, 100])
         case .read: random.pick([20, 60, 150])
         case .resend, .confirm, .fetch: random.pick([0, 10, 40])
-        case .history, .typing, .watch, .bus, .groups: random.pick([0, 5, 20])
+        case .history, .typing, .markRead, .watch, .groups: random.pick([0, 5, 20])
+        case .channel: random.pick([0, 20, 150])
+        // The answers to subscribes and watches come by the bus.
+        case .bus: random.pick([5, 60, 200])
         case .disconnect: random.pick([0, 5, 30])
         case .crash, .powerCut: random.pick([0, 2, 8])
         case .haltLater: random.pick([0, 3, 10])

@@ -69,9 +69,13 @@ enum Question {
     case history(HistoryQuestion)
     case confirm(seq: UInt64)
     case typing
+    case read(ReadPlace)
     /// Of these users.
     case watch([String])
     case unwatch
+    case subscribe(String, after: UInt64?, epoch: String?)
+    case unsubscribe(String)
+    case publish(String)
 }
 
 struct PageQuestion {
@@ -114,6 +118,7 @@ struct SessionView {
     var online: [String: Bool] = [:]
     /// What came in since, until it is known what of it is the page.
     var held: [ServerFrame] = []
+    var channels: [String: ChannelView] = [:]
 
     init(after: UInt64?) { self.after = after }
 }

@@ -41,11 +41,16 @@ enum ServerFrame {
     case binaryFetched(last: UInt64, more: Bool)
     case history(conversation: String, [SeenEntry], more: Bool, ref: UInt64)
     case behind(seq: UInt64)
-    case ok(ref: UInt64)
+    /// With the offset of a publication.
+    case ok(ref: UInt64, offset: UInt64?)
     case error(ErrorReply)
     case typing(from: String, conversation: String)
+    case read(by: String, conversation: String, cseq: UInt64)
     /// Who is online; an answer if it has a reference.
     case status([String: Bool], ref: UInt64?)
+    case subscribed(SeenPlace, ref: UInt64)
+    case published(SeenPublication)
+    case lost(channel: String, after: UInt64, through: UInt64)
 
     struct ErrorReply {
         var code: String
@@ -86,10 +91,15 @@ enum ServerFrame {
         case .text("behind"):
             guard let seq = value["seq"]?.unsigned else { return nil }
             self = .behind(seq: seq)
-        case .text("ok"): self = .ok(ref: ref)
+        case .text("ok"): self = .ok(ref: ref, offset: value["offset"]?.unsigned)
         case .text("typing"):
             guard let user = value["userid"]?.text, let conversation = value["conv"]?.text else { return nil }
             self = .typing(from: user, conversation: conversation)
+        case .text("read"):
+            guard let user = value["userid"]?.text, let conversation = value["conv"]?.text,
+                let cseq = value["cseq"]?.unsigned
+            else { return nil }
+            self = .read(by: user, conversation: conversation, cseq: cseq)
         case .text("status"):
             guard let users = value["users"]?.members else { return nil }
             var online: [String: Bool] = [:]
@@ -98,11 +108,27 @@ enum ServerFrame {
                 online[user] = isOnline
             }
             self = .status(online, ref: value["ref"]?.unsigned)
+        case .text("subscribed"), .text("channel"), .text("channel.lost"): self.init(channel: value, ref: ref)
         case .text("error"):
             guard let code = value["code"]?.text, let message = value["message"]?.text else { return nil }
             let cid = value["cid"]?.text.flatMap { UInt64($0) } ?? 0
             self = .error(ErrorReply(code: code, message: message, cid: cid, ref: value["ref"]?.unsigned))
         default: return nil
+        }
+    }
+
+    private init?(channel value: JSONValue, ref: UInt64) {
+        guard let channel = value["channel"]?.text, let offset = value["offset"]?.unsigned else { return nil }
+        if let epoch = value["epoch"]?.text, let isRecovered = value["recovered"]?.bool {
+            let place = SeenPlace(channel: channel, offset: offset, epoch: epoch, isRecovered: isRecovered)
+            self = .subscribed(place, ref: ref)
+        } else if let after = value["after"]?.unsigned {
+            self = .lost(channel: channel, after: after, through: offset)
+        } else {
+            guard let number = value["data"]?.array?.first?.unsigned, let sender = value["userid"]?.text
+            else { return nil }
+            self = .published(
+                SeenPublication(channel: channel, offset: offset, number: Int(number), sender: sender))
         }
     }
 

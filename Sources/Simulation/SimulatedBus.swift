@@ -34,6 +34,9 @@ final class SimulatedBus {
 
     private func put(_ freight: Freight, _ from: Int, _ node: Int) { queues[from * nodes + node].append(freight) }
 
+    /// What a pair has on its way.
+    func count(pair: Int) -> Int { queues[pair].count }
+
     var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
 
     /// Takes the first of a pair off; the hub that it is for.

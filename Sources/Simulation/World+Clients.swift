@@ -169,6 +169,21 @@ extension World {
         return checker.memberships[group].last?.contains(user) ?? false
     }
 
+    /// Says that a conversation was read: to its end, or to some place that may be behind it.
+    func markRead(on connection: ClientConnection) {
+        let user = connection.device.user
+        let mine = checker.conversations.keys.sorted().filter { mayRead($0, user) }
+        guard !mine.isEmpty else { return }
+        let conversation = random.pick(mine)
+        let known = checker.conversationHeads[conversation] ?? 0
+        let cseq = random.chance(40) ? known : UInt64(random.below(Int(known) + 3))
+        let place = ReadPlace(user: user, conversation: conversation, cseq: cseq, known: known)
+        checker.readSent(place)
+        let text = #""cmd":"read","conv":"\#(conversation)","cseq":\#(cseq)"#
+        trace.note("mark read", cseq, UInt64(connection.number), "#\(connection.number) \(text)")
+        ask(.read(place), text, on: connection)
+    }
+
     func typing(on connection: ClientConnection) {
         let other = checker.userNames[random.below(profile.users)]
         if !groups.isEmpty, random.chance(50) {
@@ -192,7 +207,7 @@ extension World {
     }
 
     /// Puts a JSON frame with a reference on the wire; a binary session wraps it.
-    private func ask(_ question: Question, _ members: String, on connection: ClientConnection) {
+    func ask(_ question: Question, _ members: String, on connection: ClientConnection) {
         let ref = nextRef()
         connection.view.questions[ref] = question
         let json = Array("{\(members),\"ref\":\(ref)}".utf8)

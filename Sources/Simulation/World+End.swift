@@ -1,6 +1,7 @@
 internal import Base
 internal import Core
 internal import Store
+internal import Store
 
 // The quiet phase: everything that is on its way arrives, everybody comes back and has everything.
 extension World {
@@ -32,7 +33,9 @@ extension World {
         for hub in 0..<profile.hubs { endTick(machine, hub) }
         settleStore(machine)
         if disk.isHalted { return false }
-        for pair in 0..<profile.hubs * profile.hubs { carry(machine, pair, mayLose: false) }
+        for pair in 0..<profile.hubs * profile.hubs {
+            for _ in 0..<machine.bus.count(pair: pair) { carry(machine, pair, mayLose: false) }
+        }
         for connection in openConnections {
             flush(connection, all: true)
             let view = connection.view
@@ -79,14 +82,17 @@ extension World {
                 checker.broken("every question is answered: \(ref) \(question) on #\(connection.number)")
             }
         }
+        checker.finishChannels(openConnections)
         for connection in openConnections {
             close(connection)
             signOut(connection)
         }
         if random.chance(50) { stop(cutsPower: random.chance(50)) }
         comeBack()
+        playChannels()
         resendUnacked()
         readHistories()
+        checkChatLists()
         if !isBroken { checkDevices() }
         if !isBroken { checkNotices() }
         if !isBroken { checker.finish() }
@@ -143,6 +149,20 @@ extension World {
             let version = store.group(id)?.version ?? 0
             let notices = store.noticeCount(about: id)
             checker.expect(notices == version, "each change is told once: \(notices) notices of \(version) in \(id)")
+        }
+    }
+
+    private func checkChatLists() {
+        guard let machine, !isBroken else { return }
+        for (user, name) in checker.userNames.enumerated() {
+            var list: ChatList?
+            let query = ChatListQuery(user: World.identifier(name), before: nil, limit: 100)
+            machine.hubs[0].ask(.chatList(query)) { result in
+                if case .success(.chatList(let answer)) = result { list = answer }
+            }
+            settle()
+            guard let list else { return checker.broken("a chat list is answered: \(name)") }
+            checker.finishChatList(list, user)
         }
     }
 

@@ -25,8 +25,10 @@ extension World {
         case .confirm: if let connection = someConnection() { confirm(on: connection) }
         case .fetch: if let connection = someConnection() { fetch(on: connection) }
         case .history: if let connection = someConnection() { history(on: connection) }
+        case .markRead: if let connection = someConnection() { markRead(on: connection) }
         case .typing: if let connection = someConnection() { typing(on: connection) }
         case .watch: if let connection = someConnection() { watch(on: connection) }
+        case .channel: if let connection = someConnection() { useChannel(on: connection) }
         case .serve: serve(machine)
         case .flush:
             if let connection = openConnections.isEmpty ? nil : random.pick(openConnections) { flush(connection) }
@@ -34,7 +36,9 @@ extension World {
         case .fold: fold(machine, random.below(machine.store.waitingBatches) + 1)
         case .read: read(machine)
         case .deliver: deliver(machine, to: random.below(profile.hubs), random.below(profile.burst) + 1)
-        case .bus: carry(machine, random.below(profile.hubs * profile.hubs), mayLose: true)
+        case .bus:
+            let pair = random.below(profile.hubs * profile.hubs)
+            for _ in 0...random.below(profile.burst) { carry(machine, pair, mayLose: true) }
         case .groups: changeGroups(machine)
         case .crash, .powerCut, .haltLater, .diskFault, .heal: fail(action)
         case .clock: moveClock()
@@ -130,7 +134,13 @@ extension World {
         case .frame(let frame):
             if mayLose, random.chance(profile.busLossShare) { return }
             machine.hubs[node].handle(frame)
-        case .mail(let mail): machine.hubs[node].handle(mail)
+        case .mail(let mail):
+            if plant == .lostPublication, case .channel(let mail) = mail, case .published = mail.content,
+                random.chance(20)
+            {
+                return
+            }
+            machine.hubs[node].handle(mail)
         }
         endTick(machine, node)
     }

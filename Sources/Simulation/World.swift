@@ -70,7 +70,7 @@ final class World {
         for attempt in 0..<20 {
             if attempt > 3 { disk.heal() }
             do {
-                let machine = try Machine(disk, profile, now: now, plant: plant)
+                let machine = try Machine(disk, profile, number: UInt64(crashes), now: now, plant: plant)
                 self.machine = machine
                 trace.note("start", UInt64(attempt), 0, "attempt \(attempt)")
                 readGroups(machine)

@@ -9,8 +9,8 @@ package protocol Bus {
     func send(_ frame: BusFrame, to node: MailboxIndex)
     /// Sends a frame to every node, the sender included.
     func broadcast(_ frame: BusFrame)
-    /// Sends mail to one node, which may be the sender itself. It comes later, in the order in which it was sent, as long
-    /// as both nodes live; the sender's limits keep it little.
+    /// Sends mail to one node, which may be the sender itself. It comes later, in the order in which it was sent, as
+    /// long as both nodes live; the sender's limits keep it little.
     func send(_ mail: BusMail, to node: MailboxIndex)
 }
 

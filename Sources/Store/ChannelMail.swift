@@ -1,7 +1,6 @@
 package import Base
 
-/// What one node tells another about channels. Unlike a ``BusFrame`` it isn't lost while both run, and mail from one
-/// node to another comes in the order in which it was sent.
+/// What one node tells another about channels; it goes as ``Interest``, in order and never lost.
 ///
 /// A channel has a home: the node that numbers its publications and keeps its history. Other nodes tell it whether
 /// they have subscribers; it sends each publication once to each of those nodes.

@@ -27,7 +27,7 @@ package struct ChatList: Sendable {
     /// One conversation as one of its users sees it.
     package struct Item: Sendable {
         package var conversation: ConversationKey
-        /// A group's name; nil in private.
+        /// A group's name, or that of the other one's account; nil if there is no account.
         package var name: String?
         /// The last message, an offset in ``ChatList/arena``; nil if there is none.
         package var last: UInt32?

@@ -27,6 +27,7 @@ import Testing
             ["storm", "--protocol", "binary", "--lz4"], ["mixed", "--protocol", "binary"],
             ["verify", "--protocol", "both", "--lz4"], ["pair", "--floor", "--rounds", "3", "--html", "x.html"],
             ["connect", "--floor"], ["idle", "--floor"], ["fanout", "--floor"],
+            ["fanout", "--channel", "--members", "50000", "--floor"],
         ])
     func understands(_ arguments: [String]) {
         #expect(throws: Never.self) { try Bench.parseAsRoot(arguments) }
@@ -57,7 +58,8 @@ import Testing
             ["pair", "--seconds", "0"],
             ["pair", "--pin-server", "0"],
             ["idle", "--connections", "100", "--primed", "100"],
-            ["fanout", "--members", "1"],
+            ["fanout", "--members", "1"], ["fanout", "--channel", "--protocol", "binary", "--lz4"],
+            ["fanout", "--channel", "--size", "65536"],
             ["connect", "--concurrency", "0"],
             ["floor", "--connections", "3"],
             ["storm", "--restart"],

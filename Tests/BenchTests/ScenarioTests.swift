@@ -84,6 +84,20 @@ import Testing
         #expect(measurement.meter.deliveryLatency.count > 0)
     }
 
+    @Test(arguments: [WireProtocol.json, .binary])
+    func fanoutOverAChannel(_ wire: WireProtocol) async throws {
+        let measurement = try await run(Speech(wire: wire), connections: 6) { plan in
+            var plan = plan
+            plan.window = 3
+            var scenario = FanoutScenario(plan, ScenarioTests.circumstances(seconds: 0.3))
+            scenario.isChannel = true
+            return try scenario.run()
+        }
+        expectNoTrouble(measurement)
+        #expect(measurement.whole.acked > 0 && measurement.whole.delivered == 5 * measurement.whole.acked)
+        #expect(measurement.meter.deliveryLatency.count > 0 && measurement.meter.ackLatency.count > 0)
+    }
+
     @Test(arguments: speeches)
     func storm(_ speech: Speech) async throws {
         let result = try await run(speech, connections: 20) { plan in

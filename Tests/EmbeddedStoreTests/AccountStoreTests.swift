@@ -4,7 +4,7 @@ import Store
 import Testing
 
 /// Accounts and the ends of logins, as any store must keep them.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct AccountStoreTests {
     private let directory = TemporaryDirectory()
 

@@ -29,7 +29,9 @@ struct ConversationTests {
         for round in 0..<60 {
             let arena = RecordArena()
             // Groups are listed from their making on; here they are as old as their first message.
-            if round == 0 { for group in ConversationModel.groups.keys { model.send("a", to: group, isGroup: true, arena) } }
+            if round == 0 {
+                for group in ConversationModel.groups.keys { model.send("a", to: group, isGroup: true, arena) }
+            }
             let count = random.next() % 4 == 0 ? Int(random.next() % 60) + 1 : Int(random.next() % 6) + 1
             for _ in 0..<count { model.step(into: arena, &random) }
             let reply = store.address(0)
@@ -113,6 +115,29 @@ struct ConversationTests {
         #expect(try store.chatList("a").items.map(\.unread) == [1])
     }
 
+    @Test(arguments: [false, true]) func newMembersBeginAtTheEnd(reopened: Bool) throws {
+        let directory = TemporaryDirectory()
+        var store = try StoreHarness.embedded(directory)
+        _ = try store.perform(.create(id: name("g"), name: "g", members: [name("a"): .admin], by: name("a")))
+        for index in 1...5 { try store.sendGroup("a", "g", to: ["a"], "\(index)") }
+        _ = try store.perform(.setMember(group: name("g"), user: name("new"), role: .member, by: name("a")))
+        if reopened {
+            store.close()
+            store = try StoreHarness.embedded(directory)
+        }
+        defer { store.close() }
+        // Told by a notice, which comes after the answer.
+        while try store.inbox("new").seqs.isEmpty {}
+        #expect(try store.chatList("new").items.map(\.unread) == [0])
+        #expect(try store.chatList("new").items.map(\.cursor) == [5])
+        try store.sendGroup("new", "g", to: ["a", "new"], "hello")
+        try store.sendGroup("a", "g", to: ["a", "new"], "hello")
+        #expect(try store.chatList("new").items.map(\.unread) == [1])
+        _ = try store.perform(.setMember(group: name("g"), user: name("new"), role: .silent, by: name("a")))
+        while try store.inbox("new").seqs.count < 4 {}
+        #expect(try store.chatList("new").items.map(\.unread) == [1], "a change of the role reads nothing")
+    }
+
     @Test func pagesEndAtLargeMessages() throws {
         let directory = TemporaryDirectory()
         let store = try StoreHarness.embedded(directory)
@@ -166,7 +191,8 @@ private struct ConversationModel {
             let key = ConversationKey(command: command, sender: name(user), destination: name(other))
             let head = UInt64(conversations[key]?.senders.count ?? 0)
             let place = random.next() % 4 == 0 ? head : random.next() % (head + 3)
-            return arena.appendRead(user: name(user), command: command, destination: name(other), cseq: place, reply: nil)
+            return arena.appendRead(
+                user: name(user), command: command, destination: name(other), cseq: place, reply: nil)
         }
         send(user, to: other, isGroup: isGroup, arena)
     }

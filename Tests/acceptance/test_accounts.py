@@ -1,16 +1,18 @@
 """Accounts: registering, logging in and out, cookies, passwords, and finding others (contract §5 and §6)."""
 
 import base64
+import concurrent.futures
 import hashlib
 import itertools
 import sqlite3
+import threading
 import time
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from binary_protocol import ERROR, TOKEN
-from switchboard import Router
+from switchboard import PATIENCE, Router
 from test_sign_in import SECRET, token
 
 PASSWORD = "correct horse battery staple"
@@ -244,6 +246,7 @@ def test_cookie_on_calls(strict, account):
     group = {"id": f"group-{account.id}", "name": "G", "members": []}
     path = "/api/groups"
     foreign = own | {"Origin": "https://evil.example"}
+    assert code(strict.http("GET", "/api/me", headers=foreign)) == (403, "forbidden")
     assert code(strict.http("POST", path, group, headers=foreign)) == (403, "forbidden")
     for site in ("cross-site", "same-site"):
         fetch = {"Cookie": account.cookie, "Sec-Fetch-Site": site}
@@ -295,6 +298,35 @@ def test_logout(strict, account, chat, binary):
     assert not is_believed(strict, account.token) and is_believed(strict, second)
     assert upgrade_status(strict, f"/ws?token={account.token}") == 401
     assert code(strict.http("POST", "/api/logout", {}, bearer=account.token)) == (401, "unauthorized")
+
+
+def test_no_session_outlives_logout(strict, account):
+    """Who is signing in while the token is logged out is refused, or closed with 4001 like the others."""
+    for _ in range(3):
+        bearer = login(strict, id=account.id, password=PASSWORD).json["token"]
+        opened, begun = [], threading.Barrier(5)
+
+        def sign_in():
+            begun.wait()
+            try:
+                while len(opened) < 5_000:
+                    opened.append(strict.websocket(f"/ws?token={bearer}"))
+            except InvalidStatus as refusal:
+                assert refusal.response.status_code == 401
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            threads = [pool.submit(sign_in) for _ in range(4)]
+            begun.wait()
+            while len(opened) < 20:
+                time.sleep(0.001)
+            assert strict.http("POST", "/api/logout", {}, bearer=bearer).status == 200
+            for thread in threads:
+                thread.result(PATIENCE)
+        for client in opened:
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    client.recv(timeout=PATIENCE)
+            assert closed.value.rcvd.code == 4001
 
 
 def test_logout_by_cookie(strict, account, chat):

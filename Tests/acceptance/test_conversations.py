@@ -50,6 +50,17 @@ def test_chat_list(router, chat, people):
     assert [item["conv"] for item in listed(router, a)] == [f"{a}:{c}", f"{a}:{b}"]
 
 
+def test_names_of_accounts(router, chat, people):
+    """Who has an account is listed by its name."""
+    a, b = people(2)
+    account = {"id": b, "name": "Bobby B.", "email": f"{b}@example.org", "password": "a long enough password"}
+    registered = router.http("POST", "/api/register", account)
+    assert registered.status in (200, 201), registered
+    chat(a).post(b, "hello")
+    assert [item["name"] for item in listed(router, a)] == ["Bobby B."]
+    assert [item["name"] for item in listed(router, registered.json["token"])] == [a]
+
+
 def test_chat_list_pages(router, chat, people):
     """`before` is the id or the time of the oldest item; the pages have everything once, the last one is empty. A page
     is only longer than what was asked for where its oldest items are of one millisecond."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchboard import Refused, later
+from switchboard import Refused
 
 FIELDS = {
     "media": 4, "content": "text 在吗？", "pic": "http://r.example/p.png", "url": "http://r.example/v.mp4",
@@ -114,7 +114,6 @@ def test_group_message(router, people, chat):
     assert listener.messages(1)[0]["content"] == "marker", "a group message reached an outsider"
 
 
-@later
 def test_members_hear_of_their_invitation(router, people, chat):
     """Being put into a group is a durable notification: the member's inbox has it."""
     a, b = people(2)

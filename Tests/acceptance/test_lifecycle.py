@@ -276,6 +276,10 @@ def test_every_option_may_stand_in_the_file(tmp_path):
     values = {
         "listen": "127.0.0.1:{port}", "tcp-listen": "127.0.0.1:{tcp_port}", "data": "{directory}/elsewhere",
         "jwt-secret": "x" * 16, "api-key": "k", "session-secret": "s", "session-window": 3, "loops": 2,
+        "registration": "claim", "login-days": 7, "origins": "https://chat.example,http://a.example:81",
+        "secure-cookies": "true", "trusted-proxies": "127.0.0.1", "media-endpoint": "http://127.0.0.1:9",
+        "media-bucket": "chat", "media-region": "eu-1", "media-access-key": "id", "media-secret-key": "secret",
+        "media-style": "host", "media-public-url": "https://media.example", "media-max-size": 1000,
         "descriptor-tables": "shared", "shards-per-loop": 2, "shard-limit": 10, "retention": 30, "log-level": "info",
         "dev": "true"}
     assert options == {f"--{name}" for name in values}

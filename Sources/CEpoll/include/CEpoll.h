@@ -65,8 +65,6 @@ int64_t cep_descriptor_limit(void);
 int cep_core_count(void);
 int cep_pin_thread(int core);
 int cep_name_thread(const char *name);
-// Gives the calling thread a nice value of 10.
-int cep_lower_thread_priority(void);
 // Lets the allocator keep more of what is freed than it does by default, which asks the kernel for the same pages
 // over and over.
 int cep_keep_freed_memory(size_t bytes);

@@ -166,8 +166,7 @@ final class ChannelHome {
             guard channels.count < limits.channelsMax else { throw .tooManyChannels }
         }
         lastNumber += 1
-        // After a restart the time is another one: numbers alone would repeat.
-        let epoch = "\(String(now, radix: 36))-\(posts.node.rawValue)-\(String(lastNumber, radix: 36))"
+        let epoch = "\(String(limits.instance, radix: 36))-\(posts.node.rawValue)-\(String(lastNumber, radix: 36))"
         let channel = HomeChannel(epoch: epoch, now: now)
         channels[name] = channel
         return channel

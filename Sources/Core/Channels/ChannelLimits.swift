@@ -1,5 +1,7 @@
 /// How much of channels a loop keeps; a test may want less.
 package struct ChannelLimits: Sendable {
+    /// Tells this process from the one before: a part of each channel's epoch. To be drawn at random.
+    package var instance: UInt64 = 0
     /// Publications of one channel's history, their bytes, and how old they become.
     package var historyCountMax = 1_000
     package var historyBytesMax = 1 << 20

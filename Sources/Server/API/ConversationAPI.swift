@@ -160,7 +160,9 @@ extension APIRequest {
     /// The body as a message: what a frame would have besides its `cmd` and `dstid`.
     fileprivate func message() throws(APIError) -> (cid: [UInt8], members: [UInt8]) {
         let bytes = http.body.span.bytes
-        guard UTF8Validator.isValid(bytes) else { throw APIError(.badRequest, "the body must be a JSON object in UTF-8") }
+        guard UTF8Validator.isValid(bytes) else {
+            throw APIError(.badRequest, "the body must be a JSON object in UTF-8")
+        }
         let envelope = Envelope()
         do throws(EnvelopeError) {
             try envelope.scanMembers(bytes)

@@ -28,13 +28,13 @@ func signedInCredential(_ request: APIRequest, _ context: RouterContext) throws(
     return credential
 }
 
-/// A browser sends the cookie along for every page that asks: what changes something must come from a page of ours, and
-/// as JSON, which no form can send.
+/// A browser sends the cookie along for every page that asks: it counts for pages of ours only, and what changes
+/// something must be JSON, which no form can send.
 private func requireOwnPage(_ request: HTTPRequest, _ context: RouterContext) throws(APIError) {
-    if request.method == .get || request.method == .head { return }
     guard context.origins.allow(request) else {
         throw APIError(.forbidden, "a page of another origin can't act by the cookie: send a token, or see --origins")
     }
+    if request.method == .get || request.method == .head { return }
     let type = request.headers.first("Content-Type")?.split(separator: ";").first ?? ""
     guard type.lowercased().filter({ $0 != " " }) == "application/json" else {
         throw APIError(

@@ -14,8 +14,6 @@ final class PasswordWorkers: Sendable {
         init() throws(Errno) { mailbox = try Mailbox() }
 
         func run(_ log: Logger) {
-            // Messages go before passwords.
-            ProcessResources.lowerThreadPriority()
             do {
                 let loop = try EventLoop(mailbox: mailbox)
                 while !isStopping.load(ordering: .relaxed) { loop.runOnce() }

@@ -82,6 +82,17 @@ const FETCH_LIMIT = 500;
  * @property {() => string[]} keys
  */
 
+/**
+ * @typedef {object} ChannelHandlers What a subscriber listens to; each may be left out.
+ * @property {(frame: {channel: string, offset: number, data: any, userid: string}) => void} [publication] in the order
+ *   of `offset`, each once
+ * @property {(place: {offset: number, epoch: string, recovered: boolean}) => void} [subscribed] with every connection
+ * @property {(gap: {after: number, offset: number}) => void} [lost] what came behind `after` is gone; it goes on behind
+ *   `offset`, which may be smaller: the router has restarted
+ * @property {(userid: string) => void} [joined] @property {(userid: string) => void} [left] with `presence`
+ * @property {(error: SwitchboardError) => void} [refused] there is no subscription
+ */
+
 /** A storage that ends with the page. @returns {Storage} */
 export function memoryStorage() {
     const texts = new Map();
@@ -173,6 +184,7 @@ export class Switchboard {
     /** Entries that came ahead of a missing one, by `seq`. */ #ahead = new Map();
     #isPulling = false;
     #isBehind = false;
+    /** Subscriptions by channel, with the place of the last publication. */ #channels = new Map();
     /** Counts connections, so that what belongs to an old one is told apart. */ #generation = 0;
 
     /** @param {Options} options */
@@ -353,6 +365,11 @@ export class Switchboard {
         case "ack": return this.#acknowledged(frame);
         case "behind": this.#isBehind = true; return void this.#pull();
         case "typing": return this.#emit("typing", frame);
+        case "channel": return this.#published(frame);
+        case "subscribed": this.#subscribed(frame); return void this.#answered(frame);
+        case "channel.lost": return this.#lostOn(frame);
+        case "channel.joined": return this.#channels.get(frame.channel)?.handlers.joined?.(frame.userid);
+        case "channel.left": return this.#channels.get(frame.channel)?.handlers.left?.(frame.userid);
         case "error": return this.#refused(frame);
         default: if (!this.#answered(frame)) this.#emit("frame", frame);
         }
@@ -373,6 +390,7 @@ export class Switchboard {
             this.#received = this.#stored = Math.max(this.#received, welcome.confirmed);
         }
         this.#beat();
+        for (const [channel, place] of this.#channels) void this.#askFor(channel, place);
         if (this.#stored > this.#confirmed) this.#scheduleConfirm();
         if (this.#received >= welcome.seq) return this.#caughtUp();
         this.#setState("catching-up");
@@ -688,6 +706,78 @@ export class Switchboard {
         }
         this.#fail(item, frame.code, frame.message);
         this.#flush();
+    }
+
+    // MARK: Channels
+
+    /**
+     * Subscribes to a channel until `unsubscribe`. After a lost connection it goes on behind the last publication that
+     * came, as far as the router's history reaches; what is missing is told to `lost`.
+     * @param {string} channel @param {ChannelHandlers} handlers
+     * @param {{after?: number, epoch?: string, presence?: boolean}} [options] `after` and `epoch` of a place that was
+     *   kept; `presence` to hear who comes and goes
+     */
+    subscribe(channel, handlers, { after, epoch, presence = false } = {}) {
+        const place = { handlers, offset: after, epoch, presence };
+        this.#channels.set(channel, place);
+        if (["catching-up", "online"].includes(this.#state.name)) void this.#askFor(channel, place);
+    }
+
+    /** @param {string} channel */
+    unsubscribe(channel) {
+        if (this.#channels.delete(channel)) this.#write({ cmd: "unsubscribe", channel });
+    }
+
+    /**
+     * Publishes on a channel, subscribed or not; like any request it isn't repeated.
+     * @param {string} channel @param {any} data @returns {Promise<number>} the publication's `offset`
+     */
+    async publish(channel, data) {
+        return (await this.request({ cmd: "publish", channel, data })).offset;
+    }
+
+    async #askFor(channel, place) {
+        const generation = this.#generation;
+        const { offset, epoch, presence } = place;
+        try {
+            await this.request({ cmd: "subscribe", channel, after: offset, epoch, presence: presence || undefined });
+        } catch (error) {
+            // Without a connection the next one asks again.
+            if (generation !== this.#generation || this.#channels.get(channel) !== place) return;
+            if (PASSING_CODES.has(error.code)) {
+                setTimeout(() => {
+                    const isWanted = generation === this.#generation && this.#channels.get(channel) === place;
+                    if (isWanted) void this.#askFor(channel, place);
+                }, 1_000 + Math.random() * 4_000);
+            } else if (error.code !== "offline" && error.code !== "timeout") {
+                this.#channels.delete(channel);
+                place.handlers.refused?.(error);
+            }
+        }
+    }
+
+    #subscribed({ channel, offset, epoch, recovered }) {
+        const place = this.#channels.get(channel);
+        if (!place) return;
+        const after = place.offset;
+        place.epoch = epoch;
+        if (!recovered) place.offset = offset;
+        place.handlers.subscribed?.({ offset, epoch, recovered });
+        if (!recovered && after !== undefined) place.handlers.lost?.({ after, offset });
+    }
+
+    #published(frame) {
+        const place = this.#channels.get(frame.channel);
+        if (!place || frame.offset <= place.offset) return;
+        place.offset = frame.offset;
+        place.handlers.publication?.(frame);
+    }
+
+    #lostOn({ channel, after, offset }) {
+        const place = this.#channels.get(channel);
+        if (!place) return;
+        place.offset = offset;
+        place.handlers.lost?.({ after, offset });
     }
 
     // MARK: Requests
