@@ -6,6 +6,10 @@ package enum Limits {
     package static let membersBytesMax = messageBytesMax + (64 << 10)
     /// Largest frame: a message of the largest size with its envelope, base64 included (4/3 of 1 MiB and members).
     package static let frameBytesMax = 1 << 21
+    /// Largest members that an edit or a forward comes to: base64 of the largest body fits, and a frame around it.
+    package static let composedBytesMax = frameBytesMax - (64 << 10)
+    /// Versions of an edited message that are kept, besides the one that counts.
+    package static let editsKept = 100
     /// Largest WebSocket message of the echo endpoint, which conformance suites need.
     package static let echoBytesMax = 64 << 20
     /// Request line and headers of an HTTP request.

@@ -42,12 +42,13 @@ extension OutputBuffer {
     }
 
     private mutating func appendEntry(_ record: RecordView, inflated: inout OutputBuffer) {
-        if record.kind == .notice {
-            append(record.noticeName)
-            append(#"","notify":"#)
-        } else {
-            append(#"message","message":"#)
+        switch record.kind {
+        case .notice: append(record.noticeName)
+        case .edit: append("message.edited")
+        case .recall: append("message.recalled")
+        default: append("message")
         }
+        append(record.kind == .message ? #"","message":"# : #"","notify":"#)
         appendMessage(record, inflated: &inflated)
         append(UInt8(ascii: "}"))
     }

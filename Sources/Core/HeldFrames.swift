@@ -7,7 +7,8 @@ internal import Wire
 extension Hub {
     /// Keeps the session's next frames back until ``release(_:)``.
     func hold(_ session: Session) {
-        held[session.handle] = []
+        // A forward's copy may have to wait while the session's frames wait for something else.
+        if held[session.handle] == nil { held[session.handle] = [] }
         session.outlet.setReading(false)
     }
 

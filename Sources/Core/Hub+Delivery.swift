@@ -66,6 +66,9 @@ extension Hub {
         guard let session else { return nil }
         switch record.kind {
         case .message: acknowledge(record, reply, to: session)
+        case .edit, .recall:
+            pushOwnChange(item, record, to: session)
+            answerChange(record, reply, to: session)
         case .confirm:
             session.confirmed = max(session.confirmed, record.cseq)
             writeOK(reference: reply.reference.span.bytes, to: session)
@@ -74,11 +77,24 @@ extension Hub {
         return session
     }
 
+    /// Whoever changes something gets the entry too, and before the answer.
+    private func pushOwnChange(_ item: CommitNotice.Item, _ record: RecordView, to session: Session) {
+        guard item.attachment != CommitNotice.Item.noAttachment else { return }
+        push(record, at: item.record, seq: item.seq, to: session)
+    }
+
+    private func answerChange(_ record: RecordView, _ reply: ReplyAddress, to session: Session) {
+        guard session.state != .closed else { return }
+        guard record.status != .refused else { return refuse(reply, .recalled, cid: RawSpan()) }
+        writeOK(reference: reply.reference.span.bytes, to: session)
+    }
+
     private func answerExternally(_ reply: ReplyAddress, _ record: RecordView) {
         guard let completion = pending.take(reply.token)?.stored else { return }
         // A read of a conversation without messages is refused by the store, and has reached its end all the same.
         if record.status == .refused, record.kind != .read {
-            completion(.failure(EnvelopeError(.internal, "the message was not stored")))
+            let isChange = record.kind?.isChange == true
+            completion(.failure(isChange ? .recalled : EnvelopeError(.internal, "the message was not stored")))
         } else {
             completion(.success(record))
         }

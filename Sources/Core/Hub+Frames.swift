@@ -36,12 +36,15 @@ extension Hub {
         case .status: status(of: try namedUsers(bytes), session, reference: reference(in: bytes))
         case .watch: try watch(try namedUsers(bytes), session, reference: reference(in: bytes))
         case .unwatch: try receiveUnwatch(bytes, session)
+        case .edit: try receiveEdit(bytes, session)
+        case .recall: try receiveRecall(bytes, session)
+        case .forward: try receiveForward(bytes, session)
         case .connect: throw EnvelopeError(.badRequest, "this connection is signed in already")
         case .subscribe: try receiveSubscribe(bytes, session)
         case .unsubscribe: try receiveUnsubscribe(bytes, session)
         case .publish: try receivePublish(bytes, session)
         case .subscribers: try receiveSubscribers(bytes, session)
-        case .edit, .recall, .forward, .unknown:
+        case .unknown:
             throw EnvelopeError(.unsupported, "this server doesn't know this cmd")
         }
     }
@@ -75,7 +78,7 @@ extension Hub {
         if hasCid == nil { send(head, cid: RawSpan(), body: body, isAccepted: isAccepted, reply: reply) }
     }
 
-    private func wantsAccepted(_ bytes: RawSpan) throws(EnvelopeError) -> Bool {
+    func wantsAccepted(_ bytes: RawSpan) throws(EnvelopeError) -> Bool {
         try envelope.withText(.level, in: bytes) { level throws(EnvelopeError) in
             switch level.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }) {
             case "accepted": return true
@@ -117,7 +120,7 @@ extension Hub {
     }
 
     /// The conversation that a frame names, and how it does.
-    private func conversation(in bytes: RawSpan) throws(EnvelopeError) -> (ConversationKey, name: [UInt8]) {
+    func conversation(in bytes: RawSpan) throws(EnvelopeError) -> (ConversationKey, name: [UInt8]) {
         let name = try envelope.withName(.conv, in: bytes) { name throws(EnvelopeError) in Array(name) }
         guard let name else { throw EnvelopeError(.badRequest, "conv is missing") }
         guard let conversation = ConversationKey(name: name.span.bytes) else {

@@ -115,7 +115,7 @@ extension OutputBuffer {
 
     /// Appends the JSON of a message or a notice up to its `seq`: `{"cmd":10,…,"time":1`.
     mutating func appendMessage(_ record: RecordView, inflated: inout OutputBuffer) {
-        if record.kind == .notice { return appendNotice(record) }
+        if record.kind != .message { return appendNotice(record, inflated: &inflated) }
         append(record.command == 11 ? #"{"cmd":11,"userid":"# : #"{"cmd":10,"userid":"#)
         appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
         append(#","dstid":"#)
@@ -134,15 +134,29 @@ extension OutputBuffer {
         append(decimal: record.time)
     }
 
-    private mutating func appendNotice(_ record: RecordView) {
+    private mutating func appendNotice(_ record: RecordView, inflated: inout OutputBuffer) {
         append(#"{"cmd":"notify","userid":"#)
         appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
-        append(UInt8(ascii: ","))
-        append(record.unsafeBody)
+        if record.kind?.isChange == true {
+            appendChange(record, inflated: &inflated)
+        } else {
+            append(UInt8(ascii: ","))
+            append(record.unsafeBody)
+        }
         append(#","id":"#)
         append(decimal: record.id)
         append(#","time":"#)
         append(decimal: record.time)
+    }
+
+    private mutating func appendChange(_ record: RecordView, inflated: inout OutputBuffer) {
+        append(record.kind == .edit ? #","name":"message.edited","conv":"# : #","name":"message.recalled","conv":"#)
+        appendConversation(command: record.command, sender: record.sender, destination: record.destination)
+        append(#","cseq":"#)
+        append(decimal: record.cseq)
+        guard record.kind == .edit else { return }
+        try? MessageBody(.members, RawSpan(_unsafeBytes: record.unsafeBody))
+            .appendJSONMembers(to: &self, scratch: &inflated)
     }
 
     /// Appends a text frame of a message's JSON, closed with a recipient's own `seq`.

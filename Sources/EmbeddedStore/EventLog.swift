@@ -31,7 +31,7 @@ struct EventRow {
     /// The event that a folded record is; nil for those that are none.
     init?(_ record: RecordView) {
         switch record.kind {
-        case .message, .notice: self.init(kind: .entry, subject: record.id, time: record.time)
+        case .message, .notice, .edit, .recall: self.init(kind: .entry, subject: record.id, time: record.time)
         case .came: self.init(kind: .connect, subject: record.senderNumber, time: record.time)
         case .seen: self.init(kind: .disconnect, subject: record.senderNumber, time: record.time)
         case .confirm, .read, nil: return nil

@@ -11,6 +11,8 @@ package struct FoldOptions: Sendable {
     package var runs = RunOptions()
     /// How events are kept; nil: none are written.
     package var events: EventOptions?
+    /// How the full-text index is kept; nil: there is none.
+    package var search: SearchOptions?
 
     package init() {}
 }
@@ -24,10 +26,12 @@ package struct Fold: ~Copyable {
     package private(set) var position: UInt64
     private let connection: Connection
     private let statements: FoldStatements
+    private let changes: MessageChanges
     private var positions: Positions
     private var runs: RunIndex
     private let cursors: Cursors
     private let events: EventLog
+    private var search: SearchIndex
     private var gathered: GatheredChanges
     private var lastID: UInt64
     private let options: FoldOptions
@@ -37,20 +41,24 @@ package struct Fold: ~Copyable {
     package init(_ connection: consuming Connection, options: FoldOptions = FoldOptions()) throws(SQLiteError) {
         try Schema.index.migrate(connection, file: "switchboard.db")
         let statements = try FoldStatements(connection)
+        let changes = try MessageChanges(connection)
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let cursors = try Cursors(connection)
         let events = try EventLog(connection, options.events)
+        let search = try SearchIndex(connection, options.search)
         let position = try connection.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0
         let lastID = try connection.integer("SELECT value FROM meta WHERE key = 'last_id'") ?? 0
         self.position = UInt64(position)
         self.lastID = UInt64(lastID)
         self.connection = connection
         self.statements = statements
+        self.changes = changes
         self.positions = positions
         self.runs = runs
         self.cursors = cursors
         self.events = events
+        self.search = search
         gathered = GatheredChanges(listsEvents: options.events != nil)
         self.options = options
     }
@@ -68,6 +76,17 @@ package struct Fold: ~Copyable {
         try connection.transaction { () throws(SQLiteError) in
             try events.write([EventRow(kind: .start, subject: 0, time: now)], now: now)
         }
+    }
+
+    /// Whether there are messages that the full-text index hasn't taken.
+    package var isSearchBehind: Bool { search.isOn && search.position < lastID }
+
+    /// What the full-text index writes for each byte of text, words and merges together, as a rule of thumb.
+    private static let searchBytesFactor = 4
+
+    /// Takes the next messages into the full-text index; a small piece of work.
+    package mutating func searchStep() throws(SQLiteError) {
+        bytesSinceCheckpoint += try search.step(through: lastID, on: connection) * Fold.searchBytesFactor
     }
 
     /// Calls `body` with the connection, for whoever prepares statements on it.
@@ -123,6 +142,12 @@ package struct Fold: ~Copyable {
         for record in gathered.introductions { try introduce(record) }
         for record in gathered.messages { try insert(record) }
         for record in gathered.notices { try insertNotice(record) }
+        for record in gathered.changes {
+            try insert(record)
+            try search.remove(record.changedMessage, on: connection)
+            try changes.apply(record)
+            try search.restore(record.changedMessage, on: connection)
+        }
         try writePositions()
         try writeConfirms()
         gathered.divide()
@@ -163,7 +188,7 @@ package struct Fold: ~Copyable {
     }
 
     private func insert(_ record: RecordView) throws(SQLiteError) {
-        statements.message.bind(10, record.kind == .notice ? 1 : 0)
+        statements.message.bind(10, Int((record.kind ?? .message).rawValue))
         statements.message.bind(1, record.id)
         statements.message.bind(2, record.conversationNumber)
         statements.message.bind(3, record.cseq)

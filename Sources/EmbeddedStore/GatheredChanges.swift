@@ -7,6 +7,8 @@ struct GatheredChanges {
     /// In the order of their ids.
     private(set) var messages: [RecordView] = []
     private(set) var notices: [RecordView] = []
+    /// Edits and recalls, in the order in which they happened.
+    private(set) var changes: [RecordView] = []
     /// (conversation, `cseq`) and the id with the sender's mark.
     private(set) var history: [RunEntry] = []
     /// Places in inboxes.
@@ -48,6 +50,7 @@ struct GatheredChanges {
     mutating func removeAll() {
         messages.removeAll(keepingCapacity: true)
         notices.removeAll()
+        changes.removeAll()
         history.removeAll(keepingCapacity: true)
         placements.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
@@ -79,7 +82,12 @@ struct GatheredChanges {
             case .notice:
                 lastID = max(lastID, record.id)
                 notices.append(record)
-                gatherPlacements(record)
+                gatherPlacements(record, in: record.conversationNumber)
+            case .edit, .recall:
+                lastID = max(lastID, record.id)
+                changes.append(record)
+                // What happened to an old message doesn't move its conversation up in the chat lists.
+                gatherPlacements(record, in: 0)
             case .came, nil: break
             }
         }
@@ -99,7 +107,7 @@ struct GatheredChanges {
             value = HistoryValue.privately(id, side)
         }
         history.append(RunEntry(owner: conversation, position: record.cseq, value: value))
-        gatherPlacements(record)
+        gatherPlacements(record, in: conversation)
         if !record.unsafeCid.isEmpty {
             let hash = StableHash.cid(record.unsafeCid)
             sent.append(RunEntry(owner: record.senderNumber, position: id, value: hash))
@@ -107,11 +115,10 @@ struct GatheredChanges {
     }
 
     @inline(__always)
-    private mutating func gatherPlacements(_ record: RecordView) {
+    private mutating func gatherPlacements(_ record: RecordView, in conversation: UInt64) {
         for index in 0..<record.placementCount {
             let (user, seq) = record.placement(index)
-            placements.append(
-                Placement(user: user, seq: seq, id: record.id, conversation: record.conversationNumber))
+            placements.append(Placement(user: user, seq: seq, id: record.id, conversation: conversation))
         }
     }
 

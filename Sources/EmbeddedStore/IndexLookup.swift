@@ -1,5 +1,6 @@
 internal import Base
 internal import Store
+internal import Wire
 
 /// The questions that the journal asks the index when its memory doesn't know.
 ///
@@ -12,6 +13,7 @@ struct IndexLookup: ~Copyable {
     private let conversation: Statement
     private let devices: Statement
     private let places: Statement
+    private let recalled: Statement
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         let snapshot = try Snapshot(connection)
@@ -21,6 +23,8 @@ struct IndexLookup: ~Copyable {
         let conversation = try connection.prepare("SELECT number FROM conversations WHERE owner = ?1 AND peer = ?2")
         let devices = try connection.prepare("SELECT device, confirmed FROM devices WHERE user = ?1")
         let places = try connection.prepare("SELECT cseq, seq FROM messages WHERE id = ?1")
+        let recalled = try connection.prepare(
+            "SELECT 1 FROM messages WHERE id = ?1 AND content = ?2 AND length(body) = length(?3) AND body = ?3")
         self.snapshot = snapshot
         self.runs = runs
         self.positions = positions
@@ -28,6 +32,7 @@ struct IndexLookup: ~Copyable {
         self.conversation = conversation
         self.devices = devices
         self.places = places
+        self.recalled = recalled
     }
 
     mutating func user(_ name: Identifier) throws(SQLiteError) -> UserState? {
@@ -68,6 +73,15 @@ struct IndexLookup: ~Copyable {
             _ = found.append(DeviceState(name: PackedIdentifier(name), confirmed: devices.unsigned(1)))
         }
         return found
+    }
+
+    /// Whether the index has a message as recalled.
+    func isRecalled(_ message: UInt64) throws(SQLiteError) -> Bool {
+        defer { recalled.reset() }
+        recalled.bind(1, message)
+        recalled.bind(2, Int(BodyForm.members.rawValue))
+        recalled.bind(3, blob: MessageMembers.recalled)
+        return try recalled.step()
     }
 
     /// The `cid` hashes of a sender's last messages within the window's time, oldest first.

@@ -10,6 +10,7 @@ extension Numbering {
         case device(Int, index: Int, confirmed: UInt64, floor: UInt64)
         case newDevice(Int)
         case attachments(Int, Attachments)
+        case recalled(UInt64)
     }
 
     /// Takes back everything since ``begin(batch:now:)``.
@@ -28,6 +29,7 @@ extension Numbering {
                 users[slot].floor = floor
             case .newDevice(let slot): users[slot].devices?.removeLast()
             case .attachments(let slot, let attachments): users[slot].attachments = attachments
+            case .recalled(let message): recalled[message] = nil
             }
         }
         log.removeAll(keepingCapacity: true)

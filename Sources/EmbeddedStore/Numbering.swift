@@ -9,6 +9,8 @@ struct Numbering: ~Copyable {
     var users = UserTable()
     var conversations = ConversationTable()
     var recent = RecentlySent()
+    /// Recalled messages that the index may not know as such yet, with the batch of their recall.
+    var recalled: [UInt64: UInt64] = [:]
     var deviceNames = IdentifierPacker()
     var lookup: IndexLookup
     var next: Counters
@@ -88,7 +90,9 @@ struct Numbering: ~Copyable {
         let known = next
         // What is refused must not make anybody known: its record is never folded.
         let name = record.sender
-        guard let kind = record.kind, let sender = try kind == .read ? slotIfKnown(of: name) : slot(of: name) else {
+        guard let kind = record.kind,
+            let sender = try kind == .read || kind.isChange ? slotIfKnown(of: name) : slot(of: name)
+        else {
             record.setStatus(.refused)
             return nil
         }
@@ -101,6 +105,7 @@ struct Numbering: ~Copyable {
             record.setStatus(.stored)
         case .read: try numberRead(record, reader: sender)
         case .notice: try numberNotice(record, sender: sender)
+        case .edit, .recall: try numberChange(record, kind, sender: sender)
         }
         // An attachment in the same round may have made the sender known, and has no record of its own.
         let isNew = users[sender].number >= before.user
@@ -117,6 +122,7 @@ struct Numbering: ~Copyable {
     /// Forgets what the index has, when there is more in memory than wanted.
     mutating func folded(through batch: UInt64, cacheMax: Int) {
         recent.folded(through: batch)
+        if !recalled.isEmpty { recalled = recalled.filter { $0.value > batch } }
         let stepsAtATime = 1024
         if users.count > cacheMax { users.evict(foldedThrough: batch, steps: stepsAtATime) }
         if conversations.count > cacheMax { conversations.evict(foldedThrough: batch, steps: stepsAtATime) }

@@ -40,6 +40,7 @@ extension Reader {
         case .lastSeen(let users): .lastSeen(try lastSeen(users))
         case .chatList(let query): .chatList(try chatList(query))
         case .events(let query): .events(try events(query))
+        case .search(let query): .search(try search(query))
         case .account(let question): try accounts.answer(question).map { .account($0) }
         }
     }

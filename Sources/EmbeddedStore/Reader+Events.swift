@@ -70,7 +70,8 @@ extension Reader {
         }
     }
 
-    private func number(_ statement: borrowing Statement) throws(SQLiteError) -> UInt64 {
+    /// The first column of the first row; 0 without a row.
+    func number(_ statement: borrowing Statement) throws(SQLiteError) -> UInt64 {
         defer { statement.reset() }
         return try statement.step() ? statement.unsigned(0) : 0
     }

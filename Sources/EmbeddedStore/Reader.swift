@@ -16,6 +16,7 @@ package struct Reader: ~Copyable {
     private let message: Statement
     private let messageBytes: Statement
     private let members: Statement
+    private let edits: Statement
     // Of chat lists too.
     let group: Statement
     let member: Statement
@@ -24,10 +25,11 @@ package struct Reader: ~Copyable {
     let accountName: Statement
     let accounts: AccountReader
     let events: EventStatements
+    let search: SearchStatements
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
-    private static let pageBytesMax = 4 << 20
+    static let pageBytesMax = 4 << 20
 
     package init(
         _ connection: borrowing Connection, options: FoldOptions = FoldOptions()
@@ -41,18 +43,26 @@ package struct Reader: ~Copyable {
         let conversation = try connection.prepare("SELECT number FROM conversations WHERE owner = ?1 AND peer = ?2")
         let message = try connection.prepare(
             """
-            SELECT cseq, sender, command, content, cid, body, c.owner, c.peer, is_notice
+            SELECT cseq, sender, command, content, cid, body, c.owner, c.peer, kind
             FROM messages LEFT JOIN conversations c ON c.number = conversation WHERE id = ?1
             """)
         let messageBytes = try connection.prepare("SELECT length(body) FROM messages WHERE id = ?1")
         let group = try connection.prepare("SELECT name, version FROM groups WHERE id = ?1")
         let members = try connection.prepare("SELECT user, role FROM members WHERE group_id = ?1")
+        // What a message was lies with the edit that ended it; it was made by the edit before, or by the message.
+        let edits = try connection.prepare(
+            """
+            SELECT made.id, made.sender, e.content, e.body FROM edits e JOIN messages made ON made.id = coalesce(
+                (SELECT max(edit) FROM edits WHERE message = e.message AND edit < e.edit), e.message)
+            WHERE e.message = ?1 AND made.id > ?2 AND e.body IS NOT NULL ORDER BY e.edit
+            """)
         let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
         let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
         let cursor = try CursorTable.select(connection)
         let accountName = try connection.prepare("SELECT name FROM accounts WHERE id = ?1")
         let accounts = try AccountReader(connection)
         let events = try EventStatements(connection)
+        let search = try SearchStatements(connection)
         self.retentionMilliseconds = options.retentionMilliseconds
         self.snapshot = snapshot
         self.runs = runs
@@ -65,12 +75,14 @@ package struct Reader: ~Copyable {
         self.messageBytes = messageBytes
         self.group = group
         self.members = members
+        self.edits = edits
         self.member = member
         self.conversationUsers = conversationUsers
         self.cursor = cursor
         self.accountName = accountName
         self.accounts = accounts
         self.events = events
+        self.search = search
     }
 
     /// Reads a page.
@@ -109,6 +121,8 @@ package struct Reader: ~Copyable {
         case .history(let key, let range, let limit):
             guard let number = try number(of: key) else { return empty(through: 0) }
             return try history(of: number, range, limit: limit)
+        case .edits(let message, let after, let limit):
+            return try edits(of: message, after: after, limit: limit)
         }
     }
 
@@ -200,6 +214,30 @@ package struct Reader: ~Copyable {
         return page.finish()
     }
 
+    private func edits(of id: UInt64, after: UInt64, limit: Int) throws(SQLiteError) -> Page {
+        defer { edits.reset() }
+        edits.bind(1, id)
+        edits.bind(2, clamp(after))
+        var page = PageBuilder(limit: clamp(limit), through: after)
+        while try edits.step() {
+            let body = edits.bytes(3)
+            let isFull = !page.arena.isEmpty && page.arena.byteCount + body.count > page.bytesMax
+            if page.arena.entries.count == page.limit || isFull {
+                page.more = true
+                break
+            }
+            let made = edits.unsigned(0)
+            let editor = try name(of: edits.unsigned(1), &page.names)
+            let head = MessageHead(
+                command: 10, content: UInt8(truncatingIfNeeded: edits.integer(2)), sender: editor, destination: editor)
+            page.arena.appendStored(
+                .message, head, cid: RawSpan(), body: RawSpan(_unsafeBytes: body), id: made, cseq: 0, seq: 0,
+                time: MessageID.time(made))
+            page.through = made
+        }
+        return page.finish()
+    }
+
     /// What a page is made of while it grows.
     struct PageBuilder {
         let arena = RecordArena()
@@ -212,7 +250,7 @@ package struct Reader: ~Copyable {
         func finish() -> Page { Page(arena: arena, more: more, through: through) }
     }
 
-    private func size(of id: UInt64) throws(SQLiteError) -> Int {
+    func size(of id: UInt64) throws(SQLiteError) -> Int {
         defer { messageBytes.reset() }
         messageBytes.bind(1, id)
         return try messageBytes.step() ? messageBytes.integer(0) : 0
@@ -236,9 +274,12 @@ package struct Reader: ~Copyable {
             command: UInt8(truncatingIfNeeded: message.integer(2)),
             content: UInt8(truncatingIfNeeded: message.integer(3)), sender: try name(of: senderNumber, &page.names),
             destination: try destination(message, senderNumber, &page.names))
+        guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: message.integer(8))), kind.isEntry else {
+            throw SQLiteError(corrupt: "switchboard.db: message \(id) is of no known kind")
+        }
         page.arena.appendStored(
-            message.integer(8) == 0 ? .message : .notice, head, cid: RawSpan(_unsafeBytes: message.bytes(4)),
-            body: RawSpan(_unsafeBytes: body), id: id, cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
+            kind, head, cid: RawSpan(_unsafeBytes: message.bytes(4)), body: RawSpan(_unsafeBytes: body), id: id,
+            cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
         page.through = place
         return true
     }
@@ -285,7 +326,7 @@ package struct Reader: ~Copyable {
         return try device.step() ? device.unsigned(0) : nil
     }
 
-    private func number(of key: ConversationKey) throws(SQLiteError) -> UInt64? {
+    func number(of key: ConversationKey) throws(SQLiteError) -> UInt64? {
         defer { conversation.reset() }
         switch key {
         case .group(let group):

@@ -49,7 +49,9 @@ struct Schema {
     /// conversation has its smaller user number as owner and the other as peer; a group's has owner 0 and the group's
     /// id as peer. A notice lies among the messages, in no conversation's history; if it is about no conversation, its
     /// number there is 0. What the two of a private conversation have read lies in its block of numbers; `cursors` is
-    /// for members of groups who have read or sent.
+    /// for members of groups who have read or sent. Edits and recalls lie like notices, with the id of the message they
+    /// are about as `cid`; `edits` has what a message was before each edit, by the edit's id, and of old versions only
+    /// that they were.
     static let index = Schema(steps: [
         (
             "index",
@@ -62,8 +64,11 @@ struct Schema {
             CREATE TABLE messages(
                 id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, seq INTEGER NOT NULL,
                 sender INTEGER NOT NULL, command INTEGER NOT NULL, content INTEGER NOT NULL, cid BLOB NOT NULL,
-                body BLOB NOT NULL, is_notice INTEGER NOT NULL);
+                body BLOB NOT NULL, kind INTEGER NOT NULL);
             CREATE TABLE pending(id INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
+            CREATE TABLE edits(
+                message INTEGER NOT NULL, edit INTEGER NOT NULL, content INTEGER NOT NULL, body BLOB,
+                PRIMARY KEY(message, edit));
             CREATE TABLE blocks(id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
             CREATE TABLE fences(
                 run INTEGER NOT NULL, owner INTEGER NOT NULL, position INTEGER NOT NULL, block INTEGER NOT NULL,
@@ -99,6 +104,13 @@ struct Schema {
             """
             CREATE TABLE events(
                 n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, subject INTEGER NOT NULL, time INTEGER NOT NULL);
+            """
+        ),
+        (
+            "search",
+            """
+            CREATE TABLE search_parts(part INTEGER PRIMARY KEY, first INTEGER NOT NULL, messages INTEGER NOT NULL);
+            CREATE INDEX IF NOT EXISTS groups_of_user ON members(user);
             """
         ),
     ])

@@ -98,6 +98,9 @@ struct IndexThread: ~Copyable {
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
     private var releases = 0
+    /// Whether the last fold began because there was much to fold: then there is no time for the full-text index.
+    private var isBusy = false
+    private var searchRetryAt: UInt64 = 0
 
     init(fold: consuming Fold, directory: consuming Directory, work: SharedWork, files: consuming DataDirectory) {
         self.fold = fold
@@ -111,6 +114,7 @@ struct IndexThread: ~Copyable {
         var commands: [DirectoryRequest] = []
         var returned: [RecordArena] = []
         var releasesMemory = false
+        var searches = false
         var isLast = false
     }
 
@@ -129,6 +133,7 @@ struct IndexThread: ~Copyable {
             for notices in next.returned { work.enqueue(notices: notices) }
             waiting += next.batches
             foldWaiting()
+            if next.searches { followWithSearch() }
             if next.isLast { break }
         }
         work.watermark.update { $0.isEnded = true }
@@ -140,10 +145,13 @@ struct IndexThread: ~Copyable {
         let options = work.options
         let folded = fold.position
         let retryAt = waiting.isEmpty ? nil : self.retryAt
+        let isSearchBehind = fold.isSearchBehind
+        let searchRetryAt = isSearchBehind ? self.searchRetryAt : 0
         let deadline = { (queue: SharedWork.IndexQueue) -> UInt64? in
             let fold = queue.batches.isEmpty ? nil : queue.since + options.foldMilliseconds * 1_000_000
             let returns = queue.returned.isEmpty ? nil : queue.returnsAt
-            return [retryAt ?? fold, returns].compactMap(\.self).min()
+            let search = searchRetryAt > SystemClock.monotonic() ? searchRetryAt : nil
+            return [retryAt ?? fold, returns, search].compactMap(\.self).min()
         }
         return work.index.wait(until: deadline) { queue in
             let isWanted = queue.wanted > folded && !(queue.batches.isEmpty && retryAt == nil)
@@ -156,16 +164,44 @@ struct IndexThread: ~Copyable {
                 let releasesMemory = queue.releases > releases
                 let commands = queue.takeCommands()
                 let returned = queue.takeReturned()
-                guard releasesMemory || !commands.isEmpty || !returned.isEmpty else { return nil }
+                let searches = isSearchBehind && mayFollowWithSearch(queue)
+                guard releasesMemory || !commands.isEmpty || !returned.isEmpty || searches else { return nil }
                 releases = queue.releases
-                return Work(batches: [], commands: commands, returned: returned, releasesMemory: releasesMemory)
+                return Work(
+                    batches: [], commands: commands, returned: returned, releasesMemory: releasesMemory,
+                    searches: searches)
             }
+            isBusy = queue.bytes >= options.foldBytes || queue.records >= options.foldRecords
             let work = Work(batches: queue.batches, commands: queue.takeCommands(), isLast: queue.isClosing)
             queue.batches = []
             queue.bytes = 0
             queue.records = 0
             queue.wanted = 0
             return work
+        }
+    }
+
+    /// Whether there is time for the full-text index: little waits to be folded, or somebody searches.
+    private func mayFollowWithSearch(_ queue: SharedWork.IndexQueue) -> Bool {
+        let now = SystemClock.monotonic()
+        if now < searchRetryAt { return false }
+        if now < queue.searchHurriesUntil { return true }
+        let share = IndexThread.searchShare
+        return !isBusy && waiting.isEmpty && queue.bytes < work.options.foldBytes / share
+            && queue.records < work.options.foldRecords / share
+    }
+
+    /// The part of a full fold that may wait while the full-text index follows.
+    private static let searchShare = 16
+
+    private mutating func followWithSearch() {
+        do {
+            try fold.searchStep()
+            searchRetryAt = 0
+            try fold.checkpointIfDue()
+        } catch {
+            // Searches say that they are incomplete meanwhile.
+            searchRetryAt = SystemClock.monotonic() + IndexThread.retryNanoseconds
         }
     }
 

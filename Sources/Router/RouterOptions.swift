@@ -65,6 +65,10 @@ struct RouterOptions: ParsableArguments {
     var mediaMaxSize = MediaStorage.Settings().sizeMax
     @Option(
         help: ArgumentHelp(
+            "Whether users may search their conversations; off throws the index away.", valueName: "on|off"))
+    var search = Switch.on
+    @Option(
+        help: ArgumentHelp(
             "Whether events are kept for /api/events; a webhook turns them on too.", valueName: "on|off"))
     var events = Switch.off
     @Option(help: ArgumentHelp("Days for which events are kept.", valueName: "days")) var eventsDays = 7
@@ -104,6 +108,7 @@ struct RouterOptions: ParsableArguments {
         configuration.origins = list(origins)
         configuration.secureCookies = secureCookies
         configuration.trustedProxies = list(trustedProxies)
+        configuration.search = search == .on
         configuration.events = events == .on
         configuration.eventsDays = eventsDays
         configuration.webhook = try webhook

@@ -29,6 +29,8 @@ package struct Configuration: Sendable {
     /// Where clients upload media to; nil: nowhere.
     package var media: MediaStorage?
 
+    /// Whether users may search their conversations.
+    package var search = true
     /// Whether what happens is kept for the operator's own systems, without a webhook too.
     package var events = false
     /// Days for which events are kept.

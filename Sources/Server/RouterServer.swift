@@ -167,6 +167,7 @@ extension EmbeddedStoreOptions {
     fileprivate init(_ configuration: Configuration) {
         self.init(directory: configuration.data)
         fold.retentionMilliseconds = UInt64(configuration.retentionDays) * 86_400_000
+        if configuration.search { fold.search = SearchOptions() }
         if configuration.recordsEvents {
             fold.events = EventOptions(
                 retentionMilliseconds: UInt64(configuration.eventsDays) * 86_400_000,

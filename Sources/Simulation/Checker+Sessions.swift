@@ -33,7 +33,7 @@ extension Checker {
             connection.view.accepted.insert(attempt)
         case .entry(let entry):
             expect(!connection.view.isBehind, "a session that is behind gets no pushes: \(entry.seq)")
-            see(entry, by: user, inInbox: true)
+            see(entry, by: user, inInbox: true, askedAt: connection.view.moment)
             advance(to: entry.seq, connection, "push")
         case .fetched(let entries, let more, let ref):
             guard case .page(let page) = connection.view.questions.removeValue(forKey: ref) else {
@@ -146,6 +146,8 @@ extension Checker {
         case .publish(let channel): tookPublish(channel, offset ?? 0, connection)
         case .unsubscribe(let channel): connection.view.channels[channel] = nil
         case .read(let place): readAnswered(place)
+        case .edit(let number, let edit): edited(number, edit)
+        case .recall(let number): recalled(number)
         default: broken("ok answers what has no other answer: \(ref)")
         }
     }
@@ -155,9 +157,14 @@ extension Checker {
             guard let question = connection.view.questions.removeValue(forKey: ref) else {
                 return broken("an error answers a question: \(ref) \(reply.code) \(reply.message)")
             }
-            if case .send(let number) = question { takeRefusal(number, reply) }
+            switch question {
+            case .send(let number): takeRefusal(number, reply)
+            case .edit(let number, let edit): changeRefused(number, edit: edit, reply)
+            case .recall(let number): changeRefused(number, edit: nil, reply)
             // It watches, but wasn't told how they stand.
-            if case .watch(let names) = question { for name in names { connection.view.online[name] = nil } }
+            case .watch(let names): for name in names { connection.view.online[name] = nil }
+            default: break
+            }
         } else if reply.cid != 0, let (ref, number) = sendQuestion(nil, reply.cid, connection) {
             connection.view.questions[ref] = nil
             takeRefusal(number, reply)
@@ -191,7 +198,7 @@ extension Checker {
         expect(!more || !entries.isEmpty || connection.view.isBehind, "a page with more after it isn't empty")
         var last = page.after
         for entry in entries {
-            see(entry, by: user, inInbox: true)
+            see(entry, by: user, inInbox: true, askedAt: page.moment)
             expect(
                 entry.seq > last && entry.seq <= max(last, connection.view.floor, connection.device.confirmSent) + 1,
                 "a page has no holes: \(entry.seq) after \(last) for \(connection.device.userID)")
@@ -236,20 +243,21 @@ extension Checker {
     }
 
     private func takeHistory(
-        _ messages: [SeenEntry], _ more: Bool, _ asked: HistoryQuestion, _ connection: ClientConnection
+        _ entries: [SeenEntry], _ more: Bool, _ asked: HistoryQuestion, _ connection: ClientConnection
     ) {
-        expect(messages.count <= asked.limit, "a history has at most what was asked for")
-        for (index, message) in messages.enumerated() {
+        expect(entries.count <= asked.limit, "a history has at most what was asked for")
+        for (index, message) in entries.enumerated() {
             expect(message.conversation == asked.conversation, "a history is of one conversation")
-            see(message, by: connection.device.user, inInbox: false)
+            let seen = see(message, by: connection.device.user, inInbox: false, askedAt: asked.moment)
+            if asked.isFinal, let seen { messages[seen.number].changes.last = seen.version }
             if index > 0 {
                 expect(
-                    message.cseq == messages[index - 1].cseq + 1,
+                    message.cseq == entries[index - 1].cseq + 1,
                     "a history has no holes: \(message.cseq) of \(asked.conversation)")
             }
         }
-        let first = messages.first?.cseq
-        let last = messages.last?.cseq
+        let first = entries.first?.cseq
+        let last = entries.last?.cseq
         if let after = asked.after {
             if let first { expect(first == after + 1, "history goes on after \(after): \(first)") }
             if !more { expect(max(last ?? 0, after) >= asked.known, "history has what was seen: \(asked.known)") }

@@ -19,6 +19,8 @@ final class Checker {
     /// The last place that was seen, of each user and conversation.
     private(set) var heads: [UInt64]
     private(set) var conversationHeads: [String: UInt64] = [:]
+    /// Grows with each message that is known to be recalled.
+    var moment = 0
     /// Entries of each user up to here may never have been seen: the user began there.
     var unseen: [UInt64]
     /// Every membership that each group had or may have had, in order; members as indexes of users.
@@ -45,28 +47,42 @@ final class Checker {
     // MARK: What is seen
 
     /// Takes a message that a client of `user` was shown; without a place in its inbox if it was in a history.
-    func see(_ entry: SeenEntry, by user: Int, inInbox: Bool) {
+    ///
+    /// - Parameter moment: when it was asked for.
+    /// - Returns: what it shows of the message.
+    @discardableResult
+    func see(
+        _ entry: SeenEntry, by user: Int, inInbox: Bool, askedAt moment: Int
+    ) -> (number: Int, version: MessageChanges.Version)? {
+        if let change = entry.change { seeChange(entry, recalls: change == .recall, askedAt: moment) }
         if entry.isNotice {
             expect(inInbox, "a notification is in no history: \(entry.text)")
-            return seeNotice(entry, by: user)
+            seeNotice(entry, by: user)
+            return nil
         }
-        guard let number = SentMessage.number(in: entry.text), number < messages.count else {
-            return broken("content is what somebody sent: \(userNames[user]) got \(entry.text.prefix(40))")
+        let known = entry.isRecalled ? conversations[entry.conversation]?[entry.cseq] : nil
+        guard let number = known ?? SentMessage.number(in: entry.text), number < messages.count else {
+            broken("content is what somebody sent: \(userNames[user]) got \(entry.text.prefix(40))")
+            return nil
         }
         let message = messages[number]
+        let version = version(of: entry, number, askedAt: moment)
         expect(
-            entry.text == message.text, "content is byte-identical: message \(number) came as \(entry.text.prefix(60))")
-        expect(entry.hasExtra == message.hasExtra, "unknown members reach the recipients: message \(number)")
+            entry.hasExtra == (message.hasExtra && version != .recalled),
+            "unknown members reach the recipients: message \(number)")
         expect(
             entry.sender == userNames[message.sender] && entry.conversation == message.conversation,
             "sender and conversation are right: message \(number) from \(entry.sender) in \(entry.conversation)")
         expect(mayRead(number, user), "nobody else ever sees it: \(userNames[user]) got message \(number)")
         see(number, SentMessage.Numbers(id: entry.id, cseq: entry.cseq, time: entry.time))
         if inInbox { place(number, user, entry.seq) }
+        return version.map { (number, $0) }
     }
 
     private func seeNotice(_ entry: SeenEntry, by user: Int) {
-        let text = "\(entry.sender) \(entry.conversation) \(entry.time) \(entry.text)"
+        // An edit's content may be gone; what it was is held against the message.
+        let content = entry.change == nil ? entry.text : "\(entry.cseq)"
+        let text = "\(entry.sender) \(entry.conversation) \(entry.time) \(content)"
         if let known = notices.updateValue(text, forKey: entry.id) {
             expect(known == text, "a notification is the same for everybody: \(entry.id) is \(known) and \(text)")
         }
@@ -157,7 +173,10 @@ final class Checker {
         for (conversation, places) in conversations.sorted(by: { $0.key < $1.key }) {
             finishConversation(conversation, places)
         }
-        for message in messages where message.numbers != nil { finishRecipients(message) }
+        for message in messages where message.numbers != nil {
+            finishRecipients(message)
+            finishChanges(message)
+        }
         for message in messages where message.isAcked && message.numbers == nil {
             broken("nothing acked is lost: message \(message.number)")
         }

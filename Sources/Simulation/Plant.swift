@@ -18,4 +18,6 @@ package enum Plant: String, CaseIterable, Sendable {
     case hastyReads = "hasty-reads"
     /// A publication is lost between two loops now and then.
     case lostPublication = "lost-publication"
+    /// A recall leaves what was told of earlier edits as it was.
+    case lastingEdits = "lasting-edits"
 }

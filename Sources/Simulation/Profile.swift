@@ -4,7 +4,7 @@ internal import EmbeddedStore
 
 /// What can happen in a step.
 enum Action: Int, CaseIterable {
-    case connect, disconnect, send, resend, confirm, fetch, history, typing, markRead, watch, channel
+    case connect, disconnect, send, resend, confirm, fetch, history, edit, recall, typing, markRead, watch, channel
     case serve, flush, journal, fold, read, deliver, bus, groups
     case crash, powerCut, haltLater, diskFault, heal, clock
 }
@@ -86,6 +86,8 @@ struct Profile {
         case .channel: random.pick([0, 20, 150])
         // The answers to subscribes and watches come by the bus.
         case .bus: random.pick([5, 60, 200])
+        case .edit: random.pick([0, 20, 60])
+        case .recall: random.pick([0, 5, 20])
         case .disconnect: random.pick([0, 5, 30])
         case .crash, .powerCut: random.pick([0, 2, 8])
         case .haltLater: random.pick([0, 3, 10])

@@ -25,6 +25,7 @@ struct SentMessage {
     var firstAck = false
     var isAcked = false
     var numbers: Numbers?
+    var changes = MessageChanges()
     /// Its place in the inbox of each user.
     var places: [Int: UInt64] = [:]
 
@@ -52,6 +53,11 @@ struct SentMessage {
             })
     }
 
+    /// Text for an edit of message `number`: another one for each.
+    static func text(_ number: Int, edit: Int, byteCount: Int, _ random: inout SeededRandom) -> String {
+        text(number, byteCount: byteCount, &random) + "|edit \(edit)"
+    }
+
     /// Text for message `number` of about `byteCount` bytes, with what is hard to write in JSON.
     static func text(_ number: Int, byteCount: Int, _ random: inout SeededRandom) -> String {
         var text = "m\(number)|"
@@ -68,6 +74,8 @@ enum Question {
     case page(PageQuestion)
     case history(HistoryQuestion)
     case confirm(seq: UInt64)
+    case edit(message: Int, edit: Int)
+    case recall(message: Int)
     case typing
     case read(ReadPlace)
     /// Of these users.
@@ -83,6 +91,8 @@ struct PageQuestion {
     var limit: Int
     /// The last entry that anybody had seen when the question was asked.
     var known: UInt64
+    /// The checker's moment then.
+    var moment: Int
 }
 
 struct HistoryQuestion {
@@ -92,6 +102,8 @@ struct HistoryQuestion {
     var limit: Int
     /// The last message that anybody had seen when the question was asked.
     var known: UInt64
+    /// The checker's moment then.
+    var moment: Int
     /// Whether all of the conversation is being read, for the end of a run.
     var isFinal = false
 }
@@ -102,6 +114,8 @@ struct SessionView {
     let after: UInt64?
     /// The last entry of its user that anybody had seen when it signed in.
     var known: UInt64 = 0
+    /// The checker's moment then.
+    var moment = 0
     var isWelcome = false
     /// The last entry that was pushed or acked.
     var last: UInt64 = 0

@@ -16,6 +16,15 @@ struct SeenEntry {
     var hasExtra: Bool
     /// Whether it is a notification; its text is what it says, without what the router set.
     var isNotice = false
+    /// Which change of a message it tells of, if it does.
+    var change: Change?
+    /// Whether the message was changed since it was sent, or its content taken away.
+    var isEdited = false
+    var isRecalled = false
+
+    enum Change {
+        case edit, recall
+    }
 }
 
 /// The numbers of an ack.
@@ -175,11 +184,30 @@ enum ServerFrame {
 }
 
 extension SeenEntry {
+    private static let changes: [String: Change] = ["message.edited": .edit, "message.recalled": .recall]
+
+    /// Notes what a message's members say of its changes; nil if they have no content for no reason.
+    private static func content(_ members: JSONValue) -> (text: String, isEdited: Bool, isRecalled: Bool)? {
+        let isRecalled = members["recalled"]?.bool ?? false
+        let isEdited = members["edited"]?.unsigned != nil
+        if isRecalled, members["content"] != nil || isEdited { return nil }
+        guard let text = members["content"]?.text ?? (isRecalled ? "" : nil) else { return nil }
+        return (text, isEdited, isRecalled)
+    }
+
     init?(notice value: JSONValue) {
         guard let id = value["id"]?.unsigned, let time = value["time"]?.unsigned, let seq = value["seq"]?.unsigned,
             let sender = value["userid"]?.text, let conversation = value["conv"]?.text,
             let name = value["name"]?.text
         else { return nil }
+        if let change = SeenEntry.changes[name] {
+            guard let cseq = value["cseq"]?.unsigned else { return nil }
+            self.init(
+                seq: seq, id: id, conversation: conversation, cseq: cseq, time: time, sender: sender,
+                text: value["content"]?.text ?? "", hasExtra: false, isNotice: true, change: change,
+                isRecalled: value["recalled"]?.bool ?? false)
+            return
+        }
         self.init(
             seq: seq, id: id, conversation: conversation, cseq: 0, time: time, sender: sender,
             text: "\(name) \(value["user"]?.text ?? "") \(value["role"]?.text ?? "")", hasExtra: false, isNotice: true)
@@ -193,11 +221,12 @@ extension SeenEntry {
         guard let command = value["cmd"]?.unsigned, let id = value["id"]?.unsigned,
             let conversation = value["conv"]?.text, let cseq = value["cseq"]?.unsigned,
             let time = value["time"]?.unsigned, let sender = value["userid"]?.text,
-            let destination = value["dstid"]?.text, let content = value["content"]?.text
+            let destination = value["dstid"]?.text, let (content, isEdited, isRecalled) = SeenEntry.content(value)
         else { return nil }
         self.init(
             seq: value["seq"]?.unsigned ?? 0, id: id, conversation: conversation, cseq: cseq, time: time,
-            sender: sender, text: content, hasExtra: value["x"] == SentMessage.extraValue)
+            sender: sender, text: content, hasExtra: value["x"] == SentMessage.extraValue, isEdited: isEdited,
+            isRecalled: isRecalled)
         guard conversation == Naming.conversation(command, sender, destination) else { return nil }
         if value["encoding"]?.text == "base64" {
             guard let bytes = Naming.decodeBase64(content) else { return nil }
@@ -214,20 +243,22 @@ extension SeenEntry {
         }
         let sender = delivery.sender.description
         let command = UInt64(delivery.kind.rawValue)
-        let text: String
+        var text = ""
         var hasExtra = false
+        var isEdited = false
+        var isRecalled = false
         switch form {
         case .opaque, .text: text = String(decoding: raw.unsafeBytes, as: UTF8.self)
         case .members:
-            guard let members = JSONValue(raw.unsafeBytes), let content = members["content"]?.text else { return nil }
+            guard let members = JSONValue(raw.unsafeBytes), let content = SeenEntry.content(members) else { return nil }
             hasExtra = members["x"] == SentMessage.extraValue
-            text = content
+            (text, isEdited, isRecalled) = content
         }
         self.init(
             seq: delivery.seq, id: delivery.id,
             conversation: Naming.conversation(command, sender, delivery.destination.description),
             cseq: delivery.cseq, time: delivery.time, sender: sender, text: text,
-            hasExtra: hasExtra)
+            hasExtra: hasExtra, isEdited: isEdited, isRecalled: isRecalled)
     }
 }
 

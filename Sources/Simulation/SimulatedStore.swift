@@ -41,6 +41,15 @@ final class SimulatedStore: Store, @unchecked Sendable {
         reader = try Reader(reading, options: options.fold)
         congestedRequests = profile.congestedRequests
         mailboxes = Array(repeating: [], count: profile.hubs)
+        if plant == .lastingEdits {
+            try parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute(
+                    """
+                    CREATE TEMP TRIGGER lasting BEFORE UPDATE ON messages WHEN OLD.kind = \(RecordKind.edit.rawValue)
+                    BEGIN SELECT RAISE(IGNORE); END
+                    """)
+            }
+        }
         if plant == .forgottenWindow {
             try parts.fold.withConnection { (connection) throws(SQLiteError) in
                 try connection.execute("DELETE FROM runs WHERE family = \(RunFamily.sent.rawValue)")
@@ -146,7 +155,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func noticeCount(about group: Identifier) -> UInt64 {
         let sql = """
             SELECT count(*) FROM messages JOIN conversations c ON c.number = conversation
-            WHERE is_notice AND c.owner = 0 AND c.peer = '\(group)'
+            WHERE kind = \(RecordKind.notice.rawValue) AND c.owner = 0 AND c.peer = '\(group)'
             """
         return UInt64((try? reading.integer(sql)) ?? 0)
     }

@@ -124,8 +124,13 @@ extension World {
         // Two readers answer, and a binary page has no reference to tell it by: one at a time.
         guard view.binaryPages.isEmpty else { return }
         let after = view.isBehind ? view.last : UInt64(random.below(Int(connection.device.have) + 1))
-        let limit = random.below(profile.pageEntries) + 1
-        let page = PageQuestion(after: after, limit: limit, known: checker.heads[connection.device.user])
+        fetch(after: after, limit: random.below(profile.pageEntries) + 1, on: connection)
+    }
+
+    func fetch(after: UInt64, limit: Int, on connection: ClientConnection) {
+        let page = PageQuestion(
+            after: after, limit: limit, known: checker.heads[connection.device.user],
+            moment: checker.moment)
         trace.note("fetch", after, UInt64(connection.number), "#\(connection.number) after \(after), \(limit)")
         if connection.form == .json {
             return ask(.page(page), #""cmd":"fetch","after":\#(after),"limit":\#(limit)"#, on: connection)
@@ -144,7 +149,8 @@ extension World {
         let known = checker.conversationHeads[conversation] ?? 0
         let place = UInt64(random.below(Int(known) + 2))
         var asked = HistoryQuestion(
-            conversation: conversation, limit: random.below(profile.pageEntries) + 1, known: known)
+            conversation: conversation, limit: random.below(profile.pageEntries) + 1, known: known,
+            moment: checker.moment)
         switch random.below(3) {
         case 0: asked.after = place
         case 1: asked.before = max(place, 1)

@@ -93,6 +93,7 @@ extension World {
         resendUnacked()
         readHistories()
         checkChatLists()
+        readInboxes()
         if !isBroken { checkDevices() }
         if !isBroken { checkNotices() }
         if !isBroken { checker.finish() }
@@ -137,8 +138,15 @@ extension World {
             ask(
                 HistoryQuestion(
                     conversation: conversation, after: 0, limit: 1_000,
-                    known: checker.conversationHeads[conversation] ?? 0, isFinal: true), on: reader)
+                    known: checker.conversationHeads[conversation] ?? 0, moment: checker.moment, isFinal: true),
+                on: reader)
         }
+        settle()
+    }
+
+    /// What an inbox still has is what it had, but for what was edited or recalled since.
+    private func readInboxes() {
+        for connection in openConnections { fetch(after: 0, limit: 1_000, on: connection) }
         settle()
     }
 

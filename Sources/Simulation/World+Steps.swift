@@ -26,6 +26,8 @@ extension World {
         case .fetch: if let connection = someConnection() { fetch(on: connection) }
         case .history: if let connection = someConnection() { history(on: connection) }
         case .markRead: if let connection = someConnection() { markRead(on: connection) }
+        case .edit: if let connection = someConnection() { edit(on: connection) }
+        case .recall: if let connection = someConnection() { recall(on: connection) }
         case .typing: if let connection = someConnection() { typing(on: connection) }
         case .watch: if let connection = someConnection() { watch(on: connection) }
         case .channel: if let connection = someConnection() { useChannel(on: connection) }

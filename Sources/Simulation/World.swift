@@ -140,6 +140,7 @@ final class World {
         let hub = machine.hub(of: device.userID)
         let connection = ClientConnection(number: connections, device: device, hub: hub, form: form, after: after)
         connection.view.known = checker.heads[device.user]
+        connection.view.moment = checker.moment
         machine.hubs[hub].milliseconds = now
         guard
             let session = machine.hubs[hub].signIn(

@@ -21,6 +21,8 @@ package enum DirectoryQuestion: Sendable {
     /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
     case chatList(ChatListQuery)
     case account(AccountQuestion)
+    /// Answered by ``DirectoryAnswer/search(_:)``.
+    case search(SearchQuery)
     /// Answered by ``DirectoryAnswer/events(_:)``.
     case events(EventQuery)
 }
@@ -33,5 +35,7 @@ package enum DirectoryAnswer: Sendable {
     case chatList(ChatList)
     case account(AccountAnswer)
     case events(EventPage)
+    /// nil if the index is behind and the question waits for it.
+    case search(SearchPage?)
     case done
 }

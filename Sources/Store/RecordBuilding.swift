@@ -56,6 +56,29 @@ extension RecordArena {
         }
     }
 
+    /// Appends an edit or a recall of a message at `cseq` of the conversation that `head` names, by its sender.
+    ///
+    /// - Parameters:
+    ///   - message: the message's id.
+    ///   - group: who gets an entry if the conversation is a group's.
+    ///   - body: an edit's new members as an object.
+    package func appendChange(
+        _ kind: RecordKind, _ head: MessageHead, of message: UInt64, at cseq: UInt64, in group: Group?, body: RawSpan,
+        reply: ReplyAddress?
+    ) {
+        precondition(kind.isChange)
+        let count = group?.members.count ?? (head.sender == head.destination ? 1 : 2)
+        withUnsafeBytes(of: message) { message in
+            (group?.recipientNames ?? []).withUnsafeBytes { names in
+                append(
+                    kind, head, cid: RawSpan(_unsafeBytes: message), names: names, count: count, body: body,
+                    reply: reply)
+            }
+        }
+        guard let entry = entries.last else { return }
+        record(at: entry.offset).setNumbers(id: 0, cseq: cseq, time: 0, senderSeq: 0)
+    }
+
     /// Appends "this device has everything up to `seq`".
     package func appendConfirm(user: Identifier, device: Identifier, seq: UInt64, reply: ReplyAddress?) {
         appendPosition(.confirm, user, device, position: seq, time: 0, reply: reply)

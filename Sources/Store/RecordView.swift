@@ -12,11 +12,18 @@ package enum RecordKind: UInt8, Sendable {
     case read = 4
     /// A ``Notice``: takes an id and a place in each recipient's inbox.
     case notice = 5
+    /// New members of a message: takes an id and a place in each recipient's inbox. Refused if the message was
+    /// recalled.
+    case edit = 8
+    /// A message is taken back: the same. Of several, all but the first are duplicates.
+    case recall = 9
     /// A user came online at a time; told only if events are on.
     case came = 10
 
+    /// Whether it changes a message that is there.
+    @inlinable package var isChange: Bool { self == .edit || self == .recall }
     /// Whether it has places in inboxes.
-    @inlinable package var isEntry: Bool { self == .message || self == .notice }
+    @inlinable package var isEntry: Bool { self == .message || self == .notice || isChange }
 }
 
 /// What became of a record.
@@ -37,7 +44,7 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 4 | u8 kind · u8 status · u8 command (10, 11; 0: a notice about no conversation) · u8 content (content type << 4,
 /// bit 0: LZ4) |
 /// | 8 | u64 id |
-/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to) |
+/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; edit, recall: that of the message) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
 /// user's floor, up to where all of its devices have confirmed; notice: its number in the index's table `pending` |
@@ -45,7 +52,8 @@ package enum RecordStatus: UInt8, Sendable {
 /// that the store met for the first time) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
 /// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user |
-/// | 80 | sender, destination, cid, recipients' names (u8 length, bytes), padding to 8 |
+/// | 80 | sender, destination, cid (edit, recall: u64 id of the message), recipients' names (u8 length, bytes), padding
+/// to 8 |
 /// | … | recipient count × (u64 user number, u64 seq): the placements |
 /// | … | body |
 ///
@@ -106,6 +114,12 @@ package struct RecordView {
         slice(RecordView.headerBytes + senderBytes + destinationBytes, cidBytes)
     }
     @inlinable package var unsafeBody: UnsafeRawBufferPointer { slice(bodyOffset, bodyBytes) }
+    /// The id of the message that an edit or a recall is about.
+    package var changedMessage: UInt64 {
+        precondition(cidBytes == RecordView.changedMessageBytes)
+        return unsafeCid.loadUnaligned(as: UInt64.self)
+    }
+    static let changedMessageBytes = 8
 
     /// All of the record, as it goes to disk.
     package var unsafeBytes: UnsafeRawBufferPointer { slice(0, size) }
@@ -180,6 +194,7 @@ package struct RecordView {
         guard (1...64).contains(record.senderBytes), (1...64).contains(record.destinationBytes),
             record.cidBytes <= Limits.cidBytesMax
         else { return false }
+        if record.kind?.isChange == true, record.cidBytes != changedMessageBytes { return false }
         guard record.namesRecipients else { return record.placementCount <= 2 }
         return record.namesFillTheirPart
     }

@@ -120,6 +120,9 @@ package enum ReadQuery: Sendable {
     case unconfirmed(user: Identifier, device: Identifier, limit: Int)
     /// Messages of a conversation, oldest first within the page.
     case history(ConversationKey, HistoryRange, limit: Int)
+    /// What a message was before each of its edits, oldest first, each with the id, time and sender of the message or
+    /// edit that made it, which is above `after`.
+    case edits(message: UInt64, after: UInt64, limit: Int)
 }
 
 /// Which part of a conversation.

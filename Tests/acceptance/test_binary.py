@@ -9,7 +9,6 @@ import pytest
 
 import binary_protocol as b4
 from binary_protocol import ACK, DELIVER, ERROR, FETCHED, MEMBERS, OPAQUE, PONG, READS_LZ4, TEXT, WELCOME
-from switchboard import later
 
 pytestmark = pytest.mark.parametrize("websocket", [False, True], ids=["tcp", "websocket"])
 
@@ -125,7 +124,6 @@ def test_command_and_event(people, connect, chat):
     assert (event["code"], event["ref"]) == ("unsupported", "x")
 
 
-@later
 def test_an_edit_is_an_event(people, connect, chat):
     """A notification is an inbox entry; here it comes as EVENT with its `seq`."""
     a, b = people(2)

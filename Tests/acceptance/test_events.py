@@ -168,6 +168,22 @@ def test_what_happens_in_its_order(start_router, chat):
     assert page(router, after=last) == {"epoch": alice.welcome["epoch"], "events": [], "more": False, "last": last}
 
 
+def test_edits_and_recalls(start_router, chat):
+    """They are events; a message's own event shows it as it is now."""
+    router = start_router("--events", "on")
+    alice = chat("alice", to=router)
+    alice.post("bob", "a mistake")
+    alice.post("bob", "a secret")
+    alice.request(cmd="edit", conv="alice:bob", cseq=1, content="mended")
+    alice.request(cmd="recall", conv="alice:bob", cseq=2)
+    events, _ = everything(router)
+    assert [event["type"] for event in events] == [
+        "start", "connect", "message", "message", "message.edited", "message.recalled"]
+    assert events[2]["message"]["content"] == "mended" and events[3]["message"]["recalled"] is True
+    assert events[4]["notify"]["content"] == "mended" and events[4]["notify"]["cseq"] == 1
+    assert "secret" not in str(events)
+
+
 def test_crash_loses_none(start_router, chat):
     """Every acked message is an event after kill -9, in order and once."""
     router = start_router("--events", "on")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from switchboard import Refused, later
+from switchboard import Refused
 
 
 def contents(frames):
@@ -385,7 +385,6 @@ def test_read(people, chat):
         assert (frame["conv"], frame["userid"], frame["cseq"]) == (f"{a}:{b}", b, 1)
 
 
-@later
 def test_edit(people, chat):
     """An edit by the author changes the history and is an entry in both inboxes, the author's own session too."""
     a, b = people(2)
@@ -401,7 +400,6 @@ def test_edit(people, chat):
     assert receiver.refused(cmd="edit", conv=ack["conv"], cseq=1, content="mine") == "forbidden"
 
 
-@later
 def test_recall(people, chat):
     """A recalled message keeps its place; its content comes out of nothing any more."""
     a, b = people(2)
@@ -418,7 +416,6 @@ def test_recall(people, chat):
     assert [entry["seq"] for entry in receiver.fetch_all()] == [1, 2]
 
 
-@later
 def test_forward(people, chat):
     """A forward sends a copy that says where it comes from; who can't read it can't forward it."""
     a, b, c = people(3)

@@ -76,10 +76,12 @@ struct APIRouter: Sendable {
             TimelineAPI(context: context).routes,
             AccountAPI(context: context).routes,
             ConversationAPI(context: context).routes,
+            MessageChangeAPI(context: context).routes,
             GroupAPI(context: context).routes,
             PresenceAPI(context: context).routes,
             MediaAPI(context: context).routes,
             EventAPI(context: context).routes,
+            SearchAPI(context: context).routes,
             WebChatAPI(media: context.configuration.media).routes,
         ]
         routes = parts.flatMap(\.self)

@@ -112,25 +112,7 @@ struct ConversationAPI: Sendable {
         let head = MessageHead(
             command: command, content: BodyForm.members.rawValue, sender: user, destination: destination)
         let stored = try await context.home(of: user).sendFromHome(head, cid: message.cid, body: message.members)
-        var output = OutputBuffer()
-        output.append("{")
-        if !message.cid.isEmpty {
-            output.append(#""cid":"#)
-            output.appendJSONString(message.cid.span.bytes)
-            output.append(",")
-        }
-        output.append(#""id":"#)
-        output.append(decimal: stored.id)
-        output.append(#","conv":"#)
-        output.appendJSONString(conversation.name)
-        output.append(#","cseq":"#)
-        output.append(decimal: stored.cseq)
-        output.append(#","seq":"#)
-        output.append(decimal: stored.senderSeq)
-        output.append(#","time":"#)
-        output.append(decimal: stored.time)
-        output.append(stored.isDuplicate ? #","dup":true}"# : "}")
-        return .json(output)
+        return .ack(stored, cid: message.cid, in: conversation)
     }
 
     // MARK: Reading
@@ -158,7 +140,7 @@ extension APIRequest {
     }
 
     /// The body as a message: what a frame would have besides its `cmd` and `dstid`.
-    fileprivate func message() throws(APIError) -> (cid: [UInt8], members: [UInt8]) {
+    func message() throws(APIError) -> (cid: [UInt8], members: [UInt8]) {
         let bytes = http.body.span.bytes
         guard UTF8Validator.isValid(bytes) else {
             throw APIError(.badRequest, "the body must be a JSON object in UTF-8")
@@ -175,5 +157,30 @@ extension APIRequest {
         } catch {
             throw APIError(error)
         }
+    }
+}
+
+extension HTTPResponse {
+    /// The fields of an ack.
+    static func ack(_ stored: NodeHandle.Stored, cid: [UInt8], in conversation: ConversationKey) -> HTTPResponse {
+        var output = OutputBuffer()
+        output.append("{")
+        if !cid.isEmpty {
+            output.append(#""cid":"#)
+            output.appendJSONString(cid.span.bytes)
+            output.append(",")
+        }
+        output.append(#""id":"#)
+        output.append(decimal: stored.id)
+        output.append(#","conv":"#)
+        output.appendJSONString(conversation.name)
+        output.append(#","cseq":"#)
+        output.append(decimal: stored.cseq)
+        output.append(#","seq":"#)
+        output.append(decimal: stored.senderSeq)
+        output.append(#","time":"#)
+        output.append(decimal: stored.time)
+        output.append(stored.isDuplicate ? #","dup":true}"# : "}")
+        return .json(output)
     }
 }

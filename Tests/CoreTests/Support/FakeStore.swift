@@ -23,6 +23,7 @@ final class FakeStore: Store {
     }
 
     private struct Message {
+        var kind = RecordKind.message
         var head: MessageHead
         var cid: [UInt8]
         var body: [UInt8]
@@ -47,6 +48,8 @@ final class FakeStore: Store {
         var inboxes: [Identifier: [Message]] = [:]
         var conversations: [ConversationKey: [Message]] = [:]
         var sent: [SentKey: Message] = [:]
+        /// Ids of messages that were recalled.
+        var recalled: Set<UInt64> = []
         var attachments: [Identifier: [Int: UInt32]] = [:]
         var confirmed: [DeviceKey: UInt64] = [:]
         var seen: [Identifier: UInt64] = [:]
@@ -168,7 +171,7 @@ final class FakeStore: Store {
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
         case .chatList: return .failure(.notFound)
-        case .account: return .failure(.notFound)
+        case .account, .search, .events: return .failure(.notFound)
         }
     }
 
@@ -187,7 +190,8 @@ final class FakeStore: Store {
             case .confirm: commitConfirm(record, &state)
             case .seen: state.seen[record.sender] = record.time
             case .read: commitRead(record, &state)
-            case .notice, nil: record.setStatus(.refused)
+            case .edit, .recall: commitChange(record, now, &state)
+            case .notice, .came, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
@@ -223,6 +227,31 @@ final class FakeStore: Store {
         if !cid.isEmpty { state.sent[key] = message }
     }
 
+    /// Tells of a change, and takes a recalled message's content away; merging is the real store's.
+    private static func commitChange(_ record: RecordView, _ now: UInt64, _ state: inout State) {
+        let id = record.changedMessage
+        if state.recalled.contains(id) { return record.setStatus(record.kind == .recall ? .duplicate : .refused) }
+        state.lastID += 1
+        let head = MessageHead(
+            command: record.command, content: record.content, sender: record.sender, destination: record.destination)
+        let change = Message(
+            kind: record.kind ?? .edit, head: head, cid: [], body: Array(record.unsafeBody), id: state.lastID,
+            cseq: record.cseq, time: now, senderSeq: 0)
+        record.setNumbers(id: change.id, cseq: record.cseq, time: now, senderSeq: 0)
+        record.setStatus(.stored)
+        record.forEachRecipient { index, user in
+            state.inboxes[user, default: []].append(change)
+            record.setPlacement(index, user: 0, seq: UInt64(state.inboxes[user]?.count ?? 0))
+        }
+        guard record.kind == .recall else { return }
+        state.recalled.insert(id)
+        let key = ConversationKey(command: head.command, sender: head.sender, destination: head.destination)
+        for (index, message) in (state.conversations[key] ?? []).enumerated() where message.id == id {
+            state.conversations[key]?[index].head.content = 32
+            state.conversations[key]?[index].body = Array(#"{"recalled":true}"#.utf8)
+        }
+    }
+
     private static func commitConfirm(_ record: RecordView, _ state: inout State) {
         state.confirms.append(record.cseq)
         let key = DeviceKey(user: record.sender, device: record.destination)
@@ -246,7 +275,7 @@ final class FakeStore: Store {
     ) {
         var reply = entry.reply
         let replyNode = reply == RecordArena.Entry.noReply ? -1 : Int(replies[Int(reply)].mailbox.rawValue)
-        if record.kind == .message, record.status == .stored {
+        if record.kind?.isEntry == true, record.status == .stored {
             let sender = record.sender
             record.forEachRecipient { index, user in
                 for (node, token) in state.attachments[user] ?? [:] {
@@ -273,6 +302,7 @@ final class FakeStore: Store {
         case .unconfirmed(let user, let device, let limit):
             let after = state.confirmed[DeviceKey(user: user, device: device)] ?? 0
             return .success(inbox(state.inboxes[user] ?? [], after: after, limit: limit))
+        case .edits: return .success(Page(arena: RecordArena(), more: false, through: 0))
         case .history(let conversation, let range, let limit):
             return .success(history(state.conversations[conversation] ?? [], range, limit: limit))
         }
@@ -304,7 +334,7 @@ final class FakeStore: Store {
 
     private static func append(_ message: Message, seq: UInt64, to arena: RecordArena) {
         arena.appendStored(
-            .message, message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
+            message.kind, message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
             cseq: message.cseq, seq: seq, time: message.time)
     }
 }
