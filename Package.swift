@@ -86,7 +86,7 @@ let package = Package(
         .executableTarget(
             name: "Router",
             dependencies: [
-                "Base", "Reactor", "Server",
+                "Base", "Core", "Reactor", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),

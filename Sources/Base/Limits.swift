@@ -42,6 +42,13 @@ package enum Limits {
     package static let outputBytesMax = 160 << 20
     /// Largest number of members that a group message is written to the inbox of.
     package static let groupMembersMax = 10_000
+    /// A user's contacts and requests, and those whom a user has blocked.
+    package static let contactsMax = 10_000
+    /// What comes with a request.
+    package static let requestTextBytesMax = 1_024
+    /// Messages to a stranger that wait for an answer, and their bytes: accepting moves them in one transaction.
+    package static let heldMessagesMax = 256
+    package static let heldBytesMax = 16 << 20
     /// Users that one session may watch.
     package static let watchedUsersMax = 1_000
     /// Watches of all sessions of a loop: what they take stays below some hundred MiB.

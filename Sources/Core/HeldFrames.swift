@@ -1,9 +1,9 @@
 internal import Base
 internal import Wire
 
-// A message to a group that is being loaded waits for it, a subscribe for its channel's home, and whatever the session
-// sends next waits behind it: frames keep their order. Nothing more is read from the session meanwhile, so what waits
-// is no more than one read brought.
+// A message waits for its group or for what its sender is to its destination, a subscribe for its channel's home, while
+// that is being loaded; and whatever the session sends next waits behind it: frames keep their order. Nothing more is
+// read from the session meanwhile, so what waits is no more than one read brought.
 extension Hub {
     /// Keeps the session's next frames back until ``release(_:)``.
     func hold(_ session: Session) {

@@ -188,9 +188,24 @@ extension Hub {
         let (command, destination) = message.place.conversation.destination(from: asker.user)
         let head = MessageHead(
             command: command, content: BodyForm.members.rawValue, sender: asker.user, destination: destination)
-        currentBatch.appendChange(
-            kind, head, of: message.record.id, at: message.place.cseq, in: message.group, body: body.span.bytes,
-            reply: asker.reply)
+        let (id, cseq) = (message.record.id, message.place.cseq)
+        let append = { [unowned self] (audience: ChangeAudience) in
+            currentBatch.appendChange(
+                kind, head, of: id, at: cseq, to: audience, body: body.span.bytes, reply: asker.reply)
+        }
+        if let group = message.group { return append(.members(group)) }
+        if isOpen || destination == asker.user { return append(.both) }
+        withRelation(of: asker.user, to: destination) { [unowned self] result in
+            switch result {
+            case .failure(let refusal): refuse(refusal, asker)
+            // What was said before may be taken back, but nothing new comes in its place.
+            case .success(let relation) where relation.isBlocked && kind == .edit:
+                refuse(EnvelopeError(.blocked, "this user has blocked you"), asker)
+            // Whom a stranger wrote to may not have seen the message.
+            case .success(let relation):
+                append(strangers == .deliver || relation.standing == .contact ? .both : .actor)
+            }
+        }
     }
 
     private func forward(
@@ -242,7 +257,7 @@ extension Hub {
         _ place: MessagePlace, _ group: Group?, _ asker: Asker, cid: [UInt8], _ body: @escaping (FoundMessage) -> Void
     ) {
         guard place.cseq > 0 else { return refuse(.noSuchMessage, asker, cid: cid) }
-        let query = ReadQuery.history(place.conversation, .after(place.cseq - 1), limit: 1)
+        let query = ReadQuery.history(place.conversation, .after(place.cseq - 1), limit: 1, viewer: asker.user)
         let completion: (Result<Page, StoreError>) -> Void = { [unowned self] result in
             switch result {
             case .failure(let error): refuse(EnvelopeError(store: error), asker, cid: cid)

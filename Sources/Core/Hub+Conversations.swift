@@ -63,13 +63,28 @@ extension Hub {
         message.setRead(record)
         users.find(reader)?.sessions.forEach { if $0 !== origin { emitEvent(message.unsafeBytes, to: $0) } }
         guard record.command == RecordView.groupCommand else {
-            if destination != reader { tell(destination, of: reader) }
-            return
+            return tellRead(of: reader, to: destination)
         }
         let event = Array(message.unsafeBytes)
         withGroup(destination) { [unowned self] result in
             guard case .success(let group) = result, group.members.count <= Limits.readReceiptMembersMax else { return }
             bus.broadcast(BusFrame(audience: .members(group), origin: reader, event: event))
+        }
+    }
+
+    /// Passes the event that lies in ``message`` on to the other one, unless the reader's messages wouldn't get there.
+    private func tellRead(of reader: Identifier, to other: Identifier) {
+        guard reader != other else { return }
+        if let admission = admissionInMemory(of: reader, users.find(reader), to: other) {
+            if case .delivered = admission { tell(other, of: reader) }
+            return
+        }
+        let event = Array(message.unsafeBytes)
+        withRelation(of: reader, to: other) { [unowned self] result in
+            guard case .success(let relation) = result, case .delivered? = admission(by: relation) else { return }
+            message.removeAll()
+            message.append(event.span.bytes)
+            tell(other, of: reader)
         }
     }
 

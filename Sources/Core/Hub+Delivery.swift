@@ -72,7 +72,7 @@ extension Hub {
         case .confirm:
             session.confirmed = max(session.confirmed, record.cseq)
             writeOK(reference: reply.reference.span.bytes, to: session)
-        case .read, .seen, .came, .notice, nil: writeOK(reference: reply.reference.span.bytes, to: session)
+        case .read, .seen, .came, .notice, .release, nil: writeOK(reference: reply.reference.span.bytes, to: session)
         }
         return session
     }

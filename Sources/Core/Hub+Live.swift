@@ -7,14 +7,18 @@ extension Hub {
     /// Passes on the typing event that lies in ``message``.
     func typing(to destination: Identifier, isGroup: Bool, _ session: Session, reference: [UInt8]) {
         if !isGroup {
-            let hash = destination.hash64
-            let home = topology.node(hash: hash)
-            if home == node {
-                users.find(destination, hash: hash)?.sessions.forEach { emitEvent(message.unsafeBytes, to: $0) }
-            } else {
-                bus.send(frame(to: .user(destination), from: session), to: home)
+            if let admission = admissionInMemory(of: session.user.id, session.user, to: destination) {
+                return typing(message.unsafeBytes, to: destination, admission, session, reference: reference)
             }
-            return writeOK(reference: reference.span.bytes, to: session)
+            let event = Array(message.unsafeBytes)
+            // It doesn't ask for anything: only messages do.
+            return withRelation(of: session.user.id, to: destination) { [unowned self] result in
+                guard session.state != .closed else { return }
+                let admission = result.map { self.admission(by: $0) ?? .held }
+                event.withUnsafeBytes {
+                    typing($0, to: destination, Admission(admission), session, reference: reference)
+                }
+            }
         }
         let frame = frame(to: .user(destination), from: session)
         withGroup(destination) { [unowned self] result in
@@ -29,6 +33,27 @@ extension Hub {
                 writeOK(reference: reference.span.bytes, to: session)
             }
         }
+    }
+
+    private func typing(
+        _ event: UnsafeRawBufferPointer, to destination: Identifier, _ admission: Admission, _ session: Session,
+        reference: [UInt8]
+    ) {
+        switch admission {
+        case .refused(let refusal):
+            return writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
+        case .held: break
+        case .delivered:
+            let hash = destination.hash64
+            let home = topology.node(hash: hash)
+            if home == node {
+                users.find(destination, hash: hash)?.sessions.forEach { emitEvent(event, to: $0) }
+            } else {
+                let audience = BusFrame.Audience.user(destination)
+                bus.send(BusFrame(audience: audience, origin: session.user.id, event: Array(event)), to: home)
+            }
+        }
+        writeOK(reference: reference.span.bytes, to: session)
     }
 
     private func frame(to audience: BusFrame.Audience, from session: Session) -> BusFrame {

@@ -75,7 +75,8 @@ extension Hub {
         let refused: (EnvelopeError) -> Void = { [unowned self] refusal in
             refuseRead(refusal, session, form: .json, reference: reference)
         }
-        readInTurn(.history(conversation, range, limit: limit), session, refused: refused) { [unowned self] result in
+        let query = ReadQuery.history(conversation, range, limit: limit, viewer: session.user.id)
+        readInTurn(query, session, refused: refused) { [unowned self] result in
             switch result {
             case .failure(let error): refused(EnvelopeError(store: error))
             case .success(let page):

@@ -10,8 +10,7 @@ extension Hub {
     ///   - isAccepted: the sender wants to hear of it before the commit too.
     func send(_ head: MessageHead, cid: RawSpan, body: RawSpan, isAccepted: Bool, reply: ReplyAddress) {
         guard head.command == RecordView.groupCommand else {
-            let reply = isAccepted ? accept(head, cid: cid, reply: reply) : reply
-            return currentBatch.appendPrivateMessage(head, cid: cid, body: body, reply: reply)
+            return sendPrivately(head, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
         }
         if let group = groups.ready(head.destination) {
             return send(head, to: group, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
@@ -26,6 +25,35 @@ extension Hub {
             case .failure(let refusal): refuse(reply, refusal, cid: cid.span.bytes)
             }
             if let session { release(session) }
+        }
+    }
+
+    private func sendPrivately(
+        _ head: MessageHead, cid: RawSpan, body: RawSpan, isAccepted: Bool, reply: ReplyAddress
+    ) {
+        if isOpen { return append(head, .delivered, cid: cid, body: body, isAccepted: isAccepted, reply: reply) }
+        let session = reply.form == ReplyForm.external.rawValue ? nil : sessions[reply.token]
+        if let admission = admissionInMemory(of: head.sender, session?.user, to: head.destination) {
+            return append(head, admission, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
+        }
+        let cid = Array(cid), body = Array(body)
+        if let session { hold(session) }
+        withAdmission(of: head.sender, to: head.destination) { [unowned self] admission in
+            append(head, admission, cid: cid.span.bytes, body: body.span.bytes, isAccepted: isAccepted, reply: reply)
+            if let session { release(session) }
+        }
+    }
+
+    private func append(
+        _ head: MessageHead, _ admission: Admission, cid: RawSpan, body: RawSpan, isAccepted: Bool, reply: ReplyAddress
+    ) {
+        if case .refused(let refusal) = admission { return refuse(reply, refusal, cid: cid) }
+        let reply = isAccepted ? accept(head, cid: cid, reply: reply) : reply
+        if case .held = admission {
+            relations.addHeld(head.sender, head.destination, bytes: body.byteCount)
+            currentBatch.appendHeldMessage(head, cid: cid, body: body, reply: reply)
+        } else {
+            currentBatch.appendPrivateMessage(head, cid: cid, body: body, reply: reply)
         }
     }
 
@@ -53,13 +81,20 @@ extension Hub {
 
     // MARK: For HTTP
 
-    /// Sends on behalf of an HTTP request; `completion` runs on this loop when the message is durable or refused.
-    /// The record is valid during that call.
+    /// Sends on behalf of an HTTP request of a user, whose home this loop is; `completion` runs on this loop when the
+    /// message is durable or refused. The record is valid during that call.
     package func send(
         _ head: MessageHead, cid: RawSpan, body: RawSpan,
         completion: @escaping (Result<RecordView, EnvelopeError>) -> Void
     ) {
         send(head, cid: cid, body: body, isAccepted: false, reply: external(completion))
+    }
+
+    /// Sends a private message for the operator: blocks, and what strangers may, don't count.
+    package func sendAsOperator(
+        _ head: MessageHead, body: RawSpan, completion: @escaping (Result<RecordView, EnvelopeError>) -> Void
+    ) {
+        currentBatch.appendPrivateMessage(head, cid: RawSpan(), body: body, reply: external(completion))
     }
 
     /// The same to named recipients: the caller answers for who is a member.

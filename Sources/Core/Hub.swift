@@ -1,4 +1,4 @@
-internal import Base
+package import Base
 package import Store
 internal import Wire
 
@@ -23,13 +23,20 @@ package final class Hub {
     var sessions = SlotTable<Session>()
     var devices = IdentifierPacker()
     var groups = GroupCache()
+    /// What becomes of a private message to somebody who is no contact.
+    let strangers: StrangerPolicy
+    var relations = RelationCache()
+    /// Whether every private message is admitted: strangers are welcome, and nobody has blocked anybody.
+    var isOpen: Bool
+    /// Told of a change that a message of this loop made, for the home loops of the two.
+    package var relationChanged: (Identifier, Identifier) -> Void = { _, _ in }
     var pending = PendingAnswers()
     var readTurns = ReadTurns()
     /// This loop's users whom sessions watch.
     var watched = WatchedUsers()
     /// What this loop's sessions watch.
     var watches = WatchTable()
-    /// Frames of sessions whose message waits for its group, by the session's handle.
+    /// Frames of sessions whose message waits for its group or its relation, by the session's handle.
     var held: [UInt64: [() -> Void]] = [:]
     let envelope = Envelope()
     /// What this tick's frames add up to; handed over in one piece.
@@ -61,13 +68,15 @@ package final class Hub {
 
     package init(
         node: MailboxIndex, topology: Topology, store: any Store, bus: any Bus, presence: PresenceDirectory,
-        channels: ChannelLimits = ChannelLimits()
+        strangers: StrangerPolicy = .deliver, channels: ChannelLimits = ChannelLimits()
     ) {
         self.node = node
         self.topology = topology
         self.store = store
         self.bus = bus
         self.presence = presence
+        self.strangers = strangers
+        isOpen = strangers == .deliver && !store.hadBlocks
         users = UserTable(topology: topology)
         posts = ChannelPosts(node: node, bus: bus, topology: topology, limits: channels)
         channelHome = ChannelHome(posts: posts, limits: channels)

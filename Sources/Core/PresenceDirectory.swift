@@ -1,5 +1,5 @@
 package import Base
-internal import Store
+package import Store
 internal import Synchronization
 
 /// Who is online, for whatever must ask from another thread: the read side of the client maps.
@@ -44,7 +44,7 @@ package final class PresenceDirectory: Sendable {
 
     /// How a user stands for others: online through the time in which a client that dropped may come back. `lastSeen`
     /// is 0 for one who is online, or if the store is to be asked.
-    func state(of user: Identifier, now: UInt64) -> PresenceChange {
+    package func state(of user: Identifier, now: UInt64) -> PresenceChange {
         switch presence(of: user) {
         case .online: PresenceChange(user: user, isOnline: true, lastSeen: 0)
         case .left(let since) where PresenceDirectory.isGrace(since: since, now: now):

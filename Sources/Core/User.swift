@@ -10,6 +10,7 @@ final class User: ManagedBuffer<User.Fields, UInt8> {
         var sessions = SessionList.none
         var token: UInt32 = 0
         let idCount: UInt8
+        var isUnblocked = false
     }
 
     static func make(_ id: Identifier) -> User {
@@ -50,6 +51,12 @@ final class User: ManagedBuffer<User.Fields, UInt8> {
     var head: UInt64 {
         get { field { $0.pointee.head } }
         set { field { $0.pointee.head = newValue } }
+    }
+
+    /// Whether nobody is known to have blocked this user, so that nothing needs to be asked before a message goes out.
+    var isUnblocked: Bool {
+        get { field { $0.pointee.isUnblocked } }
+        set { field { $0.pointee.isUnblocked = newValue } }
     }
 
     var sessions: SessionList {

@@ -7,6 +7,7 @@ struct AccountReader: ~Copyable {
     private let byEmail: Statement
     private let byName: Statement
     private let inbox: Statement
+    private let contacts: ContactReader
 
     static let invalid = "switchboard.db: an account has no valid id"
 
@@ -17,6 +18,8 @@ struct AccountReader: ~Copyable {
         let byName = try connection.prepare(
             "\(columns) name_key >= ?1 AND name_key < ?2 ORDER BY name_key, id LIMIT ?3")
         let inbox = try connection.prepare("SELECT 1 FROM users WHERE name = ?1")
+        let contacts = try ContactReader(connection)
+        self.contacts = contacts
         self.byID = byID
         self.byEmail = byEmail
         self.byName = byName
@@ -79,13 +82,22 @@ struct AccountReader: ~Copyable {
         return profiles
     }
 
+    /// An account as a user may see it; nil if there is none.
+    func profile(of user: Identifier, for viewer: Identifier) throws(SQLiteError) -> Profile? {
+        guard let secret = try secret(.id(user)) else { return nil }
+        return try profile(of: secret.account, for: viewer)
+    }
+
     private func profile(of account: Account, for viewer: Identifier) throws(SQLiteError) -> Profile {
         let showsEmail = try showsEmail(of: account.id, to: viewer)
         return Profile(id: account.id, name: account.name, email: showsEmail ? account.email : nil)
     }
 
     /// Whether a user may see another one's e-mail address: the one place that decides it.
-    func showsEmail(of user: Identifier, to viewer: Identifier) throws(SQLiteError) -> Bool { user == viewer }
+    func showsEmail(of user: Identifier, to viewer: Identifier) throws(SQLiteError) -> Bool {
+        if user == viewer { return true }
+        return try contacts.state(of: viewer, to: user) == .contact
+    }
 
     private func secret(_ rows: borrowing Statement) throws(SQLiteError) -> AccountSecret {
         guard let id = Identifier(rows.text(0)) else { throw SQLiteError(corrupt: AccountReader.invalid) }

@@ -7,16 +7,19 @@ package import Store
 /// *Thread:* that of the fold.
 package struct Directory: ~Copyable {
     private let groups: Groups
+    private let contacts: Contacts
     private let accounts: Accounts
     private let events: EventDelivery
-    private var pending: PendingNotices
+    private var pending: PendingRecords
 
     package init(_ connection: borrowing Connection) throws(SQLiteError) {
         let groups = try Groups(connection)
+        let contacts = try Contacts(connection)
         let accounts = try Accounts(connection)
         let events = try EventDelivery(connection)
-        let pending = try PendingNotices(connection)
+        let pending = try PendingRecords(connection)
         self.groups = groups
+        self.contacts = contacts
         self.accounts = accounts
         self.events = events
         self.pending = pending
@@ -29,7 +32,9 @@ package struct Directory: ~Copyable {
         do {
             var result: Result<DirectoryAnswer, StoreError> = .failure(.notFound)
             pending.begin()
-            try connection.transaction { () throws(SQLiteError) in result = try change(command) }
+            try connection.transaction { () throws(SQLiteError) in
+                result = try change(command, now: now)
+            }
             pending.commit()
             return result
         } catch {
@@ -42,10 +47,12 @@ package struct Directory: ~Copyable {
     package mutating func takeNotices() -> RecordArena? { pending.take() }
 
     private mutating func change(
-        _ command: DirectoryCommand
+        _ command: DirectoryCommand, now: UInt64
     ) throws(SQLiteError) -> Result<DirectoryAnswer, StoreError> {
         switch command {
         case .group(let command): return try groups.change(command, &pending).map { .group($0) }
+        case .contact(let command):
+            return try contacts.change(command, &pending, now: now).map { .relation($0) }
         case .account(let command): return try accounts.change(command).map { .account($0) }
         case .eventsDelivered(let number):
             try events.note(through: number)

@@ -8,6 +8,7 @@ internal import Synchronization
 /// It must be closed with ``close()``; what was acknowledged survives without.
 package final class EmbeddedStore: Store {
     package let epoch: String
+    package let hadBlocks: Bool
     /// The key of logins, and those that were ended before the store was opened.
     package let logins: LoginState
     private let work: SharedWork
@@ -23,6 +24,7 @@ package final class EmbeddedStore: Store {
             let files = StoreFiles(journal: directory.journal, index: directory.index)
             let recovery = try Recovery.run(files, options, mailboxes: mailboxes.count)
             epoch = recovery.epoch
+            hadBlocks = recovery.hasBlocks
             logins = recovery.logins
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
             self.work = work

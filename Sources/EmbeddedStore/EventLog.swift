@@ -34,7 +34,8 @@ struct EventRow {
         case .message, .notice, .edit, .recall: self.init(kind: .entry, subject: record.id, time: record.time)
         case .came: self.init(kind: .connect, subject: record.senderNumber, time: record.time)
         case .seen: self.init(kind: .disconnect, subject: record.senderNumber, time: record.time)
-        case .confirm, .read, nil: return nil
+        // A message that is released was an event when it was stored.
+        case .confirm, .read, .release, nil: return nil
         }
     }
 

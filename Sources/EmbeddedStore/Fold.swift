@@ -27,6 +27,8 @@ package struct Fold: ~Copyable {
     private let connection: Connection
     private let statements: FoldStatements
     private let changes: MessageChanges
+    private let held: HeldMessages
+    private var released: PendingRecords
     private var positions: Positions
     private var runs: RunIndex
     private let cursors: Cursors
@@ -42,6 +44,8 @@ package struct Fold: ~Copyable {
         try Schema.index.migrate(connection, file: "switchboard.db")
         let statements = try FoldStatements(connection)
         let changes = try MessageChanges(connection)
+        let held = try HeldMessages(connection)
+        let released = try PendingRecords(connection)
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let cursors = try Cursors(connection)
@@ -54,6 +58,8 @@ package struct Fold: ~Copyable {
         self.connection = connection
         self.statements = statements
         self.changes = changes
+        self.held = held
+        self.released = released
         self.positions = positions
         self.runs = runs
         self.cursors = cursors
@@ -102,6 +108,7 @@ package struct Fold: ~Copyable {
         gathered.removeAll()
         for batch in batches where batch.number > position { gathered.gather(batch.arena) }
         gathered.sort()
+        released.begin()
         try connection.execute("BEGIN IMMEDIATE")
         do {
             try write(now: now)
@@ -112,11 +119,16 @@ package struct Fold: ~Copyable {
             connection.rollBack()
             throw error
         }
+        released.commit()
         position = last.number
         lastID = max(lastID, gathered.lastID)
         bytesSinceCheckpoint += batches.reduce(0) { $0 + $1.arena.byteCount }
         gathered.removeAll()
     }
+
+    /// Messages that the last fold found held although their sender is a contact by now, once; to be given to the
+    /// journal.
+    package mutating func takeReleases() -> RecordArena? { released.take() }
 
     /// Moves the WAL's pages into the database when there are enough.
     package mutating func checkpointIfDue() throws(SQLiteError) {
@@ -148,6 +160,8 @@ package struct Fold: ~Copyable {
             try changes.apply(record)
             try search.restore(record.changedMessage, on: connection)
         }
+        for record in gathered.releases { try statements.deletePending(record.senderSeq) }
+        for record in gathered.held { try held.hold(record, &released) }
         try writePositions()
         try writeConfirms()
         gathered.divide()
@@ -159,7 +173,7 @@ package struct Fold: ~Copyable {
         try cursors.addSent(gathered.groupSent)
         for record in gathered.reads.reversed() {
             try cursors.raise(by: record, &positions)
-            if record.senderSeq > 0 { try statements.deleteNotice(record.senderSeq) }
+            if record.senderSeq > 0 { try statements.deletePending(record.senderSeq) }
         }
         try positions.flush()
         try events.write(gathered.events, now: now)
@@ -184,7 +198,7 @@ package struct Fold: ~Copyable {
 
     private func insertNotice(_ record: RecordView) throws(SQLiteError) {
         try insert(record)
-        try statements.deleteNotice(record.senderSeq)
+        try statements.deletePending(record.senderSeq)
     }
 
     private func insert(_ record: RecordView) throws(SQLiteError) {

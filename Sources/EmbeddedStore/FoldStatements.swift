@@ -28,8 +28,8 @@ struct FoldStatements: ~Copyable {
         self.notice = notice
     }
 
-    /// Forgets a notice that is in the inboxes now.
-    func deleteNotice(_ number: UInt64) throws(SQLiteError) {
+    /// Forgets a notice or a release that is in the inboxes now.
+    func deletePending(_ number: UInt64) throws(SQLiteError) {
         notice.bind(1, number)
         try notice.run()
     }

@@ -9,6 +9,10 @@ struct GatheredChanges {
     private(set) var notices: [RecordView] = []
     /// Edits and recalls, in the order in which they happened.
     private(set) var changes: [RecordView] = []
+    private(set) var held: [RecordView] = []
+    private(set) var releases: [RecordView] = []
+    /// Where released messages stand in a chat list, by their ids.
+    private var releasedAs: [UInt64: UInt64] = [:]
     /// (conversation, `cseq`) and the id with the sender's mark.
     private(set) var history: [RunEntry] = []
     /// Places in inboxes.
@@ -51,6 +55,9 @@ struct GatheredChanges {
         messages.removeAll(keepingCapacity: true)
         notices.removeAll()
         changes.removeAll()
+        held.removeAll()
+        releases.removeAll()
+        releasedAs.removeAll()
         history.removeAll(keepingCapacity: true)
         placements.removeAll(keepingCapacity: true)
         inbox.removeAll(keepingCapacity: true)
@@ -83,6 +90,11 @@ struct GatheredChanges {
                 lastID = max(lastID, record.id)
                 notices.append(record)
                 gatherPlacements(record, in: record.conversationNumber)
+            case .release:
+                lastID = max(lastID, record.releaseID)
+                releasedAs[record.id] = record.releaseID
+                releases.append(record)
+                gatherPlacements(record, in: record.conversationNumber)
             case .edit, .recall:
                 lastID = max(lastID, record.id)
                 changes.append(record)
@@ -97,6 +109,7 @@ struct GatheredChanges {
         let id = record.id
         lastID = max(lastID, id)
         messages.append(record)
+        if record.isHeld { held.append(record) }
         let conversation = record.conversationNumber
         let value: UInt64
         if record.command == RecordView.groupCommand {
@@ -145,7 +158,8 @@ struct GatheredChanges {
                 if place.seq > floor { inbox.append(RunEntry(owner: user, position: place.seq, value: place.id)) }
                 // A notice may be about no conversation.
                 if place.conversation > 0 {
-                    activity.append(RunEntry(owner: user, position: place.id, value: place.conversation))
+                    let position = releasedAs.isEmpty ? place.id : releasedAs[place.id] ?? place.id
+                    activity.append(RunEntry(owner: user, position: position, value: place.conversation))
                 }
                 end += 1
             }

@@ -27,7 +27,7 @@ struct Groups: ~Copyable {
     }
 
     func change(
-        _ command: GroupCommand, _ pending: inout PendingNotices
+        _ command: GroupCommand, _ pending: inout PendingRecords
     ) throws(SQLiteError) -> Result<Group, StoreError> {
         switch command {
         case .create(let id, let name, let members, let actor):

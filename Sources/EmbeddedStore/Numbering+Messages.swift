@@ -57,6 +57,21 @@ extension Numbering {
         if let conversation { conversations[conversation].lastBatch = batch }
     }
 
+    /// The message has its numbers; what is new is its place in the inbox, and an id for its place in the chat list.
+    mutating func numberRelease(_ record: RecordView, sender: Int) throws(SQLiteError) {
+        let destination = try collectRecipients(record, sender: sender)
+        let conversation = try conversationSlot(record, sender: sender, destination: destination)
+        for (index, slot) in recipients.enumerated() {
+            let (number, seq) = advance(slot)
+            record.setPlacement(index, user: number, seq: seq)
+        }
+        next.lastID = MessageID.next(after: next.lastID, now: now)
+        record.setOwners(
+            conversation: conversations[conversation].number, sender: users[sender].number, destination: next.lastID)
+        record.setStatus(.stored)
+        conversations[conversation].lastBatch = batch
+    }
+
     /// Fills ``recipients``; returns the destination's slot if it is a user.
     mutating func collectRecipients(_ record: RecordView, sender: Int) throws(SQLiteError) -> Int? {
         if record.namesRecipients {
@@ -64,7 +79,8 @@ extension Numbering {
             return record.command == RecordView.groupCommand ? nil : try slot(of: record.destination)
         }
         if record.command == RecordView.groupCommand { return nil }
-        let destination = record.placementCount == 1 ? sender : try slot(of: record.destination)
+        let isToOneself = record.placementCount == 1 && !record.isHeld
+        let destination = isToOneself ? sender : try slot(of: record.destination)
         if record.placementCount > 0 { recipients.append(sender) }
         if record.placementCount > 1 { recipients.append(destination) }
         return destination

@@ -106,6 +106,7 @@ struct Numbering: ~Copyable {
         case .read: try numberRead(record, reader: sender)
         case .notice: try numberNotice(record, sender: sender)
         case .edit, .recall: try numberChange(record, kind, sender: sender)
+        case .release: try numberRelease(record, sender: sender)
         }
         // An attachment in the same round may have made the sender known, and has no record of its own.
         let isNew = users[sender].number >= before.user

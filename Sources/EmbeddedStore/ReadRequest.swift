@@ -14,6 +14,10 @@ package struct ReadRequest: Sendable {
     /// Where the answer goes.
     package let mailbox: MailboxIndex
     let ticket: UInt64
+    /// Whether what was committed before must be in the index.
+    var needsFold: Bool {
+        if case .directory(let question) = question { question.readsMessages } else { true }
+    }
     /// The batch that must be in the index before this is answered.
     package var after: UInt64
 
@@ -38,6 +42,10 @@ extension Reader {
         switch question {
         case .group(let id): try group(id).map { .group($0) }
         case .lastSeen(let users): .lastSeen(try lastSeen(users))
+        case .relation(let user, let other): .relation(try contacts.relation(of: user, to: other))
+        case .contacts(let user): .contacts(try contacts.contacts(of: user))
+        case .contactList(let user): .contactList(try contactList(of: user))
+        case .blocks(let user): .users(try contacts.blocks(by: user))
         case .chatList(let query): .chatList(try chatList(query))
         case .events(let query): .events(try events(query))
         case .search(let query): .search(try search(query))

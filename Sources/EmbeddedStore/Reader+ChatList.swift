@@ -25,7 +25,7 @@ extension Reader {
     }
 
     /// A conversation that belongs into a page.
-    private struct Chat {
+    struct Chat {
         let number: UInt64
         let place: UInt64
         let who: Who
@@ -82,15 +82,20 @@ extension Reader {
         return try member.step() ? .group(group) : nil
     }
 
-    /// One item with its last message, which goes into `page`; nil if that is full.
-    private mutating func item(
-        _ chat: Chat, of user: UInt64, _ name: Identifier, _ page: inout PageBuilder
+    /// One item with its last message, which goes into `page`; nil if that is full, unless the message isn't needed.
+    mutating func item(
+        _ chat: Chat, of user: UInt64, _ name: Identifier, _ page: inout PageBuilder, needsLast: Bool = true
     ) throws(SQLiteError) -> ChatList.Item? {
         let numbers = try positions.conversation(chat.number)
+        var hidden: [UInt64: UInt64] = [:]
+        if case .other = chat.who { hidden = try held.messages(in: chat.number, hiddenFrom: user) }
         var last: UInt32?
-        if numbers.head > 0 {
-            guard try append(numbers.lastID, seq: 0, place: 0, to: &page) else { return nil }
-            last = page.arena.entries.last?.offset
+        if let id = try lastID(in: chat.number, numbers, hidden) {
+            if try append(id, seq: 0, place: 0, to: &page) {
+                last = page.arena.entries.last?.offset
+            } else if needsLast {
+                return nil
+            }
         }
         var item = ChatList.Item(
             conversation: .privately(name, name), name: nil, last: last, place: chat.place,
@@ -109,9 +114,24 @@ extension Reader {
             item.peerCursor = numbers[other == user ? side : side.other].cseq
             cursor = numbers[side]
         }
-        item.unread = cursor.unread(head: numbers.head)
+        item.unread = cursor.unread(head: numbers.head) - UInt64(hidden.values.count { $0 > cursor.cseq })
         item.cursor = cursor.cseq
         return item
+    }
+
+    /// The last message that isn't held back; nil if there is none.
+    private func lastID(
+        in conversation: UInt64, _ numbers: ConversationNumbers, _ hidden: [UInt64: UInt64]
+    ) throws(SQLiteError) -> UInt64? {
+        guard numbers.head > 0 else { return nil }
+        guard hidden[numbers.lastID] != nil else { return numbers.lastID }
+        var last: UInt64?
+        try runs.backward(.history, owner: conversation, before: UInt64(Int64.max)) { (_, value) throws(SQLiteError) in
+            let id = HistoryValue.id(value)
+            if hidden[id] == nil { last = id }
+            return last == nil
+        }
+        return last
     }
 
     /// The first column of the row for an id, which is a text.

@@ -17,6 +17,8 @@ package struct Reader: ~Copyable {
     private let messageBytes: Statement
     private let members: Statement
     private let edits: Statement
+    let contacts: ContactReader
+    let held: HeldReader
     // Of chat lists too.
     let group: Statement
     let member: Statement
@@ -56,6 +58,8 @@ package struct Reader: ~Copyable {
                 (SELECT max(edit) FROM edits WHERE message = e.message AND edit < e.edit), e.message)
             WHERE e.message = ?1 AND made.id > ?2 AND e.body IS NOT NULL ORDER BY e.edit
             """)
+        let contacts = try ContactReader(connection)
+        let held = try HeldReader(connection)
         let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
         let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
         let cursor = try CursorTable.select(connection)
@@ -63,6 +67,8 @@ package struct Reader: ~Copyable {
         let accounts = try AccountReader(connection)
         let events = try EventStatements(connection)
         let search = try SearchStatements(connection)
+        self.contacts = contacts
+        self.held = held
         self.retentionMilliseconds = options.retentionMilliseconds
         self.snapshot = snapshot
         self.runs = runs
@@ -118,9 +124,12 @@ package struct Reader: ~Copyable {
             let floor = try positions.user(user, .floor)
             let confirmed = try confirmed(by: deviceName, user: user) ?? floor
             return try inbox(of: user, after: confirmed, limit: limit, now: now)
-        case .history(let key, let range, let limit):
-            guard let number = try number(of: key) else { return empty(through: 0) }
-            return try history(of: number, range, limit: limit)
+        case .history(let key, let range, let limit, let viewer):
+            guard let conversation = try number(of: key) else { return empty(through: 0) }
+            let hidden = try viewer.flatMap { (viewer) throws(SQLiteError) in
+                try held.messages(in: conversation, hiddenFrom: try number(of: viewer))
+            }
+            return try history(of: conversation, range, limit: limit, hidden: hidden ?? [:])
         case .edits(let message, let after, let limit):
             return try edits(of: message, after: after, limit: limit)
         }
@@ -182,14 +191,18 @@ package struct Reader: ~Copyable {
         return page.finish()
     }
 
-    private func history(of conversation: UInt64, _ range: HistoryRange, limit: Int) throws(SQLiteError) -> Page {
+    private func history(
+        of conversation: UInt64, _ range: HistoryRange, limit: Int, hidden: [UInt64: UInt64]
+    ) throws(SQLiteError) -> Page {
         let limit = clamp(limit)
         let end: UInt64
         switch range {
         case .after(let after):
             var page = PageBuilder(limit: limit, through: clamp(after))
             try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, value) throws(SQLiteError) in
-                try append(HistoryValue.id(value), seq: 0, place: cseq, to: &page)
+                let id = HistoryValue.id(value)
+                guard hidden[id] == nil else { return true }
+                return try append(id, seq: 0, place: cseq, to: &page)
             }
             return page.finish()
         case .newest: end = UInt64(Int64.max)
@@ -201,6 +214,7 @@ package struct Reader: ~Copyable {
         var more = false
         try runs.backward(.history, owner: conversation, before: end) { (cseq, value) throws(SQLiteError) in
             let id = HistoryValue.id(value)
+            guard hidden[id] == nil else { return true }
             bytes += try size(of: id)
             more = found.count == limit || (!found.isEmpty && bytes > Reader.pageBytesMax)
             if !more { found.append((cseq, id)) }

@@ -18,6 +18,8 @@ package struct StoreFiles: Sendable {
 /// Opens both databases and folds what the index doesn't have yet, so that the journal starts with an empty memory.
 package struct Recovery: ~Copyable {
     package let epoch: String
+    /// Whether anybody has blocked anybody.
+    package let hasBlocks: Bool
     package let position: UInt64
     package let logins: LoginState
     private let fold: Fold
@@ -67,8 +69,15 @@ package struct Recovery: ~Copyable {
         }
         try catchUp(&fold, file, options)
         try fold.noteStart(now: options.now())
-        var directory = try fold.withConnection { (connection) throws(SQLiteError) in try Directory(connection) }
-        let unsent = directory.takeNotices()
+        // What the folds released lies in the same table.
+        _ = fold.takeReleases()
+        let directory = try fold.withConnection { (connection) throws(SQLiteError) in try Directory(connection) }
+        let unsent = try fold.withConnection { (connection) throws(SQLiteError) in
+            try PendingRecords.left(in: connection)
+        }
+        let hasBlocks = try fold.withConnection { (connection) throws(SQLiteError) in
+            try connection.integer("SELECT EXISTS(SELECT 1 FROM user_blocks)") == 1
+        }
         let logins = try fold.withConnection { (connection) throws(SQLiteError) in
             try LoginState(connection, now: options.now())
         }
@@ -76,8 +85,8 @@ package struct Recovery: ~Copyable {
             path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
         let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
         return Recovery(
-            epoch: epoch, position: fold.position, logins: logins, fold: fold, directory: directory,
-            unsentNotices: unsent, journal: journal, lookup: lookup)
+            epoch: epoch, hasBlocks: hasBlocks, position: fold.position, logins: logins, fold: fold,
+            directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup)
     }
 
     /// Folds the journal's tail.

@@ -88,6 +88,15 @@ struct Schema {
             CREATE TABLE members(
                 group_id TEXT NOT NULL, user TEXT NOT NULL, role TEXT NOT NULL,
                 PRIMARY KEY(group_id, user)) WITHOUT ROWID;
+            CREATE TABLE contacts(
+                user TEXT NOT NULL, other TEXT NOT NULL, state INTEGER NOT NULL, text TEXT NOT NULL,
+                time INTEGER NOT NULL, PRIMARY KEY(user, other)) WITHOUT ROWID;
+            CREATE TABLE user_blocks(
+                user TEXT NOT NULL, other TEXT NOT NULL, PRIMARY KEY(user, other)) WITHOUT ROWID;
+            CREATE INDEX user_blocks_other ON user_blocks(other);
+            CREATE TABLE held(
+                id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL, sender INTEGER NOT NULL);
+            CREATE INDEX held_conversation ON held(conversation, cseq);
             CREATE TABLE accounts(
                 id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, email TEXT NOT NULL,
                 email_key TEXT NOT NULL UNIQUE, password TEXT NOT NULL, created INTEGER NOT NULL,

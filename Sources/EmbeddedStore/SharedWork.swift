@@ -185,7 +185,7 @@ final class SharedWork: Sendable {
 
     func enqueue(_ request: ReadRequest) {
         var request = request
-        request.after = committed.load(ordering: .acquiring)
+        if request.needsFold { request.after = committed.load(ordering: .acquiring) }
         var isClosed = false
         reads.update { queue in
             isClosed = queue.isClosing

@@ -101,6 +101,9 @@ struct IndexThread: ~Copyable {
     /// Whether the last fold began because there was much to fold: then there is no time for the full-text index.
     private var isBusy = false
     private var searchRetryAt: UInt64 = 0
+    /// Until then folds come soon, monotonic nanoseconds: held messages were released, and others that were on their
+    /// way are released by their fold.
+    private var hurryUntil: UInt64 = 0
 
     init(fold: consuming Fold, directory: consuming Directory, work: SharedWork, files: consuming DataDirectory) {
         self.fold = fold
@@ -120,18 +123,25 @@ struct IndexThread: ~Copyable {
 
     /// How long after a failure the next attempt is made, unless somebody asks.
     static let retryNanoseconds: UInt64 = 1_000_000_000
+    private static let hurryNanoseconds: UInt64 = 1_000_000_000
+    /// How long a batch waits for its fold meanwhile.
+    private static let hurriedFoldMilliseconds: UInt64 = 20
 
     mutating func run() {
         while true {
             let next = take()
             if next.releasesMemory { fold.releaseSpareMemory() }
+            waiting += next.batches
+            if next.commands.contains(where: \.command.movesMessages) { foldWaiting() }
             for request in next.commands {
                 let result = fold.perform(request.command, &directory, now: work.options.now())
-                if let notices = directory.takeNotices() { work.enqueue(notices: notices) }
+                if let notices = directory.takeNotices() {
+                    if notices.hasReleases { hurryUntil = SystemClock.monotonic() + IndexThread.hurryNanoseconds }
+                    work.enqueue(notices: notices)
+                }
                 work.deliver([.directory(ticket: request.ticket, result: result)], to: request.mailbox)
             }
             for notices in next.returned { work.enqueue(notices: notices) }
-            waiting += next.batches
             foldWaiting()
             if next.searches { followWithSearch() }
             if next.isLast { break }
@@ -147,20 +157,23 @@ struct IndexThread: ~Copyable {
         let retryAt = waiting.isEmpty ? nil : self.retryAt
         let isSearchBehind = fold.isSearchBehind
         let searchRetryAt = isSearchBehind ? self.searchRetryAt : 0
+        let isHurried = SystemClock.monotonic() < hurryUntil
+        let patience =
+            1_000_000 * (isHurried ? IndexThread.hurriedFoldMilliseconds : options.foldMilliseconds)
         let deadline = { (queue: SharedWork.IndexQueue) -> UInt64? in
-            let fold = queue.batches.isEmpty ? nil : queue.since + options.foldMilliseconds * 1_000_000
+            let fold = queue.batches.isEmpty ? nil : queue.since + patience
             let returns = queue.returned.isEmpty ? nil : queue.returnsAt
             let search = searchRetryAt > SystemClock.monotonic() ? searchRetryAt : nil
             return [retryAt ?? fold, returns, search].compactMap(\.self).min()
         }
         return work.index.wait(until: deadline) { queue in
             let isWanted = queue.wanted > folded && !(queue.batches.isEmpty && retryAt == nil)
+            let isMoving = !queue.batches.isEmpty && queue.commands.contains { $0.command.movesMessages }
             let isDue =
                 queue.bytes >= options.foldBytes || queue.records >= options.foldRecords
-                || (!queue.batches.isEmpty
-                    && SystemClock.monotonic() >= queue.since + options.foldMilliseconds * 1_000_000)
+                || (!queue.batches.isEmpty && SystemClock.monotonic() >= queue.since + patience)
                 || retryAt.map { SystemClock.monotonic() >= $0 } ?? false
-            guard isWanted || isDue || queue.isClosing else {
+            guard isWanted || isDue || isMoving || queue.isClosing else {
                 let releasesMemory = queue.releases > releases
                 let commands = queue.takeCommands()
                 let returned = queue.takeReturned()
@@ -219,6 +232,7 @@ struct IndexThread: ~Copyable {
         }
         work.unfoldedBytes.subtract(waiting.reduce(0) { $0 + $1.arena.byteCount }, ordering: .relaxed)
         waiting = []
+        if let releases = fold.takeReleases() { work.enqueue(notices: releases) }
         work.folds.add(1, ordering: .relaxed)
         work.watermark.update {
             $0.folded = last.number

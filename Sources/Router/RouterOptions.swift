@@ -1,4 +1,5 @@
 import ArgumentParser
+import Core
 import Logging
 import Reactor
 import Server
@@ -29,6 +30,12 @@ struct RouterOptions: ParsableArguments {
     var shardLimit = 100_000
     @Option(help: ArgumentHelp("Days after which unconfirmed inbox entries go.", valueName: "days"))
     var retention = 90
+    @Option(
+        help: ArgumentHelp(
+            "What becomes of a private message to somebody who is no contact.",
+            discussion: "With hold it waits until its recipient accepts the sender; with reject it is refused.",
+            valueName: "deliver|hold|reject"))
+    var strangers = StrangerPolicy.deliver
     @Option(
         help: ArgumentHelp(
             "Who may make an account without the API key.",
@@ -103,6 +110,7 @@ struct RouterOptions: ParsableArguments {
         configuration.shardsPerLoop = shardsPerLoop
         configuration.usersPerShardMax = shardLimit
         configuration.retentionDays = retention
+        configuration.strangers = strangers
         configuration.registration = registration
         configuration.loginDays = loginDays
         configuration.origins = list(origins)
@@ -167,6 +175,7 @@ struct RouterOptions: ParsableArguments {
 extension MediaStorage.Style: ExpressibleByArgument {}
 
 extension DescriptorTables: ExpressibleByArgument {}
+extension StrangerPolicy: ExpressibleByArgument {}
 extension Registration: ExpressibleByArgument {}
 
 /// Something that is on or off.

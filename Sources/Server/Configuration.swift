@@ -1,3 +1,4 @@
+package import Core
 package import Reactor
 
 /// Everything an operator can decide about a router. Checked by ``validate()`` before anything starts.
@@ -53,6 +54,9 @@ package struct Configuration: Sendable {
 
     /// The longest time that a login may be good for.
     static let loginDaysMax = 365
+
+    /// What becomes of a private message to somebody who is no contact.
+    package var strangers = StrangerPolicy.deliver
 
     package init() {}
 

@@ -127,7 +127,12 @@ final class LoopNode {
         channels.instance = .random(in: .min ... .max)
         hub = Hub(
             node: MailboxIndex(index), topology: context.topology, store: store, bus: bus, presence: context.presence,
-            channels: channels)
+            strangers: context.configuration.strangers, channels: channels)
+        hub.relationChanged = { one, other in
+            for home in [context.home(of: one), context.home(of: other)] {
+                home.post { $0.hub.forgetRelations(one, other) }
+            }
+        }
         api = APIRouter(context: context, node: context.nodes[index])
         hub.milliseconds = loop.milliseconds
         hub.recordsArrivals = context.configuration.recordsEvents

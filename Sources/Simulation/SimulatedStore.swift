@@ -8,6 +8,7 @@ internal import Store
 /// *Thread:* one; `Sendable` only because the seam asks for it.
 final class SimulatedStore: Store, @unchecked Sendable {
     let epoch: String
+    let hadBlocks: Bool
     private var parts: Recovery.Parts
     private let reading: Connection
     private var reader: Reader
@@ -34,6 +35,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         options.now = { now }
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
+        hadBlocks = recovery.hasBlocks
         committed = recovery.position
         if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
         parts = recovery.split()
@@ -79,7 +81,8 @@ final class SimulatedStore: Store, @unchecked Sendable {
     }
 
     func ask(_ question: DirectoryQuestion, mailbox: MailboxIndex, ticket: UInt64) {
-        reads.append(ReadRequest(question: .directory(question), mailbox: mailbox, ticket: ticket, after: committed))
+        let after = question.readsMessages ? committed : 0
+        reads.append(ReadRequest(question: .directory(question), mailbox: mailbox, ticket: ticket, after: after))
     }
 
     // MARK: What waits
@@ -127,6 +130,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
             return false
         }
         unfolded.removeFirst(taken.count)
+        if let releases = parts.fold.takeReleases() { requests.append(.notices(releases)) }
         try? parts.fold.checkpointIfDue()
         return true
     }

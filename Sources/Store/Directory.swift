@@ -6,9 +6,18 @@ package import Base
 /// decided above the store.
 package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
+    case contact(ContactCommand)
     case account(AccountCommand)
     /// Events up to this number were delivered; answered by ``DirectoryAnswer/done``.
     case eventsDelivered(through: UInt64)
+
+    /// Whether what is committed should be in the index before.
+    package var movesMessages: Bool {
+        switch self {
+        case .group, .account, .eventsDelivered: false
+        case .contact(let command): command.movesMessages
+        }
+    }
 }
 
 /// A question about users, their conversations and groups.
@@ -18,6 +27,14 @@ package enum DirectoryQuestion: Sendable {
     /// When the users were last online; answered by ``DirectoryAnswer/lastSeen(_:)``, which names only those who
     /// ever were.
     case lastSeen([Identifier])
+    /// What the user is to the other; answered by ``DirectoryAnswer/relation(_:)``.
+    case relation(of: Identifier, to: Identifier)
+    /// A user's contacts and requests; answered by ``DirectoryAnswer/contacts(_:)``.
+    case contacts(of: Identifier)
+    /// A user's contacts with their accounts and conversations; answered by ``DirectoryAnswer/contactList(_:)``.
+    case contactList(of: Identifier)
+    /// Whom a user has blocked; answered by ``DirectoryAnswer/users(_:)``.
+    case blocks(by: Identifier)
     /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
     case chatList(ChatListQuery)
     case account(AccountQuestion)
@@ -25,6 +42,14 @@ package enum DirectoryQuestion: Sendable {
     case search(SearchQuery)
     /// Answered by ``DirectoryAnswer/events(_:)``.
     case events(EventQuery)
+
+    /// Whether the answer lies in what is folded, and not only in what changes of the directory have written.
+    package var readsMessages: Bool {
+        switch self {
+        case .group, .relation, .contacts, .blocks: false
+        case .lastSeen, .contactList, .chatList, .account, .search, .events: true
+        }
+    }
 }
 
 /// What a command or a question brings; each says which of these.
@@ -32,6 +57,10 @@ package enum DirectoryAnswer: Sendable {
     case group(Group)
     /// Milliseconds since the Unix epoch.
     case lastSeen([Identifier: UInt64])
+    case relation(Relation)
+    case contacts([Contact])
+    case contactList(ContactList)
+    case users([Identifier])
     case chatList(ChatList)
     case account(AccountAnswer)
     case events(EventPage)

@@ -16,6 +16,15 @@ package struct MessageHead: Sendable {
     }
 }
 
+/// Who is told of an edit or a recall.
+package enum ChangeAudience: Sendable {
+    /// The two of a private conversation.
+    case both
+    /// Nobody but who made it: the other one doesn't know of the message.
+    case actor
+    case members(Group)
+}
+
 extension RecordArena {
     /// Appends a private message: inbox entries for the sender and the destination.
     package func appendPrivateMessage(
@@ -24,6 +33,24 @@ extension RecordArena {
         let count = head.sender == head.destination ? 1 : 2
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         append(.message, head, cid: cid, names: none, count: count, body: body, reply: reply)
+    }
+
+    /// Appends a private message that its destination doesn't see yet: an inbox entry for the sender alone.
+    package func appendHeldMessage(_ head: MessageHead, cid: RawSpan, body: RawSpan, reply: ReplyAddress?) {
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        append(.message, head, cid: cid, names: none, count: 1, body: body, reply: reply)
+        if let entry = entries.last { record(at: entry.offset).setHeld() }
+    }
+
+    /// Appends the release of a held message to its destination.
+    package func appendRelease(
+        _ head: MessageHead, cid: RawSpan, body: RawSpan, id: UInt64, cseq: UInt64, time: UInt64
+    ) {
+        RecordArena.recipientNames(CollectionOfOne(head.destination)).withUnsafeBytes { names in
+            append(.release, head, cid: cid, names: names, count: 1, body: body, reply: nil)
+        }
+        guard let entry = entries.last else { return }
+        record(at: entry.offset).setNumbers(id: id, cseq: cseq, time: time, senderSeq: 0)
     }
 
     /// Appends a message with inbox entries for exactly `recipients`.
@@ -60,16 +87,21 @@ extension RecordArena {
     ///
     /// - Parameters:
     ///   - message: the message's id.
-    ///   - group: who gets an entry if the conversation is a group's.
+    ///   - audience: who gets an entry.
     ///   - body: an edit's new members as an object.
     package func appendChange(
-        _ kind: RecordKind, _ head: MessageHead, of message: UInt64, at cseq: UInt64, in group: Group?, body: RawSpan,
-        reply: ReplyAddress?
+        _ kind: RecordKind, _ head: MessageHead, of message: UInt64, at cseq: UInt64, to audience: ChangeAudience,
+        body: RawSpan, reply: ReplyAddress?
     ) {
         precondition(kind.isChange)
-        let count = group?.members.count ?? (head.sender == head.destination ? 1 : 2)
+        let (names, count): ([UInt8], Int) =
+            switch audience {
+            case .both: ([], head.sender == head.destination ? 1 : 2)
+            case .actor: (RecordArena.recipientNames([head.sender]), 1)
+            case .members(let group): (group.recipientNames, group.members.count)
+            }
         withUnsafeBytes(of: message) { message in
-            (group?.recipientNames ?? []).withUnsafeBytes { names in
+            names.withUnsafeBytes { names in
                 append(
                     kind, head, cid: RawSpan(_unsafeBytes: message), names: names, count: count, body: body,
                     reply: reply)

@@ -12,6 +12,9 @@ package enum RecordKind: UInt8, Sendable {
     case read = 4
     /// A ``Notice``: takes an id and a place in each recipient's inbox.
     case notice = 5
+    /// A held message comes into the inbox of whom it was sent to, with the id and the place in the conversation that
+    /// it has.
+    case release = 6
     /// New members of a message: takes an id and a place in each recipient's inbox. Refused if the message was
     /// recalled.
     case edit = 8
@@ -23,7 +26,7 @@ package enum RecordKind: UInt8, Sendable {
     /// Whether it changes a message that is there.
     @inlinable package var isChange: Bool { self == .edit || self == .recall }
     /// Whether it has places in inboxes.
-    @inlinable package var isEntry: Bool { self == .message || self == .notice || isChange }
+    @inlinable package var isEntry: Bool { self == .message || self == .notice || self == .release || isChange }
 }
 
 /// What became of a record.
@@ -47,11 +50,13 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; edit, recall: that of the message) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
-/// user's floor, up to where all of its devices have confirmed; notice: its number in the index's table `pending` |
+/// user's floor, up to where all of its devices have confirmed; notice, release: its number in the index's table
+/// `pending` |
 /// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (bit 0: has a user or a conversation
-/// that the store met for the first time) · u32 body length |
+/// that the store met for the first time; bit 1: held back from the destination) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
-/// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user |
+/// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user;
+/// release: an id of its own |
 /// | 80 | sender, destination, cid (edit, recall: u64 id of the message), recipients' names (u8 length, bytes), padding
 /// to 8 |
 /// | … | recipient count × (u64 user number, u64 seq): the placements |
@@ -89,8 +94,12 @@ package struct RecordView {
     @inlinable package var senderNumber: UInt64 { load(64, as: UInt64.self) }
     /// 0 if the destination is a group or a device.
     @inlinable package var destinationNumber: UInt64 { load(72, as: UInt64.self) }
+    /// Of a release: an id of the time when it came, which no message has.
+    @inlinable package var releaseID: UInt64 { load(72, as: UInt64.self) }
     /// Whether the record has a user or a conversation that the store met for the first time.
     @inlinable package var introducesNames: Bool { load(43, as: UInt8.self) & 1 != 0 }
+    /// Whether the message has a place in its sender's inbox only, until its destination takes the sender as a contact.
+    @inlinable package var isHeld: Bool { load(43, as: UInt8.self) & 2 != 0 }
     @inlinable var senderBytes: Int { Int(load(40, as: UInt8.self)) }
     @inlinable var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
     @inlinable var cidBytes: Int { Int(load(42, as: UInt8.self)) }
@@ -173,7 +182,13 @@ package struct RecordView {
         base.storeBytes(of: destination, toByteOffset: 72, as: UInt64.self)
     }
 
-    @inlinable package func setIntroducesNames() { base.storeBytes(of: 1, toByteOffset: 43, as: UInt8.self) }
+    @inlinable package func setIntroducesNames() { setFlag(1) }
+
+    @inlinable func setHeld() { setFlag(2) }
+
+    @inlinable func setFlag(_ flag: UInt8) {
+        base.storeBytes(of: load(43, as: UInt8.self) | flag, toByteOffset: 43, as: UInt8.self)
+    }
 
     @inlinable package func setPlacement(_ index: Int, user: UInt64, seq: UInt64) {
         precondition(index < placementCount)

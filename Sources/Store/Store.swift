@@ -10,6 +10,9 @@ package protocol Store: Sendable {
     /// Changes when data was restored or a tail was lost: clients that know another one start over.
     var epoch: String { get }
 
+    /// Whether anybody had blocked anybody when the store was opened.
+    var hadBlocks: Bool { get }
+
     /// Whether callers should stop reading from senders until events come in: the queue to the disk is full.
     var isCongested: Bool { get }
 
@@ -119,7 +122,9 @@ package enum ReadQuery: Sendable {
     /// Inbox entries after the device's confirmed position.
     case unconfirmed(user: Identifier, device: Identifier, limit: Int)
     /// Messages of a conversation, oldest first within the page.
-    case history(ConversationKey, HistoryRange, limit: Int)
+    ///
+    /// - Parameter viewer: what is held back from this user is left out; nil: nothing is, for the operator.
+    case history(ConversationKey, HistoryRange, limit: Int, viewer: Identifier?)
     /// What a message was before each of its edits, oldest first, each with the id, time and sender of the message or
     /// edit that made it, which is above `after`.
     case edits(message: UInt64, after: UInt64, limit: Int)

@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// What was acknowledged is there after any end of the process, exactly once.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct CrashTests {
     /// A child sends from three threads and notes each ack; it is killed in the middle, three times on the same files.
     @Test func acknowledgedSurvivesKill() async throws {

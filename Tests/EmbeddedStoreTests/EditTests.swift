@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// Edits and recalls: they count in the order of the journal, once, and what is recalled is gone.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct EditTests {
     private func text(_ number: Int) -> String { #"{"content":"secret \#(number)"}"# }
     private let recalled = #"{"recalled":true}"#
@@ -17,7 +17,8 @@ struct EditTests {
         let head = MessageHead(
             command: group == nil ? 10 : 11, content: 32, sender: name(sender), destination: name(destination))
         arena.appendChange(
-            kind, head, of: message.id, at: message.cseq, in: group, body: Array(body.utf8).span.bytes, reply: reply)
+            kind, head, of: message.id, at: message.cseq, to: group.map(ChangeAudience.members) ?? .both,
+            body: Array(body.utf8).span.bytes, reply: reply)
     }
 
     @discardableResult

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// What happens when the disk says no.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct FailureTests {
     /// A full journal gives back every number, and goes on where it stood when there is room again.
     @Test func fullDiskGivesNumbersBack() throws {

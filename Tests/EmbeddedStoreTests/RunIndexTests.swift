@@ -3,7 +3,7 @@ import Testing
 
 @testable import EmbeddedStore
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct RunIndexTests {
     /// Entries in runs against entries in an array: over folds of all sizes, merges in small and large steps, failed
     /// transactions, restarts, confirms and time that goes by.

@@ -168,7 +168,7 @@ final class StoreHarness: Sendable {
 
     func history(_ one: String, _ other: String, _ range: HistoryRange = .newest, limit: Int = 100) throws -> Page {
         let key = ConversationKey(command: 10, sender: name(one), destination: name(other))
-        return try read(.history(key, range, limit: limit))
+        return try read(.history(key, range, limit: limit, viewer: nil))
     }
 
     func chatList(
@@ -194,6 +194,36 @@ final class StoreHarness: Sendable {
         store.perform(.group(command), mailbox: MailboxIndex(0), ticket: wanted)
         guard case .group(let group) = try directoryAnswer(wanted) else { throw StoreError.notFound }
         return group
+    }
+
+    /// Sends a private message that is held back from its destination.
+    @discardableResult
+    func hold(_ sender: String, _ destination: String, _ body: String, cid: String = "") throws -> Stored {
+        let arena = RecordArena()
+        let reply = address(0)
+        arena.addHeld(sender, destination, body, cid: cid, reply: reply)
+        store.submit(arena)
+        return try answer(to: reply)
+    }
+
+    @discardableResult
+    func perform(_ command: ContactCommand) throws -> Relation {
+        let wanted = nextTicket()
+        store.perform(.contact(command), mailbox: MailboxIndex(0), ticket: wanted)
+        guard case .relation(let relation) = try directoryAnswer(wanted) else { throw StoreError.notFound }
+        return relation
+    }
+
+    func relation(_ user: String, _ other: String) throws -> Relation {
+        guard case .relation(let relation) = try ask(.relation(of: name(user), to: name(other))) else {
+            throw StoreError.notFound
+        }
+        return relation
+    }
+
+    func contacts(_ user: String) throws -> [Contact] {
+        guard case .contacts(let contacts) = try ask(.contacts(of: name(user))) else { throw StoreError.notFound }
+        return contacts
     }
 
     func group(_ id: String) throws -> Group {
@@ -250,5 +280,10 @@ extension RecordArena {
     func addPrivate(_ sender: String, _ destination: String, _ body: String, cid: String = "", reply: ReplyAddress?) {
         let head = MessageHead(command: 10, content: 0, sender: name(sender), destination: name(destination))
         appendPrivateMessage(head, cid: Array(cid.utf8).span.bytes, body: Array(body.utf8).span.bytes, reply: reply)
+    }
+
+    func addHeld(_ sender: String, _ destination: String, _ body: String, cid: String = "", reply: ReplyAddress?) {
+        let head = MessageHead(command: 10, content: 0, sender: name(sender), destination: name(destination))
+        appendHeldMessage(head, cid: Array(cid.utf8).span.bytes, body: Array(body.utf8).span.bytes, reply: reply)
     }
 }

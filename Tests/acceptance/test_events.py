@@ -184,6 +184,27 @@ def test_edits_and_recalls(start_router, chat):
     assert "secret" not in str(events)
 
 
+def test_contacts(start_router, chat):
+    """What users are told of contacts, and a message that was held only once."""
+    router = start_router("--events", "on", "--strangers", "hold")
+    router.http("POST", "/timeline/send", {"from": "eve", "to": "bob", "message": "not held"})
+    alice = chat("alice", to=router)
+    alice.post("bob", "held")
+    assert router.http("POST", "/api/contacts/requests", {"to": "bob"}, bearer="alice").status == 200
+    assert router.http("POST", "/api/contacts/requests/alice/accept", {}, bearer="bob").status == 200
+    alice.post("bob", "told")
+    deadline = time.monotonic() + PATIENCE
+    while not any(event["type"] == "contact.accepted" for event in everything(router)[0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    events, _ = everything(router)
+    assert sorted(event["type"] for event in events) == sorted(
+        ["start", "message", "connect", "message", "contact.request", "contact.accepted", "message"])
+    assert contents(events) == ["not held", "held", "told"]
+    request = next(event for event in events if event["type"] == "contact.request")
+    assert request["notify"]["userid"] == "alice"
+
+
 def test_crash_loses_none(start_router, chat):
     """Every acked message is an event after kill -9, in order and once."""
     router = start_router("--events", "on")

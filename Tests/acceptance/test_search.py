@@ -194,3 +194,15 @@ def test_edited_and_recalled(router, chat, people):
             assert found(router, user, "red apples")[-1] == "red apples"
         alice.request(cmd="recall", conv=conv, cseq=first["cseq"])
         assert found(router, b, "apples") == []
+
+
+def test_held_messages(start_router, chat):
+    """What a stranger says is found by nobody else until the request is accepted."""
+    router = start_router("--strangers", "hold")
+    chat("alice", to=router).post("bob", "patience")
+    assert found(router, "alice", "patience") == ["patience"]
+    assert found(router, "bob", "patience") == [] == found(router, "bob", "patience", conv="alice:bob")
+    assert router.http("POST", "/api/contacts/requests", {"to": "bob"}, bearer="alice").status == 200
+    assert router.http("POST", "/api/contacts/requests/alice/accept", {}, bearer="bob").status == 200
+    for query in ({}, {"conv": "alice:bob"}):
+        assert found(router, "bob", "patience", **query) == ["patience"]

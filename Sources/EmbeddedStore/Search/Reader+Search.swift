@@ -27,7 +27,7 @@ struct SearchStatements: ~Copyable {
 extension Reader {
     /// Time after which a search answers what it has found so far; the next page goes on there.
     private static let searchNanoseconds: UInt64 = 200_000_000
-    /// Groups of one user that are searched at once.
+    /// The user and the groups that are searched at once.
     private static let searchedGroupsMax = 1_000
 
     /// Messages with certain words in a user's conversations.
@@ -41,10 +41,13 @@ extension Reader {
         let isCurrent = try number(search.position) >= number(search.lastID)
         let nothing = SearchPage(arena: RecordArena(capacity: 0), more: false, before: 0, isComplete: isCurrent)
         if !isCurrent, query.waits { return nil }
-        guard let words = SearchWords(query.text), let (owners, areAll) = try owners(query) else { return nothing }
+        let user = try number(of: query.user)
+        let (owners, areAll) = try owners(query, user)
+        guard let words = SearchWords(query.text), !owners.isEmpty else { return nothing }
         let limit = min(max(query.limit, 1), Limits.pageEntriesMax)
         var found = try find(
-            SearchText.question(words, of: owners), before: min(query.before ?? .max, UInt64(Int64.max)), limit: limit)
+            SearchText.question(words, of: owners), for: user ?? 0,
+            before: min(query.before ?? .max, UInt64(Int64.max)), limit: limit)
         try cut(&found)
         var page = PageBuilder(limit: .max, through: 0, bytesMax: .max)
         for id in found.ids.reversed() { _ = try append(id, seq: 0, place: 0, to: &page) }
@@ -52,19 +55,18 @@ extension Reader {
             arena: page.arena, more: found.more, before: found.more ? found.end : 0, isComplete: isCurrent && areAll)
     }
 
-    /// Whose messages are looked through, as words of the index, and whether these are all of the user's; nil: nobody's.
-    private func owners(_ query: SearchQuery) throws(SQLiteError) -> ([String], areAll: Bool)? {
+    /// Whose messages are looked through, as words of the index, and whether these are all of the user's. A member of a
+    /// group may be new to the store.
+    private func owners(_ query: SearchQuery, _ user: UInt64?) throws(SQLiteError) -> ([String], areAll: Bool) {
         if let key = query.conversation {
-            return try number(of: key).map { ([SearchText.conversation($0)], true) }
+            return (try number(of: key).map { [SearchText.conversation($0)] } ?? [], true)
         }
-        guard let user = try number(of: query.user) else { return nil }
-        var owners = [SearchText.user(user)]
+        var owners = user.map { [SearchText.user($0)] } ?? []
         search.groups.bindCopy(1, query.user.description)
-        search.groups.bind(2, Reader.searchedGroupsMax + 1)
+        search.groups.bind(2, Reader.searchedGroupsMax)
         defer { search.groups.reset() }
         while try search.groups.step() { owners.append(SearchText.conversation(search.groups.unsigned(0))) }
-        let areAll = owners.count <= Reader.searchedGroupsMax + 1
-        return (Array(owners.prefix(Reader.searchedGroupsMax + 1)), areAll)
+        return (Array(owners.prefix(Reader.searchedGroupsMax)), owners.count <= Reader.searchedGroupsMax)
     }
 
     private struct Found {
@@ -75,8 +77,10 @@ extension Reader {
         var end: UInt64
     }
 
-    /// Looks part by part, from the newest message on.
-    private func find(_ question: String, before end: UInt64, limit: Int) throws(SQLiteError) -> Found {
+    /// Looks part by part, from the newest message on, and past what is held back from the user.
+    private func find(
+        _ question: String, for user: UInt64, before end: UInt64, limit: Int
+    ) throws(SQLiteError) -> Found {
         let deadline = SystemClock.monotonic() + Reader.searchNanoseconds
         var found = Found(end: end)
         search.parts.bind(1, end)
@@ -84,9 +88,14 @@ extension Reader {
         while try search.parts.step() {
             let table = "search_\(search.parts.integer(0))"
             let rows = try search.parts.sibling(
-                "SELECT rowid FROM \(table) WHERE \(table) MATCH ?1 AND rowid < ?2 ORDER BY rowid DESC")
+                """
+                SELECT rowid FROM \(table) s WHERE \(table) MATCH ?1 AND rowid < ?2
+                AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = s.rowid AND held.sender <> ?3)
+                ORDER BY rowid DESC
+                """)
             rows.bindCopy(1, question)
             rows.bind(2, end)
+            rows.bind(3, user)
             while try rows.step() {
                 if found.ids.count == limit {
                     found.more = true

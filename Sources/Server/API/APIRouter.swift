@@ -78,6 +78,7 @@ struct APIRouter: Sendable {
             ConversationAPI(context: context).routes,
             MessageChangeAPI(context: context).routes,
             GroupAPI(context: context).routes,
+            ContactAPI(context: context).routes,
             PresenceAPI(context: context).routes,
             MediaAPI(context: context).routes,
             EventAPI(context: context).routes,

@@ -87,7 +87,7 @@ struct ConversationAPI: Sendable {
         if request.http.query("after") != nil { range = .after(try request.number("after", default: 0)) }
         let limit = try request.pageLimit("limit")
         try await request.node.admit(user, to: conversation)
-        let page = try await request.node.read(.history(conversation, range, limit: limit))
+        let page = try await request.node.read(.history(conversation, range, limit: limit, viewer: user))
         let hub = request.node.onLoop.hub
         var output = OutputBuffer()
         output.append(#"{"conv":"#)

@@ -26,9 +26,9 @@ extension NodeHandle {
         }
     }
 
-    func send(_ head: MessageHead, body: [UInt8]) async throws(APIError) -> Stored {
+    func sendAsOperator(_ head: MessageHead, body: [UInt8]) async throws(APIError) -> Stored {
         let result: Result<Stored, APIError> = await withCheckedContinuation { continuation in
-            onLoop.hub.send(head, cid: RawSpan(), body: body.span.bytes) { continuation.resume(returning: .init($0)) }
+            onLoop.hub.sendAsOperator(head, body: body.span.bytes) { continuation.resume(returning: .init($0)) }
         }
         return try result.get()
     }
@@ -129,6 +129,21 @@ extension NodeHandle {
         return group
     }
 
+    /// Changes what users are to each other; what the one who does it is to the other then.
+    func perform(_ command: ContactCommand) async throws(APIError) -> Relation {
+        guard case .relation(let relation) = try await perform(.contact(command)) else {
+            preconditionFailure("a relation is answered by a relation")
+        }
+        return relation
+    }
+
+    func contacts(of user: Identifier) async throws(APIError) -> [Contact] {
+        guard case .contacts(let contacts) = try await ask(.contacts(of: user)) else {
+            preconditionFailure("contacts are answered by contacts")
+        }
+        return contacts
+    }
+
     func group(_ id: Identifier) async throws(APIError) -> Group {
         let result: Result<Group, APIError> = await withCheckedContinuation { continuation in
             onLoop.hub.withGroup(id) { continuation.resume(returning: $0.mapError(APIError.init)) }
@@ -146,7 +161,7 @@ extension Result where Success == NodeHandle.Stored, Failure == APIError {
 extension APIError {
     init(store error: StoreError) {
         switch error {
-        case .notFound: self.init(.notFound, "there is no such group")
+        case .notFound: self.init(.notFound, "there is nothing of this kind")
         case .conflict(let what): self.init(.conflict, what)
         case .unavailable: self.init(.internal, "the store is unavailable; nothing was changed")
         case .unknownOutcome: self.init(.internal, "the store failed; whether this was done shows after its restart")

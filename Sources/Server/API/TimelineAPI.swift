@@ -43,7 +43,7 @@ struct TimelineAPI: Sendable {
         let head = MessageHead(
             command: 10, content: BodyForm(.text).rawValue, sender: try body.from.validated("from"),
             destination: try body.to.validated("to"))
-        let stored = try await request.node.send(head, body: Array(body.message.utf8))
+        let stored = try await request.node.sendAsOperator(head, body: Array(body.message.utf8))
         var output = OutputBuffer()
         output.append(#"{"sequence":""#)
         output.append(decimal: stored.seqs.last ?? 0)
@@ -122,7 +122,7 @@ struct TimelineAPI: Sendable {
     ) async throws(APIError) -> HTTPResponse {
         let after = try request.number("last_read", default: 0)
         let limit = try request.pageLimit("count")
-        let page = try await request.node.read(.history(conversation, .after(after), limit: limit))
+        let page = try await request.node.read(.history(conversation, .after(after), limit: limit, viewer: nil))
         return entrySet(page, request.node, isInbox: false)
     }
 

@@ -87,7 +87,7 @@ final class Webhook: Sendable {
         let client = client
         switch await thread.run({ client.post(bytes, signature: signature) }) {
         case .taken:
-            if failing.count > 0 { log.notice("webhook: the receiver takes events again, after \(failing.count) tries") }
+            if failing.count > 0 { log.notice("webhook: events are taken again, after \(failing.count) tries") }
             failing = Failing()
             let command = DirectoryCommand.eventsDelivered(through: number)
             let answer = await answers.answer { store.perform(command, mailbox: mailbox, ticket: $0) }
@@ -112,8 +112,8 @@ final class Webhook: Sendable {
         }
         log.error(
             """
-            webhook: parked after \(failing.count) tries in \(settings.patienceSeconds) s (\(reason)); events are kept. \
-            SIGHUP or the next start goes on
+            webhook: parked after \(failing.count) tries in \(settings.patienceSeconds) s (\(reason)); events are \
+            kept. SIGHUP or the next start goes on
             """)
         while !Task.isCancelled, !(await pause(Webhook.intervalMilliseconds)) {}
         failing = Failing()
@@ -148,8 +148,8 @@ final class Webhook: Sendable {
         private static let firstMilliseconds: UInt64 = 1_000
         private static let longestMilliseconds: UInt64 = 300_000
 
-        /// Milliseconds until the next attempt: twice as many each time, and by chance somewhat fewer, so that many routers
-        /// don't come at once.
+        /// Milliseconds until the next attempt: twice as many each time, and by chance somewhat fewer, so that many
+        /// routers don't come at once.
         func delay(random: Double) -> UInt64 {
             let doublings = UInt64(min(max(count - 1, 0), 20))
             let most = min(Failing.firstMilliseconds << doublings, Failing.longestMilliseconds)

@@ -43,7 +43,15 @@ final class FakeStore: Store {
         var device: Identifier
     }
 
+    private struct PairKey: Hashable {
+        var user: Identifier
+        var other: Identifier
+    }
+
     private struct State {
+        var relations: [PairKey: Relation] = [:]
+        var relationLoads = 0
+        var requests: [PairKey] = []
         var calls: [Call] = []
         var inboxes: [Identifier: [Message]] = [:]
         var conversations: [ConversationKey: [Message]] = [:]
@@ -74,6 +82,11 @@ final class FakeStore: Store {
     func fail(with error: StoreError?) { state.withLock { $0.error = error } }
     func congest(_ isCongested: Bool) { state.withLock { $0.isCongested = isCongested } }
     func put(_ group: Group) { state.withLock { $0.groups[group.id] = group } }
+    func put(_ relation: Relation, _ user: String, to other: String) {
+        state.withLock { $0.relations[PairKey(user: name(user), other: name(other))] = relation }
+    }
+    var relationLoads: Int { state.withLock { $0.relationLoads } }
+    var requests: Int { state.withLock { $0.requests.count } }
     func setSeen(_ user: Identifier, at time: UInt64) { state.withLock { $0.seen[user] = time } }
 
     var batches: Int { state.withLock { $0.batches } }
@@ -90,6 +103,10 @@ final class FakeStore: Store {
     // MARK: Store
 
     let epoch = "e1"
+    let hadBlocks: Bool
+
+    init(hadBlocks: Bool = false) { self.hadBlocks = hadBlocks }
+
     var isCongested: Bool { state.withLock { $0.isCongested } }
 
     func submit(_ batch: RecordArena) {
@@ -142,6 +159,10 @@ final class FakeStore: Store {
                 return [(attach.node, .attached(ticket: ticket, reply: FakeStore.attach(attach, &state)))]
             case .read(let query, let node, let ticket):
                 return [(node, .page(ticket: ticket, page: FakeStore.read(query, state)))]
+            case .command(.contact(.request(let user, let other, _, _)), let node, let ticket) where state.error == nil:
+                state.requests.append(PairKey(user: user, other: other))
+                let relation = FakeStore.request(by: user, to: other, &state)
+                return [(node, .directory(ticket: ticket, result: .success(.relation(relation))))]
             case .command(_, let node, let ticket):
                 let refusal = state.error ?? .unavailable("the fake store changes nothing")
                 return [(node, .directory(ticket: ticket, result: .failure(refusal)))]
@@ -149,6 +170,14 @@ final class FakeStore: Store {
                 return [(node, .directory(ticket: ticket, result: FakeStore.answer(question, &state)))]
             }
         }
+    }
+
+    private static func request(by user: Identifier, to other: Identifier, _ state: inout State) -> Relation {
+        let key = PairKey(user: user, other: other)
+        var relation = state.relations[key] ?? .stranger
+        if relation.standing == .stranger { relation.standing = .asked }
+        state.relations[key] = relation
+        return relation
     }
 
     private static func attach(_ attach: Attach, _ state: inout State) -> Result<AttachReply, StoreError> {
@@ -170,6 +199,10 @@ final class FakeStore: Store {
             return state.groups[id].map { .success(.group($0)) } ?? .failure(.notFound)
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
+        case .relation(let user, let other):
+            state.relationLoads += 1
+            return .success(.relation(state.relations[PairKey(user: user, other: other)] ?? .stranger))
+        case .contacts, .contactList, .blocks: return .failure(.notFound)
         case .chatList: return .failure(.notFound)
         case .account, .search, .events: return .failure(.notFound)
         }
@@ -191,7 +224,7 @@ final class FakeStore: Store {
             case .seen: state.seen[record.sender] = record.time
             case .read: commitRead(record, &state)
             case .edit, .recall: commitChange(record, now, &state)
-            case .notice, .came, nil: record.setStatus(.refused)
+            case .notice, .release, .came, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
@@ -303,7 +336,7 @@ final class FakeStore: Store {
             let after = state.confirmed[DeviceKey(user: user, device: device)] ?? 0
             return .success(inbox(state.inboxes[user] ?? [], after: after, limit: limit))
         case .edits: return .success(Page(arena: RecordArena(), more: false, through: 0))
-        case .history(let conversation, let range, let limit):
+        case .history(let conversation, let range, let limit, _):
             return .success(history(state.conversations[conversation] ?? [], range, limit: limit))
         }
     }
@@ -337,4 +370,10 @@ final class FakeStore: Store {
             message.kind, message.head, cid: message.cid.span.bytes, body: message.body.span.bytes, id: message.id,
             cseq: message.cseq, seq: seq, time: message.time)
     }
+}
+
+extension Relation {
+    static let stranger = Relation(standing: .stranger)
+    static let contact = Relation(standing: .contact)
+    static let blocked = Relation(standing: .stranger, isBlocked: true, isBlockedByAnyone: true)
 }

@@ -11,7 +11,7 @@ func name(_ text: String) -> Identifier {
 
 /// Some hubs on one store and one bus, and the clients on them.
 final class World {
-    let store = FakeStore()
+    let store: FakeStore
     let bus = FakeBus()
     let presence = PresenceDirectory()
     let topology: Topology
@@ -23,13 +23,15 @@ final class World {
     }
 
     init(
-        nodes: Int = 1, shardsPerNode: Int = 1, usersPerShardMax: Int = 100, channels: ChannelLimits = ChannelLimits()
+        nodes: Int = 1, shardsPerNode: Int = 1, usersPerShardMax: Int = 100, strangers: StrangerPolicy = .deliver,
+        hadBlocks: Bool = false, channels: ChannelLimits = ChannelLimits()
     ) {
+        store = FakeStore(hadBlocks: hadBlocks)
         topology = Topology(nodes: nodes, shardsPerNode: shardsPerNode, usersPerShardMax: usersPerShardMax)
         hubs = (0..<nodes).map {
             Hub(
                 node: MailboxIndex($0), topology: topology, store: store, bus: bus, presence: presence,
-                channels: channels)
+                strangers: strangers, channels: channels)
         }
         for hub in hubs { hub.milliseconds = now }
     }
