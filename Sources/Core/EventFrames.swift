@@ -48,7 +48,7 @@ extension OutputBuffer {
         case .recall: append("message.recalled")
         default: append("message")
         }
-        append(record.kind == .message ? #"","message":"# : #"","notify":"#)
+        append(record.kind?.isMessage == true ? #"","message":"# : #"","notify":"#)
         appendMessage(record, inflated: &inflated)
         append(UInt8(ascii: "}"))
     }

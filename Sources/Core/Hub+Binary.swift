@@ -83,7 +83,7 @@ extension Hub {
     }
 
     func emitDeliver(_ record: RecordView, seq: UInt64, to session: Session) {
-        if record.kind != .message { return emitNotice(record, seq: seq, to: session) }
+        if record.kind?.isMessage == false { return emitNotice(record, seq: seq, to: session) }
         guard let kind = MessageKind(rawValue: record.command), let form = BodyForm(rawValue: record.content) else {
             return
         }

@@ -115,7 +115,7 @@ extension OutputBuffer {
 
     /// Appends the JSON of a message or a notice up to its `seq`: `{"cmd":10,…,"time":1`.
     mutating func appendMessage(_ record: RecordView, inflated: inout OutputBuffer) {
-        if record.kind != .message, record.kind != .release { return appendNotice(record, inflated: &inflated) }
+        if record.kind?.isMessage == false { return appendNotice(record, inflated: &inflated) }
         append(record.command == 11 ? #"{"cmd":11,"userid":"# : #"{"cmd":10,"userid":"#)
         appendJSONString(RawSpan(_unsafeBytes: record.unsafeSender))
         append(#","dstid":"#)

@@ -23,10 +23,12 @@ package enum RecordKind: UInt8, Sendable {
     /// A user came online at a time; told only if events are on.
     case came = 10
 
+    /// Whether a client sees it as a message.
+    @inlinable package var isMessage: Bool { self == .message || self == .release }
     /// Whether it changes a message that is there.
     @inlinable package var isChange: Bool { self == .edit || self == .recall }
     /// Whether it has places in inboxes.
-    @inlinable package var isEntry: Bool { self == .message || self == .notice || self == .release || isChange }
+    @inlinable package var isEntry: Bool { isMessage || self == .notice || isChange }
 }
 
 /// What became of a record.

@@ -497,34 +497,32 @@ def test_accepting_while_messages_come(own, people, chat):
         str(number) for number in range(count)]
 
 
-def test_changes_of_a_held_message_reach_nobody_but_their_author(own):
+def test_changes_of_a_held_message_reach_nobody_but_their_author(own, people, chat):
     """An edit's new text would tell what is held back; once the author is accepted, all are told again."""
     router = own("hold")
-    alice, bob = router.connect("alice"), router.connect("bob")
-    alice.send(cmd=10, dstid="bob", content="first", cid="h1")
-    held = alice.expect("ack")
+    a, b = people(2)
+    alice, bob = chat(a, to=router), chat(b, to=router)
+    held = alice.post(b, "first")
     notices(bob)
-    alice.send(cmd="edit", conv="alice:bob", cseq=held["cseq"], content="second", ref=1)
-    assert alice.expect("notify")["name"] == "message.edited"
-    assert alice.expect("ok")["ref"] == 1
-    assert bob.is_silent()
-    accept(router, "bob", "alice")
+    change = {"cmd": "edit", "conv": held["conv"], "cseq": held["cseq"]}
+    alice.request(**change, content="second")
+    bob.fence()
+    assert bob.backlog == []
+    accept(router, b, a)
     assert [frame["name"] for frame in notices(bob)] == ["contact.accepted"]
-    message = bob.expect(10)
-    assert (message["content"], message["cseq"]) == ("second", held["cseq"])
-    alice.send(cmd="edit", conv="alice:bob", cseq=held["cseq"], content="third", ref=2)
+    assert contents(bob.messages(1)) == ["second"]
+    alice.request(**change, content="third")
     changed = bob.expect("notify")
     assert (changed["name"], changed["content"]) == ("message.edited", "third")
 
 
-def test_a_blocked_author_takes_back_but_writes_nothing_new(own):
+def test_a_blocked_author_takes_back_but_writes_nothing_new(own, people, chat):
     router = own("deliver")
-    alice, bob = router.connect("alice"), router.connect("bob")
-    alice.send(cmd=10, dstid="bob", content="first", cid="b1")
-    cseq = alice.expect("ack")["cseq"]
-    bob.expect(10)
-    call(router, "bob", "PUT", "/api/blocks/alice")
-    alice.send(cmd="edit", conv="alice:bob", cseq=cseq, content="second", ref=1)
-    assert alice.expect("error")["code"] == "blocked"
-    alice.send(cmd="recall", conv="alice:bob", cseq=cseq, ref=2)
+    a, b = people(2)
+    alice, bob = chat(a, to=router), chat(b, to=router)
+    sent = alice.post(b, "first")
+    bob.messages(1)
+    call(router, b, "PUT", f"/api/blocks/{a}")
+    assert alice.refused(cmd="edit", conv=sent["conv"], cseq=sent["cseq"], content="second") == "blocked"
+    alice.request(cmd="recall", conv=sent["conv"], cseq=sent["cseq"])
     assert bob.expect("notify")["name"] == "message.recalled"
