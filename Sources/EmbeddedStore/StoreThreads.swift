@@ -98,8 +98,9 @@ struct IndexThread: ~Copyable {
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
     private var releases = 0
-    /// Whether the last fold began because there was much to fold: then there is no time for the full-text index.
+    /// Whether much was folded last: then there is no time for the full-text index.
     private var isBusy = false
+    private var lastFoldAt: UInt64 = 0
     private var searchRetryAt: UInt64 = 0
     /// Until then folds come soon, monotonic nanoseconds: held messages were released, and others that were on their
     /// way are released by their fold.
@@ -156,14 +157,15 @@ struct IndexThread: ~Copyable {
         let folded = fold.position
         let retryAt = waiting.isEmpty ? nil : self.retryAt
         let isSearchBehind = fold.isSearchBehind
-        let searchRetryAt = isSearchBehind ? self.searchRetryAt : 0
+        let quietAt = isBusy ? lastFoldAt + IndexThread.quietNanoseconds : 0
+        let searchAt = isSearchBehind ? max(searchRetryAt, quietAt) : 0
         let isHurried = SystemClock.monotonic() < hurryUntil
         let patience =
             1_000_000 * (isHurried ? IndexThread.hurriedFoldMilliseconds : options.foldMilliseconds)
         let deadline = { (queue: SharedWork.IndexQueue) -> UInt64? in
             let fold = queue.batches.isEmpty ? nil : queue.since + patience
             let returns = queue.returned.isEmpty ? nil : queue.returnsAt
-            let search = searchRetryAt > SystemClock.monotonic() ? searchRetryAt : nil
+            let search = searchAt > SystemClock.monotonic() ? searchAt : nil
             return [retryAt ?? fold, returns, search].compactMap(\.self).min()
         }
         return work.index.wait(until: deadline) { queue in
@@ -184,7 +186,7 @@ struct IndexThread: ~Copyable {
                     batches: [], commands: commands, returned: returned, releasesMemory: releasesMemory,
                     searches: searches)
             }
-            isBusy = queue.bytes >= options.foldBytes || queue.records >= options.foldRecords
+            noteLoad(queue)
             let work = Work(batches: queue.batches, commands: queue.takeCommands(), isLast: queue.isClosing)
             queue.batches = []
             queue.bytes = 0
@@ -194,18 +196,34 @@ struct IndexThread: ~Copyable {
         }
     }
 
+    /// Sees from what is about to be folded whether there is load.
+    private mutating func noteLoad(_ queue: SharedWork.IndexQueue) {
+        let now = SystemClock.monotonic()
+        let seconds = Double(max(now - lastFoldAt, IndexThread.loadNanoseconds)) / 1e9
+        isBusy =
+            queue.bytes >= work.options.foldBytes
+            || Double(queue.records) / seconds > IndexThread.busyRecordsPerSecond
+        lastFoldAt = now
+    }
+
     /// Whether there is time for the full-text index: little waits to be folded, or somebody searches.
     private func mayFollowWithSearch(_ queue: SharedWork.IndexQueue) -> Bool {
         let now = SystemClock.monotonic()
         if now < searchRetryAt { return false }
         if now < queue.searchHurriesUntil { return true }
+        guard waiting.isEmpty else { return false }
+        if isBusy { return queue.batches.isEmpty && now >= lastFoldAt + IndexThread.quietNanoseconds }
         let share = IndexThread.searchShare
-        return !isBusy && waiting.isEmpty && queue.bytes < work.options.foldBytes / share
-            && queue.records < work.options.foldRecords / share
+        return queue.bytes < work.options.foldBytes / share && queue.records < work.options.foldRecords / share
     }
 
     /// The part of a full fold that may wait while the full-text index follows.
     private static let searchShare = 16
+    private static let busyRecordsPerSecond = 5_000.0
+    /// A few records in an instant are no load.
+    private static let loadNanoseconds: UInt64 = 100_000_000
+    /// How long after a fold under load nothing may have come in until there is time.
+    private static let quietNanoseconds: UInt64 = 1_000_000_000
 
     private mutating func followWithSearch() {
         do {

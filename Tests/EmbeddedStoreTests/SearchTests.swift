@@ -181,7 +181,7 @@ extension StoreHarness {
         let reply = address(0)
         let head = MessageHead(command: 10, content: 2 << 4, sender: name("a"), destination: name("b"))
         arena.appendChange(
-            kind, head, of: message.id, at: message.cseq, in: nil, body: Array(members.utf8).span.bytes, reply: reply)
+            kind, head, of: message.id, at: message.cseq, to: .both, body: Array(members.utf8).span.bytes, reply: reply)
         store.submit(arena)
         #expect(try answer(to: reply).status == .stored)
     }
