@@ -16,7 +16,6 @@ final class Webhook: Sendable {
     private let answers: WebhookStore
     private let mailbox: MailboxIndex
     private let client: WebhookClient
-    private let thread: WebhookThread
     private let log: Logger
     private let isResuming = Atomic(false)
 
@@ -38,7 +37,6 @@ final class Webhook: Sendable {
         self.mailbox = mailbox
         self.log = log
         client = try WebhookClient(settings)
-        thread = try WebhookThread(log: log)
     }
 
     /// Goes on at once, also when it is parked. *Thread:* any.
@@ -46,28 +44,38 @@ final class Webhook: Sendable {
 
     /// Sends what there is and what comes, until the task is cancelled.
     func run() async {
+        let thread: WorkerThread
+        do {
+            thread = try WorkerThread(name: "webhook", log: log)
+        } catch {
+            return log.critical("webhook: no events are sent: \(error)")
+        }
         await withTaskCancellationHandler {
-            var failing = Failing()
-            var seen: UInt64?
-            while !Task.isCancelled {
-                let committed = store.counters.committedBatch
-                if committed != seen {
-                    guard let page = await page() else {
-                        await pause(Webhook.storeMilliseconds)
-                        continue
-                    }
-                    if let last = page.events.last {
-                        await deliver(page, through: last.number, &failing)
-                        continue
-                    }
-                    seen = committed
-                }
-                await pause(Webhook.intervalMilliseconds)
-            }
+            await send(on: thread)
         } onCancel: {
             client.stop()
         }
         thread.stop()
+    }
+
+    private func send(on thread: WorkerThread) async {
+        var failing = Failing()
+        var seen: UInt64?
+        while !Task.isCancelled {
+            let committed = store.counters.committedBatch
+            if committed != seen {
+                guard let page = await page() else {
+                    await pause(Webhook.storeMilliseconds)
+                    continue
+                }
+                if let last = page.events.last {
+                    await deliver(page, through: last.number, on: thread, &failing)
+                    continue
+                }
+                seen = committed
+            }
+            await pause(Webhook.intervalMilliseconds)
+        }
     }
 
     private func page() async -> EventPage? {
@@ -77,7 +85,9 @@ final class Webhook: Sendable {
         return page
     }
 
-    private func deliver(_ page: EventPage, through number: UInt64, _ failing: inout Failing) async {
+    private func deliver(
+        _ page: EventPage, through number: UInt64, on thread: WorkerThread, _ failing: inout Failing
+    ) async {
         var body = OutputBuffer()
         var inflated = OutputBuffer()
         body.appendEvents(page, epoch: store.epoch, inflated: &inflated)
@@ -85,7 +95,7 @@ final class Webhook: Sendable {
         let signature = Webhook.signature(
             of: bytes, secret: settings.secret, seconds: Clock.realtimeMilliseconds / 1_000)
         let client = client
-        switch await thread.run({ client.post(bytes, signature: signature) }) {
+        switch await thread.run(jobsMax: 1, { client.post(bytes, signature: signature) }) {
         case .taken:
             if failing.count > 0 { log.notice("webhook: events are taken again, after \(failing.count) tries") }
             failing = Failing()
@@ -95,6 +105,7 @@ final class Webhook: Sendable {
         case .failed(let reason):
             guard !Task.isCancelled else { return }
             await wait(after: reason, &failing)
+        case nil: preconditionFailure("the webhook sends one body at a time")
         }
     }
 
