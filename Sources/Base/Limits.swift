@@ -40,7 +40,7 @@ package enum Limits {
     package static let unreadAnswersMax = 1 << 20
     /// Waiting bytes above which a connection is given up: some thousand requests were answered in one tick.
     package static let outputBytesMax = 160 << 20
-    /// Largest number of members that a group message is written to the inbox of.
+    /// Largest number of members of a group.
     package static let groupMembersMax = 10_000
     /// A user's contacts and requests, and those whom a user has blocked.
     package static let contactsMax = 10_000
@@ -59,6 +59,8 @@ package enum Limits {
     package static let channelsPerSessionMax = 256
     /// The `data` of a publication.
     package static let channelDataBytesMax = 64 << 10
+    /// Members up to which a group message is written to everyone's inbox, unless the operator says otherwise.
+    package static let inboxMembersDefault = 500
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
     /// Silence of both sides after which the server pings.

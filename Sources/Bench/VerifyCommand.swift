@@ -28,6 +28,9 @@ struct VerifyCommand: ParsableCommand {
     @Flag(help: "Compress bodies that go over the binary protocol.")
     var lz4 = false
 
+    @Option(help: "Members up to which a group message goes to every inbox; a router that is started here is told so.")
+    var inboxMembers = 500
+
     @Option(help: "Repeats a run's choices.")
     var seed: UInt64?
 
@@ -43,12 +46,14 @@ struct VerifyCommand: ParsableCommand {
 
     func run() throws {
         prepareProcess()
+        var target = target
+        if target.spawn != nil { target.routerArgs += ["--inbox-members", "\(inboxMembers)"] }
         try target.withServer { target, pid, server in
             var plan = Plan(target: target, connections: clients)
             plan.isCompressed = lz4
             let scenario = VerifyScenario(
                 plan, options.circumstances(serverPID: pid), rate: rate, killEvery: killEvery,
-                seed: seed ?? .random(in: 0..<1 << 32), server: server)
+                seed: seed ?? .random(in: 0..<1 << 32), inboxMembersMax: inboxMembers, server: server)
             let result = try scenario.run()
             options.show(scenario.report(result))
             if !result.violations.isEmpty { throw ExitCode.failure }

@@ -6,8 +6,12 @@ extension Hub {
     /// A batch is on disk: acks to its senders and entries to its recipients' sessions, in the order of the numbers.
     func deliver(_ notice: CommitNotice) {
         encoded.removeAll()
-        guard notice.items.count < Hub.wideCommitItems else { return deliverByRecipient(notice) }
-        for item in notice.items { deliver(item, notice.arena) }
+        if notice.items.count < Hub.wideCommitItems {
+            for item in notice.items { deliver(item, notice.arena) }
+        } else {
+            deliverByRecipient(notice)
+        }
+        if !livePushes.isEmpty { pushToMembers(of: notice.arena) }
     }
 
     /// From this many items on a commit is delivered recipient by recipient.
@@ -16,8 +20,11 @@ extension Hub {
     private func deliver(_ item: CommitNotice.Item, _ arena: RecordArena) {
         let record = arena.record(at: item.record)
         let sender = acknowledge(item, of: record, in: arena)
-        guard item.attachment != CommitNotice.Item.noAttachment, let user = users.user(token: item.attachment)
-        else { return }
+        guard item.attachment != CommitNotice.Item.noAttachment else {
+            if item.isForMembers { livePushes.append(item.record) }
+            return
+        }
+        guard let user = users.user(token: item.attachment) else { return }
         user.head = max(user.head, item.seq)
         user.sessions.forEach { session in
             guard session !== sender else { return }
@@ -48,6 +55,7 @@ extension Hub {
     /// The slot of the user whom an item concerns; nil if it is nobody's who is here.
     private func recipientSlot(_ item: CommitNotice.Item, _ arena: RecordArena) -> Int? {
         if item.attachment != CommitNotice.Item.noAttachment { return users.slot(token: item.attachment) }
+        guard !item.isForMembers else { return nil }
         let reply = arena.replies[Int(item.reply)]
         guard reply.form != ReplyForm.external.rawValue, let session = sessions[reply.token] else { return nil }
         return users.slot(token: session.user.token)
@@ -122,18 +130,23 @@ extension Hub {
     private func push(
         _ record: RecordView, at offset: UInt32, seq: UInt64, to session: Session
     ) {
-        guard session.state == .live, seq > session.sentThrough else { return }
-        guard hasRoom(session) else {
-            guard session.state == .live else { return }
-            session.state = .behind
-            return writeBehind(to: session)
-        }
+        guard session.state == .live, seq > session.sentThrough, isKeepingUp(session) else { return }
         if session.form == .json {
             emitMessage(record, at: offset, seq: seq, to: session)
         } else {
             emitDeliver(record, seq: seq, to: session)
         }
         session.sentThrough = seq
+    }
+
+    /// Whether a live session has room for more; one that hasn't is behind from now on.
+    func isKeepingUp(_ session: Session) -> Bool {
+        if hasRoom(session) { return true }
+        if session.state == .live {
+            session.state = .behind
+            writeBehind(to: session)
+        }
+        return false
     }
 
     /// Whether the peer takes what is written. What came together in this tick doesn't count against it: that is
@@ -207,6 +220,7 @@ extension Hub {
     func becomeLive(_ session: Session) {
         writeDeferredAcks(through: .max, to: session)
         session.state = .live
+        if session.missesPush { mark(session) }
     }
 
     /// The socket took what was written: reading on makes sense again.

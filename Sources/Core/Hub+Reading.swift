@@ -31,8 +31,9 @@ extension Hub {
         var more = page.more
         if session.state == .behind, after <= session.sentThrough {
             session.sentThrough = max(session.sentThrough, page.through)
-            // Entries may have come in since the page was read: then there is more, and the session stays behind.
-            if session.sentThrough >= session.user.head { becomeLive(session) } else { more = true }
+            // Entries may have come in since the page was read: then there is more, and the session stays behind. One
+            // that missed a message of a large group only may have asked for a page that ends long before.
+            if !page.more, page.through >= session.user.head { becomeLive(session) } else { more = true }
         }
         if form == .binary {
             for entry in page.arena.entries {

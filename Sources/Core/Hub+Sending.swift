@@ -67,8 +67,7 @@ extension Hub {
             return refuse(reply, EnvelopeError(.silenced, "this member may read but not send"), cid: cid)
         }
         let reply = isAccepted ? accept(head, cid: cid, reply: reply) : reply
-        currentBatch.appendGroupMessage(
-            head, cid: cid, names: group.recipientNames, recipientCount: group.members.count, body: body, reply: reply)
+        currentBatch.appendMessage(head, to: group, cid: cid, body: body, reply: reply)
     }
 
     /// Answers before the commit; the durable ack that follows doesn't repeat the `ref`, which has its one answer now.

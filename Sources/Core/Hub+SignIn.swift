@@ -19,7 +19,10 @@ extension Hub {
             outlet: outlet, user: user, device: devices.pack(device), login: login, resumingAfter: after, form: form,
             readsLZ4: readsLZ4)
         session.handle = sessions.add(session)
-        if user.sessions.isEmpty { userCame(userID) }
+        if user.sessions.isEmpty {
+            userCame(userID)
+            largeGroups.arrived(user.token)
+        }
         user.sessions.add(session)
         let ticket = pending.add(.init(session: session, owner: owner))
         store.attach(userID, device: device, token: user.token, mailbox: node, ticket: ticket)

@@ -169,6 +169,13 @@ extension OutputBuffer {
         append(UInt8(ascii: "}"))
     }
 
+    /// Appends a text frame of a message's JSON, closed without a `seq`.
+    mutating func appendPushFrame(_ message: UnsafeRawBufferPointer) {
+        appendFrameHeader(.text, payloadBytes: message.count + 1)
+        append(message)
+        append(UInt8(ascii: "}"))
+    }
+
     @inline(__always)
     private mutating func appendPlace(of record: RecordView) {
         append(#","id":"#)

@@ -55,6 +55,10 @@ package final class Hub {
     /// The messages of the commit that is being delivered.
     var encoded = EncodedMessages()
     var chains = RecipientChains()
+    /// The messages to large groups of the commit that is being delivered.
+    var livePushes: [UInt32] = []
+    var pushed = PushedMessages()
+    var largeGroups = LargeGroupMembers()
     /// Decompressed bodies on their way into JSON.
     var inflated = OutputBuffer()
     /// Who of this loop's sessions subscribes to which channel.
@@ -158,6 +162,7 @@ package final class Hub {
         case .committed(let notice): deliver(notice)
         case .failed(let notice): refuseAll(of: notice)
         case .attached(let ticket, let result): attached(ticket, result)
+        case .marked(let ticket, let failure): pending.take(ticket)?.marked?(failure)
         case .page(let ticket, let page): pending.take(ticket)?.page?(page)
         case .directory(let ticket, let result): pending.take(ticket)?.directory?(result)
         }
@@ -173,6 +178,7 @@ package final class Hub {
         inflated.release()
         publications.release()
         channelHome.releaseSpareMemory()
+        pushed.release()
     }
 
     // MARK: What others may ask
@@ -200,6 +206,7 @@ struct PendingAnswers {
         var session: Session?
         var owner: (any SessionOwner)?
         var page: ((Result<Page, StoreError>) -> Void)?
+        var marked: ((StoreError?) -> Void)?
         var directory: ((Result<DirectoryAnswer, StoreError>) -> Void)?
         var stored: ((Result<RecordView, EnvelopeError>) -> Void)?
     }

@@ -32,8 +32,8 @@ package final class Session {
     /// Whether compressed bodies may be delivered as they came.
     let readsLZ4: Bool
     var state = State.attaching
-    /// Whether a page for catching up is being read.
-    var awaitsPage = false
+    /// ``awaitsPage`` and ``missesPush`` in one byte: there are very many sessions.
+    private var flags: UInt8 = 0
     /// By which login this session was believed.
     package let login: LoginMark
     /// The last inbox entry that this session was given or that it caused. While it is being attached: the one that
@@ -56,6 +56,18 @@ package final class Session {
     }
 
     package var userID: Identifier { user.id }
+
+    /// Whether a page for catching up is being read.
+    var awaitsPage: Bool {
+        get { flags & 1 != 0 }
+        set { flags = flags & ~1 | (newValue ? 1 : 0) }
+    }
+
+    /// Whether a message of a large group was left out, since the session wasn't live.
+    var missesPush: Bool {
+        get { flags & 2 != 0 }
+        set { flags = flags & ~2 | (newValue ? 2 : 0) }
+    }
 }
 
 /// The connection that a session belongs to; it hears of the sign-in's end. *Thread:* the loop's.

@@ -12,8 +12,11 @@ package struct Directory: ~Copyable {
     private let events: EventDelivery
     private var pending: PendingRecords
 
-    package init(_ connection: borrowing Connection) throws(SQLiteError) {
-        let groups = try Groups(connection)
+    package init(
+        _ connection: borrowing Connection, options: FoldOptions = FoldOptions(),
+        largeGroupMembers: LargeGroupMembers = LargeGroupMembers()
+    ) throws(SQLiteError) {
+        let groups = try Groups(connection, options, largeGroupMembers)
         let contacts = try Contacts(connection)
         let accounts = try Accounts(connection)
         let events = try EventDelivery(connection)

@@ -12,6 +12,7 @@ package final class EmbeddedStore: Store {
     /// The key of logins, and those that were ended before the store was opened.
     package let logins: LoginState
     private let work: SharedWork
+    private let largeGroupMembers: LargeGroupMembers
     private let threads: [OwnThread]
     private let isClosed = Atomic(false)
 
@@ -26,6 +27,7 @@ package final class EmbeddedStore: Store {
             epoch = recovery.epoch
             hadBlocks = recovery.hasBlocks
             logins = recovery.logins
+            largeGroupMembers = recovery.largeGroupMembers
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
             self.work = work
             if let notices = recovery.unsentNotices { work.enqueue(notices: notices) }
@@ -86,6 +88,13 @@ package final class EmbeddedStore: Store {
 
     package func detach(_ user: Identifier, mailbox: MailboxIndex) {
         work.enqueue(.detach(user, mailbox: mailbox), bytes: SharedWork.attachBytes)
+    }
+
+    package func mayOweMarks(to user: Identifier) -> Bool { largeGroupMembers.mayContain(user) }
+
+    package func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
+        let request = MarkRequest(user: user, mailbox: mailbox, ticket: ticket)
+        work.enqueue(.mark(request), bytes: SharedWork.attachBytes)
     }
 
     package func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {

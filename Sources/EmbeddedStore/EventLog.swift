@@ -30,6 +30,8 @@ struct EventRow {
 
     /// The event that a folded record is; nil for those that are none.
     init?(_ record: RecordView) {
+        // It happened to a group; a mark tells one of its members.
+        if record.has(.isMark) { return nil }
         switch record.kind {
         case .message, .notice, .edit, .recall: self.init(kind: .entry, subject: record.id, time: record.time)
         case .came: self.init(kind: .connect, subject: record.senderNumber, time: record.time)

@@ -8,6 +8,8 @@ package struct FoldOptions: Sendable {
     /// Bytes of batches after which the WAL's pages are moved. It grows to two or three times as much, and is read
     /// and written once after a crash.
     package var checkpointBytes = 8 << 20
+    /// Members up to which a message to a group is written to all their inboxes.
+    package var inboxMembersMax = Limits.inboxMembersDefault
     package var runs = RunOptions()
     /// How events are kept; nil: none are written.
     package var events: EventOptions?
@@ -198,7 +200,9 @@ package struct Fold: ~Copyable {
 
     private func insertNotice(_ record: RecordView) throws(SQLiteError) {
         try insert(record)
-        try statements.deletePending(record.senderSeq)
+        guard record.has(.isMark) else { return try statements.deletePending(record.senderSeq) }
+        try statements.raiseMark(
+            of: record.placement(0).user, in: record.conversationNumber, to: record.cseq)
     }
 
     private func insert(_ record: RecordView) throws(SQLiteError) {
@@ -230,6 +234,9 @@ package struct Fold: ~Copyable {
             try positions.raise(user, .seen, to: time)
         }
         try positions.flush()
+        for (conversation, cseq) in gathered.historyOnly {
+            try statements.raiseHistoryOnly(conversation, to: cseq)
+        }
     }
 
     private mutating func writeConversations() throws(SQLiteError) {

@@ -8,6 +8,8 @@ struct FoldStatements: ~Copyable {
     private let conversation: Statement
     private let meta: Statement
     private let notice: Statement
+    private let historyOnly: Statement
+    private let mark: Statement
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         let message = try connection.prepare("INSERT INTO messages VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
@@ -20,12 +22,33 @@ struct FoldStatements: ~Copyable {
         let conversation = try connection.prepare("INSERT OR IGNORE INTO conversations VALUES(?1, ?2, ?3)")
         let meta = try connection.prepare("INSERT OR REPLACE INTO meta VALUES(?1, ?2)")
         let notice = try connection.prepare("DELETE FROM pending WHERE id = ?1")
+        let historyOnly = try connection.prepare(
+            "INSERT INTO history_only VALUES(?1, ?2) ON CONFLICT DO UPDATE SET cseq = max(cseq, excluded.cseq)")
+        let mark = try connection.prepare(
+            "INSERT INTO marks VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET cseq = max(cseq, excluded.cseq)")
         self.message = message
         self.device = device
         self.user = user
         self.conversation = conversation
         self.meta = meta
         self.notice = notice
+        self.historyOnly = historyOnly
+        self.mark = mark
+    }
+
+    /// Raises the last message of a conversation that lies in its history only.
+    func raiseHistoryOnly(_ conversation: UInt64, to cseq: UInt64) throws(SQLiteError) {
+        historyOnly.bind(1, conversation)
+        historyOnly.bind(2, cseq)
+        try historyOnly.run()
+    }
+
+    /// Raises up to where a user's inbox tells of a conversation.
+    func raiseMark(of user: UInt64, in conversation: UInt64, to cseq: UInt64) throws(SQLiteError) {
+        mark.bind(1, user)
+        mark.bind(2, conversation)
+        mark.bind(3, cseq)
+        try mark.run()
     }
 
     /// Forgets a notice or a release that is in the inboxes now.

@@ -31,6 +31,8 @@ struct GatheredChanges {
     private(set) var seen: [UInt64: UInt64] = [:]
     /// How many messages each member has sent to each group.
     private(set) var groupSent: [GroupSender: UInt64] = [:]
+    /// The last message of each conversation that lies in its history only.
+    private(set) var historyOnly: [UInt64: UInt64] = [:]
     private(set) var lastID: UInt64 = 0
     /// What happened, in the order of the records; empty if nobody wants to know.
     private(set) var events: [EventRow] = []
@@ -70,6 +72,7 @@ struct GatheredChanges {
         seen.removeAll()
         groupSent.removeAll()
         events.removeAll(keepingCapacity: true)
+        historyOnly.removeAll()
         lastID = 0
     }
 
@@ -109,7 +112,7 @@ struct GatheredChanges {
         let id = record.id
         lastID = max(lastID, id)
         messages.append(record)
-        if record.isHeld { held.append(record) }
+        if record.has(.isHeld) { held.append(record) }
         let conversation = record.conversationNumber
         let value: UInt64
         if record.command == RecordView.groupCommand {
@@ -120,6 +123,7 @@ struct GatheredChanges {
             value = HistoryValue.privately(id, side)
         }
         history.append(RunEntry(owner: conversation, position: record.cseq, value: value))
+        if record.has(.isForMembers) { historyOnly[conversation] = record.cseq }
         gatherPlacements(record, in: conversation)
         if !record.unsafeCid.isEmpty {
             let hash = StableHash.cid(record.unsafeCid)

@@ -3,12 +3,14 @@ internal import Store
 internal import Wire
 
 /// What the members of a group are told of a change: all who are in it afterwards, who was put out, and
-/// who did it: nobody's own changes are holes in the inbox.
+/// who did it: nobody's own changes are holes in the inbox. In a large group a change is told to whom it is about, to
+/// who did it, and to those who rule; only that it was made is told to all.
 struct GroupNotice {
     enum Name: String {
         case invited = "group.invited"
         case removed = "group.removed"
         case role = "group.role"
+        case renamed = "group.renamed"
     }
 
     let name: Name
@@ -27,11 +29,23 @@ struct GroupNotice {
     }
 
     var notice: Notice {
-        var recipients = Set(group.members.keys)
+        let isForAll = !group.isLarge || (name == .invited && user == nil)
+        var recipients = Set(
+            isForAll ? Array(group.members.keys) : group.members.filter { $0.value.rules }.map(\.key))
         recipients.insert(actor)
         if let user { recipients.insert(user) }
         return Notice(
             actor: actor, subject: .group(group.id), recipients: recipients.sorted(), members: members)
+    }
+
+    /// What a mark says: the group has messages up to `cseq` that aren't in the inbox.
+    static func changed(_ group: Identifier, cseq: UInt64) -> [UInt8] {
+        var output = OutputBuffer()
+        output.append(#""name":"group.changed","conv":"#)
+        output.appendJSONString(group)
+        output.append(#","cseq":"#)
+        output.append(decimal: cseq)
+        return Array(output.unsafeBytes)
     }
 
     private var members: [UInt8] {

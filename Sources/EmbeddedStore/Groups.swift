@@ -9,21 +9,37 @@ struct Groups: ~Copyable {
     private let version: Statement
     private let setMember: Statement
     private let removeMember: Statement
+    private let rename: Statement
+    /// Members besides one, and the admins among them.
+    private let others: Statement
+    private let role: Statement
     private let reader: Reader
+    private let largeGroupMembers: LargeGroupMembers
 
-    init(_ connection: borrowing Connection) throws(SQLiteError) {
+    init(
+        _ connection: borrowing Connection, _ options: FoldOptions, _ largeGroupMembers: LargeGroupMembers
+    ) throws(SQLiteError) {
         let create = try connection.prepare("INSERT OR IGNORE INTO groups VALUES(?1, ?2, 1) RETURNING version")
         let version = try connection.prepare(
             "UPDATE groups SET version = version + 1 WHERE id = ?1 RETURNING version")
         let setMember = try connection.prepare("INSERT OR REPLACE INTO members VALUES(?1, ?2, ?3)")
         let removeMember = try connection.prepare(
             "DELETE FROM members WHERE group_id = ?1 AND user = ?2 RETURNING user")
-        let reader = try Reader(connection)
+        let rename = try connection.prepare(
+            "UPDATE groups SET version = version + 1, name = ?2 WHERE id = ?1 RETURNING version")
+        let others = try connection.prepare(
+            "SELECT count(*), coalesce(sum(role = 'admin'), 0) FROM members WHERE group_id = ?1 AND user <> ?2")
+        let role = try connection.prepare("SELECT role FROM members WHERE group_id = ?1 AND user = ?2")
+        let reader = try Reader(connection, options: options)
         self.create = create
         self.version = version
         self.setMember = setMember
         self.removeMember = removeMember
+        self.rename = rename
+        self.others = others
+        self.role = role
         self.reader = reader
+        self.largeGroupMembers = largeGroupMembers
     }
 
     func change(
@@ -39,21 +55,44 @@ struct Groups: ~Copyable {
                 try pending.add(GroupNotice(.invited, group, by: actor).notice)
             }
         case .setMember(let id, let user, let role, let actor):
-            guard let before = try reader.group(id), try advance(id) else { return .failure(.notFound) }
+            let before = try self.role(of: user, in: id)
+            if before == .admin, role != .admin, let refusal = try refusal(toLose: user, of: id) {
+                return .failure(refusal)
+            }
+            guard try advance(id) else { return .failure(.notFound) }
             try set(user, role, in: id)
-            let name: GroupNotice.Name = before.members[user] == nil ? .invited : .role
+            let name: GroupNotice.Name = before == nil ? .invited : .role
             return try finish(id) { (group) throws(SQLiteError) in
                 try pending.add(GroupNotice(name, group, user: user, role: role, by: actor).notice)
                 if name == .invited { try pending.addReadToTheEnd(user, of: id) }
             }
         case .removeMember(let id, let user, let actor):
+            if try role(of: user, in: id) == .admin, let refusal = try refusal(toLose: user, of: id) {
+                return .failure(refusal)
+            }
             removeMember.bindCopy(1, id.description)
             removeMember.bindCopy(2, user.description)
             guard try hasRow(removeMember), try advance(id) else { return .failure(.notFound) }
             return try finish(id) { (group) throws(SQLiteError) in
                 try pending.add(GroupNotice(.removed, group, user: user, by: actor).notice)
             }
+        case .rename(let id, let name, let actor):
+            rename.bindCopy(1, id.description)
+            rename.bindCopy(2, name)
+            guard try hasRow(rename) else { return .failure(.notFound) }
+            return try finish(id) { (group) throws(SQLiteError) in
+                try pending.add(GroupNotice(.renamed, group, by: actor).notice)
+            }
         }
+    }
+
+    /// Why an admin can't go: it is the last one, and there are other members.
+    private func refusal(toLose admin: Identifier, of group: Identifier) throws(SQLiteError) -> StoreError? {
+        defer { others.reset() }
+        others.bindCopy(1, group.description)
+        others.bindCopy(2, admin.description)
+        guard try others.step(), others.integer(0) > 0, others.integer(1) == 0 else { return nil }
+        return .conflict("this is the group's last admin; make another member one first")
     }
 
     /// The group as it is after a change, which `tell` has told of.
@@ -61,6 +100,8 @@ struct Groups: ~Copyable {
         _ id: Identifier, _ tell: (Group) throws(SQLiteError) -> Void
     ) throws(SQLiteError) -> Result<Group, StoreError> {
         guard let group = try reader.group(id) else { return .failure(.notFound) }
+        // A group may become large with each of its members; they must be known before this is answered.
+        if group.isLarge { largeGroupMembers.insert(group.members.keys) }
         try tell(group)
         return .success(group)
     }
@@ -71,6 +112,13 @@ struct Groups: ~Copyable {
         let found = try statement.step()
         if found { _ = try statement.step() }
         return found
+    }
+
+    private func role(of user: Identifier, in group: Identifier) throws(SQLiteError) -> GroupRole? {
+        defer { role.reset() }
+        role.bindCopy(1, group.description)
+        role.bindCopy(2, user.description)
+        return try role.step() ? GroupRole(rawValue: role.text(0)) : nil
     }
 
     private func advance(_ group: Identifier) throws(SQLiteError) -> Bool {

@@ -14,6 +14,9 @@ struct IndexLookup: ~Copyable {
     private let devices: Statement
     private let places: Statement
     private let recalled: Statement
+    private let userGroups: Statement
+    private let members: Statement
+    private let mark: Statement
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         let snapshot = try Snapshot(connection)
@@ -25,6 +28,9 @@ struct IndexLookup: ~Copyable {
         let places = try connection.prepare("SELECT cseq, seq FROM messages WHERE id = ?1")
         let recalled = try connection.prepare(
             "SELECT 1 FROM messages WHERE id = ?1 AND content = ?2 AND length(body) = length(?3) AND body = ?3")
+        let userGroups = try connection.prepare("SELECT group_id FROM members WHERE user = ?1")
+        let members = try connection.prepare("SELECT user FROM members WHERE group_id = ?1")
+        let mark = try connection.prepare("SELECT cseq FROM marks WHERE user = ?1 AND conversation = ?2")
         self.snapshot = snapshot
         self.runs = runs
         self.positions = positions
@@ -33,6 +39,9 @@ struct IndexLookup: ~Copyable {
         self.devices = devices
         self.places = places
         self.recalled = recalled
+        self.userGroups = userGroups
+        self.members = members
+        self.mark = mark
     }
 
     mutating func user(_ name: Identifier) throws(SQLiteError) -> UserState? {
@@ -73,6 +82,34 @@ struct IndexLookup: ~Copyable {
             _ = found.append(DeviceState(name: PackedIdentifier(name), confirmed: devices.unsigned(1)))
         }
         return found
+    }
+
+    /// The groups that a user is a member of now.
+    func groups(of user: Identifier) throws(SQLiteError) -> [Identifier] { try identifiers(userGroups, user) }
+
+    func members(of group: Identifier) throws(SQLiteError) -> [Identifier] { try identifiers(members, group) }
+
+    private func identifiers(
+        _ rows: borrowing Statement, _ key: Identifier
+    ) throws(SQLiteError) -> [Identifier] {
+        defer { rows.reset() }
+        rows.bindCopy(1, key.description)
+        var found: [Identifier] = []
+        while try rows.step() {
+            guard let name = Identifier(rows.text(0)) else {
+                throw SQLiteError(corrupt: "switchboard.db: \(key) has a member or a group that isn't valid")
+            }
+            found.append(name)
+        }
+        return found
+    }
+
+    /// Up to where a user's inbox tells of a conversation's messages; 0 if it never did.
+    func told(_ user: UInt64, _ conversation: UInt64) throws(SQLiteError) -> UInt64 {
+        defer { mark.reset() }
+        mark.bind(1, user)
+        mark.bind(2, conversation)
+        return try mark.step() ? mark.unsigned(0) : 0
     }
 
     /// Whether the index has a message as recalled.

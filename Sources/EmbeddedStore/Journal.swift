@@ -8,6 +8,20 @@ package enum JournalRequest: Sendable {
     case notices(RecordArena)
     case attach(AttachRequest)
     case detach(Identifier, mailbox: MailboxIndex)
+    case mark(MarkRequest)
+}
+
+/// Whose inbox is to tell of what its large groups have.
+package struct MarkRequest: Sendable {
+    package var user: Identifier
+    package var mailbox: MailboxIndex
+    package var ticket: UInt64
+
+    package init(user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
+        self.user = user
+        self.mailbox = mailbox
+        self.ticket = ticket
+    }
 }
 
 /// Who wants to hear of an inbox, as it was asked of the store.
@@ -67,14 +81,17 @@ package struct Journal: ~Copyable {
     /// - Parameter index: asked for users and conversations that memory doesn't know. Everything in `file` must have
     ///   been folded into it.
     package init(
-        file: consuming JournalFile, index: borrowing Connection, mailboxes: Int, cacheMax: Int = Journal.cacheDefault
+        file: consuming JournalFile, index: borrowing Connection, mailboxes: Int, cacheMax: Int = Journal.cacheDefault,
+        largeGroupMembers: LargeGroupMembers = LargeGroupMembers()
     ) throws(SQLiteError) {
         let position = UInt64(try index.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0)
         let counters = Numbering.Counters(
             user: UInt64(try index.integer("SELECT coalesce(max(number), 0) + 1 FROM users") ?? 1),
             conversation: UInt64(try index.integer("SELECT coalesce(max(number), 0) + 1 FROM conversations") ?? 1),
             lastID: UInt64(try index.integer("SELECT value FROM meta WHERE key = 'last_id'") ?? 0))
-        let numbering = Numbering(lookup: try IndexLookup(index), counters: counters)
+        var marks = MarkTable(members: largeGroupMembers)
+        try marks.load(index)
+        let numbering = Numbering(lookup: try IndexLookup(index), counters: counters, marks: marks)
         lastBatch = max(position, try file.last())
         self.file = file
         self.numbering = numbering
@@ -130,24 +147,33 @@ package struct Journal: ~Copyable {
     // MARK: Numbering
 
     private mutating func number(_ requests: [JournalRequest], into round: inout JournalRound) throws(SQLiteError) {
-        var firstSeen = RecordArena(capacity: 256)
+        var own = RecordArena(capacity: 256)
         for request in requests {
             switch request {
             case .batch(let arena), .notices(let arena):
-                // Folded in the order in which they were numbered.
-                if !firstSeen.isEmpty {
-                    append(firstSeen, into: &round)
-                    firstSeen = RecordArena(capacity: 256)
+                // Folded and told in the order in which they were numbered.
+                if !own.isEmpty {
+                    finish(own, into: &round)
+                    own = RecordArena(capacity: 256)
                 }
                 try number(arena, into: &round)
-            case .attach(let attach): try number(attach, firstSeen: firstSeen)
+            case .attach(let attach): try number(attach, own: own)
+            case .mark(let mark):
+                try self.mark(mark.user, own: own)
+                lanes[Int(mark.mailbox.rawValue)].events.append(.marked(ticket: mark.ticket, failure: nil))
             case .detach(let user, let mailbox):
                 if let slot = numbering.slotInMemory(of: user) {
                     numbering.removeAttachment(slot, mailbox: mailbox.rawValue)
                 }
             }
         }
-        if !firstSeen.isEmpty { append(firstSeen, into: &round) }
+        if !own.isEmpty { finish(own, into: &round) }
+    }
+
+    /// Ends an arena of records that the journal made itself.
+    private mutating func finish(_ own: RecordArena, into round: inout JournalRound) {
+        takeItems(of: own)
+        append(own, into: &round)
     }
 
     private mutating func append(_ arena: RecordArena, into round: inout JournalRound) {
@@ -170,12 +196,17 @@ package struct Journal: ~Copyable {
             }
             route(record, entry, sender: sender, replies: arena.replies)
         }
+        takeItems(of: arena)
+        if isWorthKeeping { append(arena, into: &round) }
+    }
+
+    /// Makes what each mailbox is to hear of an arena one event.
+    private mutating func takeItems(of arena: RecordArena) {
         for index in lanes.indices where !lanes[index].items.isEmpty {
             let notice = CommitNotice(arena: arena, items: lanes[index].items)
             lanes[index].items = []
             lanes[index].events.append(.committed(notice))
         }
-        if isWorthKeeping { append(arena, into: &round) }
     }
 
     /// Notes who hears of a record: the attached recipients and whoever waits for the answer. An answer and an entry
@@ -201,6 +232,9 @@ package struct Journal: ~Copyable {
                 }
             }
         }
+        if record.has(.isForMembers), record.status == .stored {
+            for lane in lanes.indices { lanes[lane].items.append(CommitNotice.Item(forMembers: entry.offset)) }
+        }
         guard reply != RecordArena.Entry.noReply else { return }
         let isPosition = record.kind == .confirm || record.kind == .read
         lanes[replyLane].items.append(
@@ -209,17 +243,30 @@ package struct Journal: ~Copyable {
                 seq: isPosition ? record.cseq : record.senderSeq))
     }
 
-    private mutating func number(_ attach: AttachRequest, firstSeen: RecordArena) throws(SQLiteError) {
+    private mutating func mark(_ user: Identifier, own: RecordArena) throws(SQLiteError) {
+        var marks: [(entry: RecordArena.Entry, slot: Int?, recipients: [Int])] = []
+        try numbering.mark(user, in: own) { numbering, entry, slot in
+            marks.append((entry, slot, numbering.recipients))
+        }
+        for mark in marks {
+            numbering.recipients = mark.recipients
+            route(own.record(at: mark.entry.offset), mark.entry, sender: mark.slot, replies: [])
+        }
+    }
+
+    private mutating func number(_ attach: AttachRequest, own: RecordArena) throws(SQLiteError) {
         let slot = try numbering.slot(of: attach.user)
         numbering.setAttachment(slot, token: attach.token, mailbox: attach.mailbox.rawValue)
-        let state = numbering.users[slot]
+        let floor = numbering.users[slot].floor
         let confirmed = try numbering.confirmed(by: attach.device, user: slot)
         if confirmed == nil {
             // Numbered at once: what follows in this round can't confirm its entries away any more.
-            firstSeen.appendConfirm(user: attach.user, device: attach.device, seq: state.floor, reply: nil)
-            if let entry = firstSeen.entries.last { _ = try numbering.number(firstSeen.record(at: entry.offset)) }
+            own.appendConfirm(user: attach.user, device: attach.device, seq: floor, reply: nil)
+            if let entry = own.entries.last { _ = try numbering.number(own.record(at: entry.offset)) }
         }
-        let reply = AttachReply(head: state.head, confirmed: confirmed ?? state.floor)
+        // Before the head is told, so that whoever resumes or fetches finds the marks among the entries.
+        try mark(attach.user, own: own)
+        let reply = AttachReply(head: numbering.users[slot].head, confirmed: confirmed ?? floor)
         lanes[Int(attach.mailbox.rawValue)].events.append(.attached(ticket: attach.ticket, reply: .success(reply)))
     }
 
@@ -265,6 +312,9 @@ package struct Journal: ~Copyable {
                 if let slot = numbering.slotInMemory(of: user) {
                     numbering.removeAttachment(slot, mailbox: mailbox.rawValue)
                 }
+            case .mark(let mark):
+                let event = StoreEvent.marked(ticket: mark.ticket, failure: error)
+                lanes[Int(mark.mailbox.rawValue)].events.append(event)
             case .notices: break
             }
         }

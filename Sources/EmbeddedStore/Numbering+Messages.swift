@@ -30,6 +30,7 @@ extension Numbering {
             conversation: conversations[conversation].number, sender: users[sender].number,
             destination: destination.map { users[$0].number } ?? 0)
         record.setStatus(.stored)
+        if record.has(.isForMembers) { try noteHistoryOnly(record, conversation: conversation) }
         guard !cid.isEmpty else { return }
         let key = SentKey(user: users[sender].number, hash: hash)
         recent.add(key, SentEntry(id: next.lastID, cseq: cseq, seq: senderSeq), batch: batch)
@@ -49,7 +50,8 @@ extension Numbering {
             record.setPlacement(index, user: number, seq: seq)
         }
         let time = MessageID.time(next.lastID)
-        record.setNumbers(id: next.lastID, cseq: 0, time: time, senderSeq: record.senderSeq)
+        record.setNumbers(
+            id: next.lastID, cseq: record.has(.isMark) ? record.cseq : 0, time: time, senderSeq: record.senderSeq)
         record.setOwners(
             conversation: conversation.map { conversations[$0].number } ?? 0, sender: users[sender].number,
             destination: destination.map { users[$0].number } ?? 0)
@@ -79,7 +81,7 @@ extension Numbering {
             return record.command == RecordView.groupCommand ? nil : try slot(of: record.destination)
         }
         if record.command == RecordView.groupCommand { return nil }
-        let isToOneself = record.placementCount == 1 && !record.isHeld
+        let isToOneself = record.placementCount == 1 && !record.has(.isHeld)
         let destination = isToOneself ? sender : try slot(of: record.destination)
         if record.placementCount > 0 { recipients.append(sender) }
         if record.placementCount > 1 { recipients.append(destination) }

@@ -11,6 +11,10 @@ extension Numbering {
         case newDevice(Int)
         case attachments(Int, Attachments)
         case recalled(UInt64)
+        /// Conversation, and its last message that lay in its history only.
+        case historyOnly(UInt64, UInt64)
+        /// User and conversation, up to where it was told and by which batch.
+        case told(UInt64, UInt64, UInt64, UInt64)
     }
 
     /// Takes back everything since ``begin(batch:now:)``.
@@ -30,6 +34,10 @@ extension Numbering {
             case .newDevice(let slot): users[slot].devices?.removeLast()
             case .attachments(let slot, let attachments): users[slot].attachments = attachments
             case .recalled(let message): recalled[message] = nil
+            case .historyOnly(let conversation, let cseq): _ = marks.setHead(cseq, conversation: conversation)
+            case .told(let user, let conversation, let cseq, let batch):
+                let before = cseq > 0 ? MarkTable.Told(cseq: cseq, batch: batch) : nil
+                marks.setTold(before, .init(user: user, conversation: conversation))
             }
         }
         log.removeAll(keepingCapacity: true)

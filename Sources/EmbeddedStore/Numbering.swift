@@ -12,6 +12,7 @@ struct Numbering: ~Copyable {
     /// Recalled messages that the index may not know as such yet, with the batch of their recall.
     var recalled: [UInt64: UInt64] = [:]
     var deviceNames = IdentifierPacker()
+    var marks: MarkTable
     var lookup: IndexLookup
     var next: Counters
     var log: [Change] = []
@@ -33,8 +34,9 @@ struct Numbering: ~Copyable {
         var lastID: UInt64
     }
 
-    init(lookup: consuming IndexLookup, counters: Counters) {
+    init(lookup: consuming IndexLookup, counters: Counters, marks: MarkTable) {
         self.lookup = lookup
+        self.marks = marks
         next = counters
         before = counters
     }
@@ -110,7 +112,7 @@ struct Numbering: ~Copyable {
         }
         // An attachment in the same round may have made the sender known, and has no record of its own.
         let isNew = users[sender].number >= before.user
-        if isNew || next.user != known.user || next.conversation != known.conversation { record.setIntroducesNames() }
+        if isNew || next.user != known.user || next.conversation != known.conversation { record.set(.introducesNames) }
         return sender
     }
 
@@ -124,6 +126,7 @@ struct Numbering: ~Copyable {
     mutating func folded(through batch: UInt64, cacheMax: Int) {
         recent.folded(through: batch)
         if !recalled.isEmpty { recalled = recalled.filter { $0.value > batch } }
+        marks.folded(through: batch)
         let stepsAtATime = 1024
         if users.count > cacheMax { users.evict(foldedThrough: batch, steps: stepsAtATime) }
         if conversations.count > cacheMax { conversations.evict(foldedThrough: batch, steps: stepsAtATime) }

@@ -41,6 +41,7 @@ extension Reader {
     private mutating func answer(_ question: DirectoryQuestion) throws(SQLiteError) -> DirectoryAnswer? {
         switch question {
         case .group(let id): try group(id).map { .group($0) }
+        case .ownGroups(let user, let after, let limit): .ownGroups(try groups(of: user, after: after, limit: limit))
         case .lastSeen(let users): .lastSeen(try lastSeen(users))
         case .relation(let user, let other): .relation(try contacts.relation(of: user, to: other))
         case .contacts(let user): .contacts(try contacts.contacts(of: user))

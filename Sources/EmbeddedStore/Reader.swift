@@ -6,6 +6,7 @@ package import Store
 /// *Thread:* one at a time.
 package struct Reader: ~Copyable {
     private let retentionMilliseconds: UInt64
+    private let inboxMembersMax: Int
     private let snapshot: Snapshot
     let runs: RunReader
     var positions: Positions
@@ -28,6 +29,7 @@ package struct Reader: ~Copyable {
     let accounts: AccountReader
     let events: EventStatements
     let search: SearchStatements
+    private let ownGroups: Statement
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
@@ -67,9 +69,15 @@ package struct Reader: ~Copyable {
         let accounts = try AccountReader(connection)
         let events = try EventStatements(connection)
         let search = try SearchStatements(connection)
+        let ownGroups = try connection.prepare(
+            """
+            SELECT group_id, name, role FROM members JOIN groups ON id = group_id
+            WHERE user = ?1 AND group_id > ?2 ORDER BY group_id LIMIT ?3
+            """)
         self.contacts = contacts
         self.held = held
         self.retentionMilliseconds = options.retentionMilliseconds
+        inboxMembersMax = options.inboxMembersMax
         self.snapshot = snapshot
         self.runs = runs
         self.positions = positions
@@ -89,6 +97,7 @@ package struct Reader: ~Copyable {
         self.accounts = accounts
         self.events = events
         self.search = search
+        self.ownGroups = ownGroups
     }
 
     /// Reads a page.
@@ -161,7 +170,24 @@ package struct Reader: ~Copyable {
             }
             found[member] = role
         }
-        return Group(id: id, name: group.text(0), version: group.unsigned(1), members: found)
+        return Group(
+            id: id, name: group.text(0), version: group.unsigned(1), members: found, inboxMembersMax: inboxMembersMax)
+    }
+
+    /// The groups of a member behind `after`, in the order of their ids.
+    package func groups(of user: Identifier, after: Identifier?, limit: Int) throws(SQLiteError) -> [OwnGroup] {
+        defer { ownGroups.reset() }
+        ownGroups.bindCopy(1, user.description)
+        ownGroups.bindCopy(2, after?.description ?? "")
+        ownGroups.bind(3, limit)
+        var found: [OwnGroup] = []
+        while try ownGroups.step() {
+            guard let id = Identifier(ownGroups.text(0)), let role = GroupRole(rawValue: ownGroups.text(2)) else {
+                throw SQLiteError(corrupt: "switchboard.db: \(user) has a group or role that isn't valid")
+            }
+            found.append(OwnGroup(id: id, name: ownGroups.text(1), role: role))
+        }
+        return found
     }
 
     // MARK: Pages

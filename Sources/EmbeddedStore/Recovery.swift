@@ -28,6 +28,8 @@ package struct Recovery: ~Copyable {
     package let unsentNotices: RecordArena?
     private let journal: Journal
     private let lookup: Connection
+    /// Who may be owed marks.
+    package let largeGroupMembers: LargeGroupMembers
 
     /// What ``split()`` gives: each part goes to a thread of its own.
     package struct Parts: ~Copyable {
@@ -71,7 +73,12 @@ package struct Recovery: ~Copyable {
         try fold.noteStart(now: options.now())
         // What the folds released lies in the same table.
         _ = fold.takeReleases()
-        let directory = try fold.withConnection { (connection) throws(SQLiteError) in try Directory(connection) }
+        let members = try fold.withConnection { (connection) throws(SQLiteError) in
+            try LargeGroupMembers(connection)
+        }
+        let directory = try fold.withConnection { (connection) throws(SQLiteError) in
+            try Directory(connection, options: options.fold, largeGroupMembers: members)
+        }
         let unsent = try fold.withConnection { (connection) throws(SQLiteError) in
             try PendingRecords.left(in: connection)
         }
@@ -83,10 +90,13 @@ package struct Recovery: ~Copyable {
         }
         let lookup = try Connection(
             path: files.index, options: ConnectionOptions(vfs: files.vfs, isReadOnly: true))
-        let journal = try Journal(file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax)
+        let journal = try Journal(
+            file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax,
+            largeGroupMembers: members)
         return Recovery(
             epoch: epoch, hasBlocks: hasBlocks, position: fold.position, logins: logins, fold: fold,
-            directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup)
+            directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup,
+            largeGroupMembers: members)
     }
 
     /// Folds the journal's tail.

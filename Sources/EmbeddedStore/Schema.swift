@@ -51,7 +51,8 @@ struct Schema {
     /// number there is 0. What the two of a private conversation have read lies in its block of numbers; `cursors` is
     /// for members of groups who have read or sent. Edits and recalls lie like notices, with the id of the message they
     /// are about as `cid`; `edits` has what a message was before each edit, by the edit's id, and of old versions only
-    /// that they were.
+    /// that they were. `history_only` has the last message of each group that was too large for its members' inboxes,
+    /// `marks` up to where each member's inbox tells of it.
     static let index = Schema(steps: [
         (
             "index",
@@ -109,6 +110,16 @@ struct Schema {
             """
         ),
         (
+            "large groups",
+            """
+            CREATE TABLE history_only(conversation INTEGER PRIMARY KEY, cseq INTEGER NOT NULL);
+            CREATE TABLE marks(
+                user INTEGER NOT NULL, conversation INTEGER NOT NULL, cseq INTEGER NOT NULL,
+                PRIMARY KEY(user, conversation)) WITHOUT ROWID;
+            CREATE INDEX groups_of_user ON members(user);
+            """
+        ),
+        (
             "events",
             """
             CREATE TABLE events(
@@ -119,7 +130,6 @@ struct Schema {
             "search",
             """
             CREATE TABLE search_parts(part INTEGER PRIMARY KEY, first INTEGER NOT NULL, messages INTEGER NOT NULL);
-            CREATE INDEX IF NOT EXISTS groups_of_user ON members(user);
             """
         ),
     ])

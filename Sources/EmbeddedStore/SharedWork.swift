@@ -50,7 +50,7 @@ final class SharedWork: Sendable {
             var size = attachBytes
             switch request {
             case .batch(let arena), .notices(let arena): size = arena.byteCount
-            case .attach, .detach: break
+            case .attach, .detach, .mark: break
             }
             if count > 0, bytes + size > bytesMax { break }
             count += 1
@@ -179,6 +179,7 @@ final class SharedWork: Sendable {
             for mailbox in Set(arena.replies.map(\.mailbox)) { deliver([.failed(notice)], to: mailbox) }
         case .attach(let attach):
             deliver([.attached(ticket: attach.ticket, reply: .failure(error))], to: attach.mailbox)
+        case .mark(let mark): deliver([.marked(ticket: mark.ticket, failure: error)], to: mark.mailbox)
         case .notices, .detach: break
         }
     }

@@ -90,6 +90,8 @@ struct RouterOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("Seconds of failure after which nothing is sent until SIGHUP.", valueName: "seconds"))
     var webhookPatience = 86_400
+    @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
+    var inboxMembers = 500
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
@@ -120,6 +122,7 @@ struct RouterOptions: ParsableArguments {
         configuration.events = events == .on
         configuration.eventsDays = eventsDays
         configuration.webhook = try webhook
+        configuration.inboxMembersMax = inboxMembers
         configuration.dev = dev
         do {
             configuration.media = try MediaStorage(media)

@@ -1,3 +1,4 @@
+internal import Base
 package import Core
 package import Reactor
 
@@ -27,6 +28,8 @@ package struct Configuration: Sendable {
     package var dev = false
     /// Days after which inbox entries go even if a device didn't confirm them.
     package var retentionDays = 90
+    /// Members up to which a group message is written to all their inboxes.
+    package var inboxMembersMax = Limits.inboxMembersDefault
     /// Where clients upload media to; nil: nowhere.
     package var media: MediaStorage?
 
@@ -86,6 +89,9 @@ package struct Configuration: Sendable {
         if let wrong = origins.first(where: { !Origins.isOrigin($0) }) {
             throw ConfigurationError(
                 "--origins: “\(wrong)” is no web origin: give scheme and host, like https://chat.example")
+        }
+        guard (1...Limits.groupMembersMax).contains(inboxMembersMax) else {
+            throw ConfigurationError("--inbox-members must be 1 to \(Limits.groupMembersMax)")
         }
         if let jwtSecret, jwtSecret.utf8.count < 16 {
             throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")

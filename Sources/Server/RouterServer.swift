@@ -173,5 +173,6 @@ extension EmbeddedStoreOptions {
                 retentionMilliseconds: UInt64(configuration.eventsDays) * 86_400_000,
                 waitsForDelivery: configuration.webhook != nil)
         }
+        fold.inboxMembersMax = configuration.inboxMembersMax
     }
 }

@@ -33,6 +33,7 @@ extension Checker {
             connection.view.accepted.insert(attempt)
         case .entry(let entry):
             expect(!connection.view.isBehind, "a session that is behind gets no pushes: \(entry.seq)")
+            guard entry.seq > 0 else { return takePush(entry, connection) }
             see(entry, by: user, inInbox: true, askedAt: connection.view.moment)
             advance(to: entry.seq, connection, "push")
         case .fetched(let entries, let more, let ref):

@@ -9,6 +9,8 @@ final class Checker {
     private(set) var violation: String?
 
     let userNames: [String]
+    /// Members up to which a group message has a place in every member's inbox.
+    let inboxMembersMax: Int
     var messages: [SentMessage] = []
     /// What lies at each place of each inbox.
     private var inboxes: [[UInt64: Int]]
@@ -23,13 +25,16 @@ final class Checker {
     var moment = 0
     /// Entries of each user up to here may never have been seen: the user began there.
     var unseen: [UInt64]
+    /// By user and group, the marks that were seen: place in the inbox, and up to where it tells.
+    var marks: [MarkKey: [UInt64: UInt64]] = [:]
     /// Every membership that each group had or may have had, in order; members as indexes of users.
     var memberships: [[Set<Int>]] = []
     var channels = ChannelBook()
     var reads: [ReadKey: ReadRange] = [:]
 
-    init(userNames: [String]) {
+    init(userNames: [String], inboxMembersMax: Int) {
         self.userNames = userNames
+        self.inboxMembersMax = inboxMembersMax
         inboxes = Array(repeating: [:], count: userNames.count)
         heads = Array(repeating: 0, count: userNames.count)
         unseen = Array(repeating: 0, count: userNames.count)
@@ -80,6 +85,7 @@ final class Checker {
     }
 
     private func seeNotice(_ entry: SeenEntry, by user: Int) {
+        if entry.change == nil, entry.cseq > 0 { mark(entry, of: user) }
         // An edit's content may be gone; what it was is held against the message.
         let content = entry.change == nil ? entry.text : "\(entry.cseq)"
         let text = "\(entry.sender) \(entry.conversation) \(entry.time) \(content)"
@@ -170,6 +176,7 @@ final class Checker {
     /// Checks what must hold when everybody has everything.
     func finish() {
         for user in userNames.indices { finishInbox(user) }
+        finishMarks()
         for (conversation, places) in conversations.sorted(by: { $0.key < $1.key }) {
             finishConversation(conversation, places)
         }
@@ -219,7 +226,9 @@ final class Checker {
         // Who began later than this message may have it without having seen it.
         let unsure = Set(userNames.indices.filter { unseen[$0] > 0 })
         let isExact = possible.contains { members in
-            reached.isSubset(of: members) && members.subtracting(unsure).isSubset(of: reached)
+            let isLarge = message.group != nil && members.count > inboxMembersMax
+            let members = isLarge ? members.intersection([message.sender]) : members
+            return reached.isSubset(of: members) && members.subtracting(unsure).isSubset(of: reached)
         }
         expect(
             isExact, "recipients are exact: message \(message.number) reached \(reached.sorted().map { userNames[$0] })"

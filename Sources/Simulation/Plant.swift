@@ -14,6 +14,8 @@ package enum Plant: String, CaseIterable, Sendable {
     case lostEvent = "lost-event"
     /// Two answers of the store change places now and then.
     case swappedEvents = "swapped-events"
+    /// A session that missed pushes of a large group isn't told of them, and a restart forgets who is owed marks.
+    case lostMarks = "lost-marks"
     /// Reads don't wait until the index has what was committed before.
     case hastyReads = "hasty-reads"
     /// A publication is lost between two loops now and then.

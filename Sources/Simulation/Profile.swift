@@ -16,6 +16,8 @@ struct Profile {
     let users: Int
     let devicesPerUser: Int
     let groups: Int
+    /// Small, so that groups grow beyond it and shrink again; or so large that none does.
+    let inboxMembersMax: Int
     /// Largest body; most are far smaller.
     let bodyBytesMax: Int
     /// Bytes that a flush takes at most: small for slow sockets.
@@ -42,6 +44,7 @@ struct Profile {
         users = random.below(6) + 3
         devicesPerUser = random.below(3) + 1
         groups = random.below(3)
+        inboxMembersMax = random.pick([1, 2, 3, 4, 500])
         bodyBytesMax = random.pick([0, 40, 40, 200, 2_000, 40_000])
         flushBytesMax = random.pick([64, 1_000, 100_000, 1_000_000])
         pageEntries = random.pick([1, 3, 10, 100])

@@ -122,6 +122,8 @@ struct SessionView {
     /// Entries up to here may be gone, since all devices have confirmed them.
     var floor: UInt64 = 0
     var isBehind = false
+    /// The last message without a place in the inbox that was pushed, by group.
+    var pushed: [String: UInt64] = [:]
     var questions: [UInt64: Question] = [:]
     /// Attempts that were answered before the commit.
     var accepted: Set<UInt64> = []

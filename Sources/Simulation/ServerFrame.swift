@@ -3,10 +3,11 @@ internal import Wire
 
 /// A message as a client sees it in a push, a page or a history.
 struct SeenEntry {
-    /// 0 in a history.
+    /// 0 in a history, and in a message that is pushed to the members of a large group.
     var seq: UInt64
     var id: UInt64
     var conversation: String
+    /// Of a notification: the place that a mark tells of, else 0.
     var cseq: UInt64
     var time: UInt64
     var sender: String
@@ -209,8 +210,9 @@ extension SeenEntry {
             return
         }
         self.init(
-            seq: seq, id: id, conversation: conversation, cseq: 0, time: time, sender: sender,
-            text: "\(name) \(value["user"]?.text ?? "") \(value["role"]?.text ?? "")", hasExtra: false, isNotice: true)
+            seq: seq, id: id, conversation: conversation, cseq: value["cseq"]?.unsigned ?? 0, time: time,
+            sender: sender, text: "\(name) \(value["user"]?.text ?? "") \(value["role"]?.text ?? "")",
+            hasExtra: false, isNotice: true)
     }
 
     init?(_ value: JSONValue) {

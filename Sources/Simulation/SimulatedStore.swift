@@ -13,6 +13,8 @@ final class SimulatedStore: Store, @unchecked Sendable {
     private let reading: Connection
     private var reader: Reader
     private let congestedRequests: Int
+    private let largeGroupMembers: LargeGroupMembers
+    private let losesMarks: Bool
 
     private var requests: [JournalRequest] = []
     private var unfolded: [CommittedBatch] = []
@@ -31,13 +33,21 @@ final class SimulatedStore: Store, @unchecked Sendable {
         options.journalCheckpointBytes = profile.checkpointBytes
         options.fold.checkpointBytes = profile.checkpointBytes
         options.fold.runs = profile.runs
+        options.fold.inboxMembersMax = profile.inboxMembersMax
         options.indexCacheBytes = 1 << 20
         options.now = { now }
+        if plant == .lostMarks {
+            // A new disk has no such table.
+            let index = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs))
+            try? index.execute("DELETE FROM history_only")
+        }
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
         hadBlocks = recovery.hasBlocks
         committed = recovery.position
         if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
+        largeGroupMembers = recovery.largeGroupMembers
+        losesMarks = plant == .lostMarks
         parts = recovery.split()
         reading = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs, isReadOnly: true))
         reader = try Reader(reading, options: options.fold)
@@ -71,6 +81,13 @@ final class SimulatedStore: Store, @unchecked Sendable {
     }
 
     func detach(_ user: Identifier, mailbox: MailboxIndex) { requests.append(.detach(user, mailbox: mailbox)) }
+
+    func mayOweMarks(to user: Identifier) -> Bool { largeGroupMembers.mayContain(user) }
+
+    func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
+        if losesMarks { return mailboxes[Int(mailbox.rawValue)].append(.marked(ticket: ticket, failure: nil)) }
+        requests.append(.mark(MarkRequest(user: user, mailbox: mailbox, ticket: ticket)))
+    }
 
     func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {
         reads.append(ReadRequest(question: .page(query), mailbox: mailbox, ticket: ticket, after: committed))
@@ -159,7 +176,16 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func noticeCount(about group: Identifier) -> UInt64 {
         let sql = """
             SELECT count(*) FROM messages JOIN conversations c ON c.number = conversation
-            WHERE kind = \(RecordKind.notice.rawValue) AND c.owner = 0 AND c.peer = '\(group)'
+            WHERE kind = \(RecordKind.notice.rawValue) AND cseq = 0 AND c.owner = 0 AND c.peer = '\(group)'
+            """
+        return UInt64((try? reading.integer(sql)) ?? 0)
+    }
+
+    /// Up to where a user's inbox was told of a group, as it lies in the index.
+    func told(_ user: Identifier, of group: Identifier) -> UInt64 {
+        let sql = """
+            SELECT cseq FROM marks JOIN users u ON u.number = user JOIN conversations c ON c.number = conversation
+            WHERE u.name = '\(user)' AND c.owner = 0 AND c.peer = '\(group)'
             """
         return UInt64((try? reading.integer(sql)) ?? 0)
     }

@@ -82,6 +82,7 @@ extension World {
                 checker.broken("every question is answered: \(ref) \(question) on #\(connection.number)")
             }
         }
+        if !isBroken { checkTold(hasAll: false) }
         checker.finishChannels(openConnections)
         for connection in openConnections {
             close(connection)
@@ -95,6 +96,7 @@ extension World {
         checkChatLists()
         readInboxes()
         if !isBroken { checkDevices() }
+        if !isBroken { checkTold(hasAll: true) }
         if !isBroken { checkNotices() }
         if !isBroken { checker.finish() }
     }
@@ -157,6 +159,29 @@ extension World {
             let version = store.group(id)?.version ?? 0
             let notices = store.noticeCount(about: id)
             checker.expect(notices == version, "each change is told once: \(notices) notices of \(version) in \(id)")
+        }
+    }
+
+    /// Every session of a member was told of its groups' newest messages: by the message, or by a mark in the inbox.
+    ///
+    /// - Parameter hasAll: everybody has been shown the whole inbox.
+    private func checkTold(hasAll: Bool) {
+        guard let store = machine?.store else { return }
+        for (index, group) in groups.enumerated() {
+            for connection in openConnections {
+                let device = connection.device
+                let (sent, placed) = checker.lastMessage(of: index, for: device.user)
+                let mark = store.told(device.userID, of: group)
+                let told = max(placed, mark, connection.view.pushed[group.description] ?? 0)
+                checker.expect(
+                    told >= sent,
+                    "everybody is told of the newest: \(device.userID)/\(device.name) of \(told), not \(sent) "
+                        + "in \(group)")
+                let seen = checker.marks[.init(user: device.user, conversation: group.description)]?.values.max() ?? 0
+                checker.expect(
+                    seen == mark || (seen < mark && (!hasAll || checker.unseen[device.user] > 0)),
+                    "marks are entries: \(device.userID) has seen \(seen), told \(mark) in \(group)")
+            }
         }
     }
 

@@ -49,7 +49,7 @@ final class World {
         }
         self.devices = devices
         groups = (0..<profile.groups).map { World.identifier("group_\($0)") }
-        checker = Checker(userNames: users.map(\.description))
+        checker = Checker(userNames: users.map(\.description), inboxMembersMax: profile.inboxMembersMax)
         checker.memberships = groups.map { _ in [[]] }
         self.random = random
         disk.reset(to: .emptyStore, seed: random.next())

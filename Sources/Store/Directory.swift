@@ -24,6 +24,8 @@ package enum DirectoryCommand: Sendable {
 package enum DirectoryQuestion: Sendable {
     /// Answered by ``DirectoryAnswer/group(_:)``; fails with `notFound` if there is no such group.
     case group(Identifier)
+    /// The groups of a member behind an id, in their order; answered by ``DirectoryAnswer/ownGroups(_:)``.
+    case ownGroups(of: Identifier, after: Identifier?, limit: Int)
     /// When the users were last online; answered by ``DirectoryAnswer/lastSeen(_:)``, which names only those who
     /// ever were.
     case lastSeen([Identifier])
@@ -46,7 +48,7 @@ package enum DirectoryQuestion: Sendable {
     /// Whether the answer lies in what is folded, and not only in what changes of the directory have written.
     package var readsMessages: Bool {
         switch self {
-        case .group, .relation, .contacts, .blocks: false
+        case .group, .ownGroups, .relation, .contacts, .blocks: false
         case .lastSeen, .contactList, .chatList, .account, .search, .events: true
         }
     }
@@ -55,6 +57,7 @@ package enum DirectoryQuestion: Sendable {
 /// What a command or a question brings; each says which of these.
 package enum DirectoryAnswer: Sendable {
     case group(Group)
+    case ownGroups([OwnGroup])
     /// Milliseconds since the Unix epoch.
     case lastSeen([Identifier: UInt64])
     case relation(Relation)

@@ -16,6 +16,8 @@ package final class RecordArena: @unchecked Sendable {
 
     package private(set) var entries: [Entry] = []
     package private(set) var replies: [ReplyAddress] = []
+    /// Who is pushed the messages that have no place in their inboxes, by record.
+    private var audiences: [UInt32: Group] = [:]
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
     /// Bytes in use.
@@ -35,6 +37,11 @@ package final class RecordArena: @unchecked Sendable {
 
     /// The record at an entry's offset. Valid while the arena lives and isn't appended to.
     package func record(at offset: UInt32) -> RecordView { RecordView(base: base + Int(offset)) }
+
+    /// The members as they were when the message was admitted; nil if it has a place in every recipient's inbox.
+    package func audience(at offset: UInt32) -> Group? { audiences.isEmpty ? nil : audiences[offset] }
+
+    func setAudience(_ group: Group, at offset: UInt32) { audiences[offset] = group }
 
     /// Appends a record of `size` bytes (rounded up to 8) with its header zeroed; returns its offset. Whoever builds it
     /// must write all the rest, since all of it goes to disk.

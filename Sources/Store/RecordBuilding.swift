@@ -39,7 +39,7 @@ extension RecordArena {
     package func appendHeldMessage(_ head: MessageHead, cid: RawSpan, body: RawSpan, reply: ReplyAddress?) {
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         append(.message, head, cid: cid, names: none, count: 1, body: body, reply: reply)
-        if let entry = entries.last { record(at: entry.offset).setHeld() }
+        if let entry = entries.last { record(at: entry.offset).set(.isHeld) }
     }
 
     /// Appends the release of a held message to its destination.
@@ -62,6 +62,34 @@ extension RecordArena {
         names.withUnsafeBytes {
             append(.message, head, cid: cid, names: $0, count: recipientCount, body: body, reply: reply)
         }
+    }
+
+    /// Appends a message to a group: inbox entries for all its members, or, if it is large, for the sender alone.
+    package func appendMessage(
+        _ head: MessageHead, to group: Group, cid: RawSpan, body: RawSpan, reply: ReplyAddress?
+    ) {
+        guard group.isLarge else {
+            return appendGroupMessage(
+                head, cid: cid, names: group.recipientNames, recipientCount: group.members.count, body: body,
+                reply: reply)
+        }
+        appendGroupMessage(
+            head, cid: cid, names: RecordArena.recipientNames(CollectionOfOne(head.sender)), recipientCount: 1,
+            body: body, reply: reply)
+        guard let entry = entries.last else { return }
+        record(at: entry.offset).set(.isForMembers)
+        setAudience(group, at: entry.offset)
+    }
+
+    /// Appends "this group has messages up to `cseq`" for the inbox of one of its members.
+    ///
+    /// - Parameter members: JSON members without braces, `"name":…` first.
+    package func appendMark(group: Identifier, to user: Identifier, cseq: UInt64, members: [UInt8]) {
+        append(Notice(actor: user, subject: .group(group), recipients: [user], members: members))
+        guard let entry = entries.last else { return }
+        let view = record(at: entry.offset)
+        view.setNumbers(id: 0, cseq: cseq, time: 0, senderSeq: 0)
+        view.set(.isMark)
     }
 
     /// The names of a group message's recipients in the form of a record; made once per membership, not per message.
@@ -98,7 +126,7 @@ extension RecordArena {
             switch audience {
             case .both: ([], head.sender == head.destination ? 1 : 2)
             case .actor: (RecordArena.recipientNames([head.sender]), 1)
-            case .members(let group): (group.recipientNames, group.members.count)
+            case .members(let group): (group.allNames, group.members.count)
             }
         withUnsafeBytes(of: message) { message in
             names.withUnsafeBytes { names in

@@ -49,13 +49,13 @@ package enum RecordStatus: UInt8, Sendable {
 /// | 4 | u8 kind · u8 status · u8 command (10, 11; 0: a notice about no conversation) · u8 content (content type << 4,
 /// bit 0: LZ4) |
 /// | 8 | u64 id |
-/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; edit, recall: that of the message) |
+/// | 16 | u64 cseq (confirm, read: the place confirmed or read up to; edit, recall: that of the message; notice: 0, or
+/// of a mark the place it tells of) |
 /// | 24 | u64 time, milliseconds |
 /// | 32 | u64 seq of the sender's own inbox entry, 0 if there is none; in a page: of the reader's entry; confirm: the
 /// user's floor, up to where all of its devices have confirmed; notice, release: its number in the index's table
-/// `pending` |
-/// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (bit 0: has a user or a conversation
-/// that the store met for the first time; bit 1: held back from the destination) · u32 body length |
+/// `pending`, 0 for a mark |
+/// | 40 | u8 sender length · u8 destination length · u8 cid length · u8 flags (``Flag``) · u32 body length |
 /// | 48 | u32 recipient count · u32 length of the recipients' names |
 /// | 56 | u64 the store's number of the conversation · u64 of the sender · u64 of the destination if it is a user;
 /// release: an id of its own |
@@ -99,9 +99,24 @@ package struct RecordView {
     /// Of a release: an id of the time when it came, which no message has.
     @inlinable package var releaseID: UInt64 { load(72, as: UInt64.self) }
     /// Whether the record has a user or a conversation that the store met for the first time.
-    @inlinable package var introducesNames: Bool { load(43, as: UInt8.self) & 1 != 0 }
+    @inlinable package var introducesNames: Bool { has(.introducesNames) }
     /// Whether the message has a place in its sender's inbox only, until its destination takes the sender as a contact.
-    @inlinable package var isHeld: Bool { load(43, as: UInt8.self) & 2 != 0 }
+    @inlinable package var isHeld: Bool { has(.isHeld) }
+
+    /// What is true of some records only.
+    package enum Flag: UInt8 {
+        /// It has a user or a conversation that the store met for the first time.
+        case introducesNames = 1
+        /// A message that its destination gets only once it takes the sender as a contact.
+        case isHeld = 2
+        /// A message to a large group: it has a place in the sender's inbox alone, and is pushed to the other members.
+        case isForMembers = 4
+        /// A notice that tells a member of a large group of its messages up to `cseq`.
+        case isMark = 8
+    }
+
+    /// Whether something is true of this record.
+    @inlinable package func has(_ flag: Flag) -> Bool { load(43, as: UInt8.self) & flag.rawValue != 0 }
     @inlinable var senderBytes: Int { Int(load(40, as: UInt8.self)) }
     @inlinable var destinationBytes: Int { Int(load(41, as: UInt8.self)) }
     @inlinable var cidBytes: Int { Int(load(42, as: UInt8.self)) }
@@ -184,12 +199,9 @@ package struct RecordView {
         base.storeBytes(of: destination, toByteOffset: 72, as: UInt64.self)
     }
 
-    @inlinable package func setIntroducesNames() { setFlag(1) }
-
-    @inlinable func setHeld() { setFlag(2) }
-
-    @inlinable func setFlag(_ flag: UInt8) {
-        base.storeBytes(of: load(43, as: UInt8.self) | flag, toByteOffset: 43, as: UInt8.self)
+    /// Notes that something is true of this record.
+    @inlinable package func set(_ flag: Flag) {
+        base.storeBytes(of: load(43, as: UInt8.self) | flag.rawValue, toByteOffset: 43, as: UInt8.self)
     }
 
     @inlinable package func setPlacement(_ index: Int, user: UInt64, seq: UInt64) {

@@ -30,6 +30,14 @@ package protocol Store: Sendable {
     /// Takes an attachment back; events that are on their way may still come.
     func detach(_ user: Identifier, mailbox: MailboxIndex)
 
+    /// Whether ``mark(_:mailbox:ticket:)`` may have something to do for this user: false for nearly everyone who is in
+    /// no large group.
+    func mayOweMarks(to user: Identifier) -> Bool
+
+    /// Tells a user's inbox of each large group with messages that it doesn't tell of yet, by one notice a group;
+    /// attaching does it too. Answered by ``StoreEvent/marked(ticket:failure:)`` when that is durable.
+    func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64)
+
     /// Reads; answered by ``StoreEvent/page(ticket:page:)`` and sees everything committed before the call.
     func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64)
 
@@ -56,13 +64,16 @@ package enum StoreEvent: Sendable {
     case failed(FailureNotice)
     /// An inbox is attached, or, on failure, as little as before the call.
     case attached(ticket: UInt64, reply: Result<AttachReply, StoreError>)
+    /// An inbox tells of all that its large groups have; on failure nothing was changed.
+    case marked(ticket: UInt64, failure: StoreError?)
     case page(ticket: UInt64, page: Result<Page, StoreError>)
     case directory(ticket: UInt64, result: Result<DirectoryAnswer, StoreError>)
 }
 
 /// What of a committed batch concerns one mailbox, in the order of the inbox numbers.
 package struct CommitNotice: Sendable {
-    /// One record, as an answer, as an entry of an attached inbox, or as both.
+    /// One record, as an answer, as an entry of an attached inbox, or as both; or, as neither of them, a message of a
+    /// large group for whoever of its members is here. Of those each mailbox has all.
     package struct Item: Sendable {
         /// The record's offset in the arena.
         package var record: UInt32
@@ -73,6 +84,16 @@ package struct CommitNotice: Sendable {
         /// Place in the inbox of the attached user.
         package var seq: UInt64
         package static let noAttachment = UInt32.max
+
+        /// Whether it is for the members of the record's group.
+        @inlinable package var isForMembers: Bool {
+            attachment == Item.noAttachment && reply == RecordArena.Entry.noReply
+        }
+
+        /// The record at `record` as a message for the members of its group.
+        package init(forMembers record: UInt32) {
+            self.init(record: record, reply: RecordArena.Entry.noReply, attachment: Item.noAttachment, seq: 0)
+        }
 
         package init(record: UInt32, reply: UInt32, attachment: UInt32, seq: UInt64) {
             self.record = record

@@ -53,6 +53,21 @@ import Testing
         #expect(PromiseCheckerTests.whole.violations() == [])
     }
 
+    /// The same with a group too large for its members' inboxes: b has a mark where the message was, and a push.
+    private static func large(_ checker: inout PromiseChecker) {
+        checker.inboxMembersMax = 1
+        let mark = StoredEntry(seq: 3, id: 0, conversation: "g", cseq: 1, sender: "b", cid: "", digest: nil)
+        checker.inboxes["b"]?[2] = mark
+        checker.journals[1].sessions[1].entries[1] = mark
+        checker.journals[1].sessions[1].pushes = [entry(0, 12, "g", 1, "a", "3", "three")]
+    }
+
+    @Test func findsNothingWrongWithALargeGroup() {
+        var checker = PromiseCheckerTests.whole
+        PromiseCheckerTests.large(&checker)
+        #expect(checker.violations() == [])
+    }
+
     typealias Plant = @Sendable (inout PromiseChecker) -> Void
 
     static let plants: [(Promise, Plant)] = [
@@ -78,6 +93,29 @@ import Testing
         (.numbersAgree, { $0.journals[1].sessions[0].entries[0].cseq = 9 }),
         (.nothingIsInvented, { $0.inboxes["b"]?.append(entry(5, 20, "a:b", 4, "a", "99", "ghost")) }),
         (.nothingIsInvented, { $0.groups["g"] = ["a"] }),
+        (
+            .membersAreTold,
+            {
+                large(&$0)
+                $0.inboxes["b"]?.remove(at: 2)
+                $0.journals[1].sessions[1].pushes = []
+            }
+        ),
+        (
+            .pushedInOrder,
+            {
+                large(&$0)
+                $0.journals[1].sessions[1].pushes.append(entry(0, 12, "g", 1, "a", "3", "three"))
+            }
+        ),
+        (
+            .numbersAgree,
+            {
+                large(&$0)
+                $0.journals[1].sessions[1].pushes[0].id = 13
+            }
+        ),
+        (.nothingUnexpected, { $0.journals[1].sessions[1].pushes = [entry(0, 12, "g", 1, "a", "3", "three")] }),
         (.confirmIsKept, { $0.journals[1].sessions[1].confirmed = 0 }),
         (.nothingUnexpected, { $0.journals[0].surprises = ["error internal"] }),
         (.nothingUnexpected, { $0.journals[0].acks.append(entry(1, 10, "a:b", 1, "a", "77")) }),

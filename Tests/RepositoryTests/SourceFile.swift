@@ -57,7 +57,7 @@ struct SourceFile {
         "channelDrained",
         // … the fields of a record, whose table stands above them, …
         "size", "kind", "status", "unsafeSender", "unsafeDestination", "unsafeBody", "sender", "destination",
-        "setStatus", "setNumbers", "setOwners", "setIntroducesNames", "setPlacement",
+        "setStatus", "setNumbers", "setOwners", "mark", "mayOweMarks", "setPlacement",
         // … and what every frame and buffer has.
         "append", "frameByteCount", "contentType", "sessionCount", "userID",
     ]

@@ -42,6 +42,19 @@ const welcome = (more) => ({
 const message = (seq, more) => (
     { cmd: 10, userid: "bob", dstid: "ann", content: `m${seq}`, conv: "ann:bob", id: seq, cseq: seq, seq, time: seq, ...more });
 
+scripted("a message of a large group is passed on without a place in the inbox", {}, async (scene, connected) => {
+    const shown = [];
+    scene.client.on("entry", (entry) => shown.push(entry.content));
+    const server = await connected();
+    const pushed = message(undefined, { cmd: 11, dstid: "g", conv: "g", id: 7, cseq: 7, content: "live" });
+    server.say(message(1), pushed, message(2));
+    await until(() => scene.client.position === 2, "both entries");
+    await until(() => shown.length === 3, "all three");
+    assert.deepEqual(scene.entries.map((entry) => entry.content), ["m1", "m2"]);
+    assert.deepEqual([...shown].sort(), ["live", "m1", "m2"]);
+    assert.equal(server.frames("fetch").length, 0);
+});
+
 function scripted(name, options, body) {
     test(name, { timeout: 60_000 }, async () => {
         const scene = { entries: [], gaps: [], states: [] };

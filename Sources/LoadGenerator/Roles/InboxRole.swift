@@ -53,7 +53,8 @@ class InboxRole: ClientRole {
         case .ack(let ack): acked(ack.cid, seq: ack.seq, now)
         case .deliver(let delivery, let body):
             let stamp = InboxRole.stamp(header.flags, UnsafeRawBufferPointer(rebasing: payload[body]))
-            received(stamp, seq: delivery.seq, isPushed: !isFetching, now)
+            // Messages of large groups have no place in the inbox.
+            if delivery.seq > 0 { received(stamp, seq: delivery.seq, isPushed: !isFetching, now) }
         case .welcome(let welcome): begin(last: welcome.seq, now)
         case .fetched(let page): endPage(hasMore: page.hasMore, now)
         case .pong: answered(Stamp.read(payload, at: 0), now)

@@ -26,6 +26,8 @@ package struct ClientJournal: Sendable, Equatable {
         package var confirmedBefore: UInt64
         /// In the order in which they came.
         package var entries: [StoredEntry] = []
+        /// Messages of large groups, which have no place in the inbox.
+        package var pushes: [StoredEntry] = []
 
         package init(after: UInt64, announced: UInt64, confirmed: UInt64 = 0, confirmedBefore: UInt64 = 0) {
             self.after = after
@@ -56,7 +58,7 @@ package struct ClientJournal: Sendable, Equatable {
 
 /// A message as the router tells it: in a push, an ack, a page of an inbox or of a history.
 package struct StoredEntry: Sendable, Equatable {
-    /// 0 in a history.
+    /// 0 in a history, and in a message of a large group.
     package var seq: UInt64
     /// 0 for what is no message, as an invitation to a group.
     package var id: UInt64

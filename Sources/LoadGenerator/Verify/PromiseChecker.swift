@@ -1,3 +1,5 @@
+internal import Base
+
 /// What the router promises its clients, as far as they can see it.
 package enum Promise: String, Sendable, CaseIterable {
     case ackedIsKept = "what was acked is stored, for everyone it was sent to"
@@ -11,6 +13,7 @@ package enum Promise: String, Sendable, CaseIterable {
     case contentIsIdentical = "content arrives as it was sent"
     case numbersAgree = "acks, pushes and pages tell the same numbers"
     case nothingIsInvented = "an inbox holds what was sent to its user, and nothing else"
+    case membersAreTold = "a member of a large group is told of its newest message"
     case confirmIsKept = "an answered confirm stays"
     case everythingIsAnswered = "every message is answered, sooner or later"
     case nothingUnexpected = "only such frames come as may come"
@@ -33,11 +36,14 @@ package struct PromiseChecker: Sendable {
     package var histories: [String: [StoredEntry]]
     /// The members of each group.
     package var groups: [String: [String]]
+    /// Members up to which a group message is in every member's inbox.
+    package var inboxMembersMax: Int
 
     package init(
         journals: [ClientJournal], inboxes: [String: [StoredEntry]], histories: [String: [StoredEntry]],
-        groups: [String: [String]]
+        groups: [String: [String]], inboxMembersMax: Int = Limits.inboxMembersDefault
     ) {
+        self.inboxMembersMax = inboxMembersMax
         self.journals = journals
         self.inboxes = inboxes
         self.histories = histories
@@ -54,6 +60,8 @@ package struct PromiseChecker: Sendable {
             let inbox = inboxes[journal.user] ?? []
             checkInbox(journal.user, inbox, &found)
             checkSessions(journal, inbox, &found)
+            checkPushes(journal, &found)
+            checkMarks(journal, inbox, &found)
         }
         checkAcks(&found)
         return found.violations
@@ -128,7 +136,7 @@ package struct PromiseChecker: Sendable {
         }
     }
 
-    private func checkContent(_ subject: String, _ entry: StoredEntry, _ found: inout Findings) {
+    func checkContent(_ subject: String, _ entry: StoredEntry, _ found: inout Findings) {
         guard let sent = found.sent[entry.key] else {
             return found.add(.nothingIsInvented, subject, "nobody sent it: \(entry.summary)")
         }
@@ -212,8 +220,12 @@ package struct PromiseChecker: Sendable {
     // MARK: Names
 
     private func recipients(_ sender: String, _ sent: ClientJournal.Sent) -> [String] {
-        sent.isGroup ? groups[sent.destination] ?? [] : [sender, sent.destination]
+        guard sent.isGroup else { return [sender, sent.destination] }
+        return isLarge(sent.destination) ? [sender] : groups[sent.destination] ?? []
     }
+
+    /// Whether a group's messages are in the sender's inbox alone.
+    func isLarge(_ group: String) -> Bool { groups[group]?.count ?? 0 > inboxMembersMax }
 
     /// The conversation that a message belongs to.
     static func conversation(_ sender: String, _ sent: ClientJournal.Sent) -> String {

@@ -39,8 +39,8 @@ final class VerifyRole: ClientRole {
         return "\(journal.user): \(waiting); \(place); session \(journal.sessions.count)"
     }
 
-    /// Entries that were seen.
-    var seenThrough: UInt64 { head }
+    /// Entries and messages of large groups that were seen.
+    var seenThrough: UInt64 { head + UInt64(journal.sessions.last?.pushes.count ?? 0) }
 
     // MARK: Sending
 
@@ -149,6 +149,7 @@ final class VerifyRole: ClientRole {
 
     private func see(_ entry: StoredEntry) {
         guard !journal.sessions.isEmpty else { return surprise("before welcome: \(entry.summary)") }
+        guard entry.seq > 0 else { return journal.sessions[journal.sessions.count - 1].pushes.append(entry) }
         // In the binary protocol the entries of a page come one by one, and may have been pushed as well.
         if isBehind, entry.seq <= head, verification.plan.target.wire(of: index) == .binary { return }
         journal.sessions[journal.sessions.count - 1].entries.append(entry)

@@ -11,14 +11,17 @@ package struct VerifyScenario {
     /// Seconds between kills, on average; nil: none.
     package var killEvery: Double?
     package var seed: UInt64
+    /// Members up to which the router writes a group message to every inbox.
+    package var inboxMembersMax: Int
     /// The router to be killed.
     package var server: ChildServer?
     private let setup: VerifySetup
 
     package init(
         _ plan: Plan, _ circumstances: Circumstances, rate: Double, killEvery: Double?, seed: UInt64,
-        server: ChildServer?
+        inboxMembersMax: Int = Limits.inboxMembersDefault, server: ChildServer?
     ) {
+        self.inboxMembersMax = inboxMembersMax
         self.plan = plan
         self.circumstances = circumstances
         self.rate = rate
@@ -142,7 +145,8 @@ package struct VerifyScenario {
         }
         journals = try crew.ask { $0.journals }.flatMap { $0 }
         let checker = PromiseChecker(
-            journals: journals, inboxes: inboxes, histories: histories, groups: groupMembers)
+            journals: journals, inboxes: inboxes, histories: histories, groups: groupMembers,
+            inboxMembersMax: inboxMembersMax)
         result.violations += checker.violations()
         result.checks += 1
         result.note(journals, entriesRead: inboxes.values.reduce(0) { $0 + $1.count })

@@ -10,7 +10,9 @@ struct GroupAPI: Sendable {
     var routes: [APIRouter.Route] {
         [
             .init(.post, "/api/groups", create),
+            .init(.get, "/api/groups", list),
             .init(.get, "/api/groups/{id}", show),
+            .init(.patch, "/api/groups/{id}", rename),
             .init(.post, "/api/groups/{id}/members", add),
             .init(.patch, "/api/groups/{id}/members/{user}", change),
             .init(.delete, "/api/groups/{id}/members/{user}", remove),
@@ -28,9 +30,7 @@ struct GroupAPI: Sendable {
     private func create(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
         let body = try request.body(CreateBody.self)
-        guard (1...256).contains(body.name.utf8.count) else {
-            throw APIError(.badRequest, "name must have 1 to 256 bytes")
-        }
+        try validate(name: body.name)
         let id = try Identifier.validated(body.id?.text ?? GroupAPI.randomText(), "id")
         var members: [Identifier: GroupRole] = [:]
         for loose in body.members ?? [] {
@@ -49,6 +49,53 @@ struct GroupAPI: Sendable {
     private func show(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
         return response(try await group(request, for: user), status: .ok)
+    }
+
+    private func validate(name: String) throws(APIError) {
+        guard (1...256).contains(name.utf8.count) else {
+            throw APIError(.badRequest, "name must have 1 to 256 bytes")
+        }
+    }
+
+    private func list(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
+        let user = try signedInUser(request, context)
+        let after = try request.http.query("after").map { (text) throws(APIError) in
+            try Identifier.validated(text, "after")
+        }
+        let limit = Int(min(try request.number("limit", default: GroupAPI.listMax), GroupAPI.listMax))
+        guard limit > 0 else { throw APIError(.badRequest, "limit must be at least 1") }
+        let groups = try await request.node.ownGroups(of: user, after: after, limit: limit)
+        var output = OutputBuffer()
+        output.append("[")
+        for (index, group) in groups.enumerated() {
+            if index > 0 { output.append(",") }
+            output.append(#"{"id":"#)
+            output.appendJSONString(group.id)
+            output.append(#","name":"#)
+            output.appendJSONString(group.name)
+            output.append(#","role":""#)
+            output.append(utf8: group.role.rawValue)
+            output.append(#""}"#)
+        }
+        output.append("]")
+        return .json(output)
+    }
+
+    private static let listMax: UInt64 = 1_000
+
+    private struct RenameBody: Decodable {
+        var name: String
+    }
+
+    private func rename(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
+        let actor = try signedInUser(request, context)
+        let body = try request.body(RenameBody.self)
+        try validate(name: body.name)
+        let group = try await group(request, for: actor)
+        guard group.members[actor] == .admin else { throw APIError(.forbidden, "only admins may do this") }
+        let renamed = try await request.node.perform(.rename(group: group.id, name: body.name, by: actor))
+        await publish(renamed)
+        return response(renamed, status: .ok)
     }
 
     private struct MemberBody: Decodable {

@@ -83,6 +83,14 @@ extension NodeHandle {
         _ = try result.get()
     }
 
+    /// Lets a user's inbox tell of all that its large groups have, before it is read.
+    func mark(_ user: Identifier) async throws(APIError) {
+        let failure = await withCheckedContinuation { continuation in
+            onLoop.hub.mark(user) { continuation.resume(returning: $0) }
+        }
+        if let failure { throw APIError(store: failure) }
+    }
+
     func read(_ query: ReadQuery) async throws(APIError) -> Page {
         let result = await withCheckedContinuation { continuation in
             onLoop.hub.read(query) { continuation.resume(returning: $0) }
@@ -127,6 +135,16 @@ extension NodeHandle {
             preconditionFailure("a group is answered by a group")
         }
         return group
+    }
+
+    /// The groups that a user is in, by their ids.
+    func ownGroups(
+        of user: Identifier, after: Identifier?, limit: Int
+    ) async throws(APIError) -> [OwnGroup] {
+        guard case .ownGroups(let groups) = try await ask(.ownGroups(of: user, after: after, limit: limit)) else {
+            preconditionFailure("groups are answered by groups")
+        }
+        return groups
     }
 
     /// Changes what users are to each other; what the one who does it is to the other then.

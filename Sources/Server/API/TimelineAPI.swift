@@ -104,6 +104,7 @@ struct TimelineAPI: Sendable {
         let member = try Identifier.validated(text, "member")
         let after = try request.number("last_read", default: 0)
         let limit = try request.pageLimit("count")
+        try await request.node.mark(member)
         let page = try await request.node.read(.inbox(user: member, after: after, limit: limit))
         return entrySet(page, request.node, isInbox: true)
     }

@@ -80,6 +80,7 @@ export class Conversations {
      * @param {import("./switchboard.js").Entry} entry
      */
     take(entry) {
+        if (entry.name === "group.changed") return this.#changed(entry);
         if (entry.cmd !== 10 && entry.cmd !== 11) return;
         this.reload(entry.conv);
         const isMine = entry.userid === this.#me;
@@ -87,9 +88,16 @@ export class Conversations {
         const known = this.begin(kind, kind === "group" || isMine ? entry.dstid : entry.userid);
         if (entry.cseq <= known.cseq) return;
         this.#keep({
-            ...known, cseq: entry.cseq, seq: entry.seq, time: entry.time, unread: isMine ? 0 : known.unread + 1,
+            ...known, cseq: entry.cseq, seq: entry.seq ?? known.seq, time: entry.time, unread: isMine ? 0 : known.unread + 1,
             last: { userid: entry.userid, text: textOf(entry).slice(0, PREVIEW) },
         });
+    }
+
+    /** A large group has messages that weren't seen here; they are in its history. */
+    #changed({ conv, cseq, seq, time }) {
+        this.reload(conv);
+        const known = this.begin("group", conv);
+        if (cseq > known.cseq) this.#keep({ ...known, cseq, seq, time, unread: known.unread + cseq - known.cseq });
     }
 
     /** Forgets all of them. */

@@ -11,6 +11,8 @@
  * - **Received.** Every inbox entry reaches `store` in the order of its `seq`, own messages included. It is confirmed
  *   to the router after `store` has taken it, so what an application fails to store comes again. Whether entries were
  *   pushed, resumed or fetched makes no difference to the application.
+ *   The one exception are the messages of large groups: they have no `seq` and are only passed on ("entry") as they
+ *   come; what was missed is told by the entry `group.changed`, and lies in the history.
  * - **Sent.** `send` puts a message into a queue that lies in `storage`. It is sent, and sent again after every kind of
  *   failure, under one `cid` until the router has acknowledged or refused it: stored once, shown once.
  * - **Connected.** A lost connection comes back with exponential backoff and full jitter, and resumes behind the last
@@ -358,6 +360,8 @@ export class Switchboard {
         this.#heard();
         let frame;
         try { frame = JSON.parse(text); } catch { return this.#drop(1007, "not JSON"); }
+        // Of a large group: in no inbox, so there is nothing to keep in order and nothing to confirm.
+        if (frame.cmd === 11 && frame.seq === undefined) return this.#emit("entry", frame);
         if (ENTRY_COMMANDS.has(frame.cmd)) return this.#arrived(frame);
         switch (frame.cmd) {
         case 0: return;

@@ -68,6 +68,8 @@ export class Thread {
     /** @param {import("./switchboard.js").Entry} entry */
     take(entry) {
         if (entry.conv !== this.#conversation?.conv) return;
+        if (entry.name === "group.changed" && !this.#messages.has(entry.cseq)) return this.reload();
+        if (entry.cmd === "notify") return;
         this.#messages.set(entry.cseq, entry);
         this.#update(entry.userid === this.#chat.userid);
     }

@@ -17,6 +17,7 @@ final class FakeStore: Store {
     private enum Call {
         case batch(RecordArena)
         case attach(Attach, ticket: UInt64)
+        case mark(Identifier, node: Int, ticket: UInt64)
         case read(ReadQuery, node: Int, ticket: UInt64)
         case command(DirectoryCommand, node: Int, ticket: UInt64)
         case question(DirectoryQuestion, node: Int, ticket: UInt64)
@@ -70,6 +71,7 @@ final class FakeStore: Store {
         var confirms: [UInt64] = []
         var detached: [Identifier] = []
         var attached: [Attach] = []
+        var marked: [Identifier] = []
         var loads = 0
         var inboxReads = 0
     }
@@ -94,6 +96,8 @@ final class FakeStore: Store {
     var confirms: [UInt64] { state.withLock { $0.confirms } }
     var detached: [Identifier] { state.withLock { $0.detached } }
     var attached: [Attach] { state.withLock { $0.attached } }
+    /// Who was to be told of what large groups have.
+    var marked: [Identifier] { state.withLock { $0.marked } }
     var groupLoads: Int { state.withLock { $0.loads } }
     var inboxReads: Int { state.withLock { $0.inboxReads } }
     var waitingCalls: Int { state.withLock { $0.calls.count } }
@@ -131,6 +135,15 @@ final class FakeStore: Store {
         }
     }
 
+    func mayOweMarks(to user: Identifier) -> Bool { true }
+
+    func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
+        state.withLock {
+            $0.marked.append(user)
+            $0.calls.append(.mark(user, node: Int(mailbox.rawValue), ticket: ticket))
+        }
+    }
+
     func read(_ query: ReadQuery, mailbox: MailboxIndex, ticket: UInt64) {
         state.withLock {
             if case .inbox = query { $0.inboxReads += 1 }
@@ -157,6 +170,8 @@ final class FakeStore: Store {
             case .batch(let arena): return FakeStore.commit(arena, now, &state)
             case .attach(let attach, let ticket):
                 return [(attach.node, .attached(ticket: ticket, reply: FakeStore.attach(attach, &state)))]
+            case .mark(_, let node, let ticket):
+                return [(node, .marked(ticket: ticket, failure: state.error))]
             case .read(let query, let node, let ticket):
                 return [(node, .page(ticket: ticket, page: FakeStore.read(query, state)))]
             case .command(.contact(.request(let user, let other, _, _)), let node, let ticket) where state.error == nil:
@@ -197,6 +212,11 @@ final class FakeStore: Store {
         case .group(let id):
             state.loads += 1
             return state.groups[id].map { .success(.group($0)) } ?? .failure(.notFound)
+        case .ownGroups(let user, _, _):
+            let own = state.groups.values.compactMap { group in
+                group.members[user].map { OwnGroup(id: group.id, name: group.name, role: $0) }
+            }
+            return .success(.ownGroups(own))
         case .lastSeen(let users):
             return .success(.lastSeen(state.seen.filter { users.contains($0.key) }))
         case .relation(let user, let other):
@@ -319,6 +339,11 @@ final class FakeStore: Store {
                             attachment: token, seq: record.placement(index).seq))
                     if isAnswer { reply = RecordArena.Entry.noReply }
                 }
+            }
+        }
+        if record.has(.isForMembers), record.status == .stored {
+            for node in Set(state.attachments.values.flatMap(\.keys)) {
+                items[node, default: []].append(.init(forMembers: entry.offset))
             }
         }
         guard reply != RecordArena.Entry.noReply else { return }
