@@ -80,7 +80,7 @@ extension Hub {
         case .confirm:
             session.confirmed = max(session.confirmed, record.cseq)
             writeOK(reference: reply.reference.span.bytes, to: session)
-        case .read, .seen, .notice, .release, nil: writeOK(reference: reply.reference.span.bytes, to: session)
+        case .read, .seen, .came, .notice, .release, nil: writeOK(reference: reply.reference.span.bytes, to: session)
         }
         return session
     }

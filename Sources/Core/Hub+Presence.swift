@@ -124,6 +124,7 @@ extension Hub {
     /// The user's first session has come.
     func userCame(_ user: Identifier) {
         presence.set(user, isOnline: true, now: milliseconds)
+        if recordsArrivals { currentBatch.appendArrival(user: user, time: milliseconds) }
         guard !watched.isEmpty else { return }
         let change = PresenceChange(user: user, isOnline: true, lastSeen: 0)
         for node in watched.come(user) { bus.send(.interest(.presence(change)), to: node) }

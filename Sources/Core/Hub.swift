@@ -16,6 +16,8 @@ package final class Hub {
 
     /// Milliseconds since the Unix epoch; whoever drives the hub sets it before each round of calls.
     package var milliseconds: UInt64 = 0
+    /// Whether the store is told of users who come; that they go it is always told.
+    package var recordsArrivals = false
 
     let users: UserTable
     var sessions = SlotTable<Session>()

@@ -9,6 +9,7 @@ package struct Directory: ~Copyable {
     private let groups: Groups
     private let contacts: Contacts
     private let accounts: Accounts
+    private let events: EventDelivery
     private var pending: PendingRecords
 
     package init(
@@ -18,10 +19,12 @@ package struct Directory: ~Copyable {
         let groups = try Groups(connection, options, largeGroupMembers)
         let contacts = try Contacts(connection)
         let accounts = try Accounts(connection)
+        let events = try EventDelivery(connection)
         let pending = try PendingRecords(connection)
         self.groups = groups
         self.contacts = contacts
         self.accounts = accounts
+        self.events = events
         self.pending = pending
     }
 
@@ -50,9 +53,13 @@ package struct Directory: ~Copyable {
         _ command: DirectoryCommand, now: UInt64
     ) throws(SQLiteError) -> Result<DirectoryAnswer, StoreError> {
         switch command {
-        case .group(let command): try groups.change(command, &pending).map { .group($0) }
-        case .contact(let command): try contacts.change(command, &pending, now: now).map { .relation($0) }
-        case .account(let command): try accounts.change(command).map { .account($0) }
+        case .group(let command): return try groups.change(command, &pending).map { .group($0) }
+        case .contact(let command):
+            return try contacts.change(command, &pending, now: now).map { .relation($0) }
+        case .account(let command): return try accounts.change(command).map { .account($0) }
+        case .eventsDelivered(let number):
+            try events.note(through: number)
+            return .success(.done)
         }
     }
 }

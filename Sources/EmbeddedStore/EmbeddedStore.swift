@@ -106,6 +106,7 @@ package final class EmbeddedStore: Store {
     }
 
     package func ask(_ question: DirectoryQuestion, mailbox: MailboxIndex, ticket: UInt64) {
+        if case .search = question { work.hurrySearch() }
         work.enqueue(ReadRequest(question: .directory(question), mailbox: mailbox, ticket: ticket))
     }
 }

@@ -11,6 +11,10 @@ package struct FoldOptions: Sendable {
     /// Members up to which a message to a group is written to all their inboxes.
     package var inboxMembersMax = Limits.inboxMembersDefault
     package var runs = RunOptions()
+    /// How events are kept; nil: none are written.
+    package var events: EventOptions?
+    /// How the full-text index is kept; nil: there is none.
+    package var search: SearchOptions?
 
     package init() {}
 }
@@ -30,7 +34,9 @@ package struct Fold: ~Copyable {
     private var positions: Positions
     private var runs: RunIndex
     private let cursors: Cursors
-    private var gathered = GatheredChanges()
+    private let events: EventLog
+    private var search: SearchIndex
+    private var gathered: GatheredChanges
     private var lastID: UInt64
     private let options: FoldOptions
     private var bytesSinceCheckpoint = 0
@@ -45,6 +51,8 @@ package struct Fold: ~Copyable {
         let positions = try Positions(connection)
         let runs = try RunIndex(connection, options.runs)
         let cursors = try Cursors(connection)
+        let events = try EventLog(connection, options.events)
+        let search = try SearchIndex(connection, options.search)
         let position = try connection.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0
         let lastID = try connection.integer("SELECT value FROM meta WHERE key = 'last_id'") ?? 0
         self.position = UInt64(position)
@@ -57,6 +65,9 @@ package struct Fold: ~Copyable {
         self.positions = positions
         self.runs = runs
         self.cursors = cursors
+        self.events = events
+        self.search = search
+        gathered = GatheredChanges(listsEvents: options.events != nil)
         self.options = options
     }
 
@@ -65,6 +76,25 @@ package struct Fold: ~Copyable {
         _ command: DirectoryCommand, _ directory: inout Directory, now: UInt64
     ) -> Result<DirectoryAnswer, StoreError> {
         directory.perform(command, on: connection, now: now)
+    }
+
+    /// Notes among the events that the store was opened; durable when it returns.
+    package func noteStart(now: UInt64) throws(SQLiteError) {
+        guard options.events != nil else { return }
+        try connection.transaction { () throws(SQLiteError) in
+            try events.write([EventRow(kind: .start, subject: 0, time: now)], now: now)
+        }
+    }
+
+    /// Whether there are messages that the full-text index hasn't taken.
+    package var isSearchBehind: Bool { search.isOn && search.position < lastID }
+
+    /// What the full-text index writes for each byte of text, words and merges together, as a rule of thumb.
+    private static let searchBytesFactor = 4
+
+    /// Takes the next messages into the full-text index; a small piece of work.
+    package mutating func searchStep() throws(SQLiteError) {
+        bytesSinceCheckpoint += try search.step(through: lastID, on: connection) * Fold.searchBytesFactor
     }
 
     /// Calls `body` with the connection, for whoever prepares statements on it.
@@ -111,7 +141,7 @@ package struct Fold: ~Copyable {
 
     /// Gives back what is kept for the next fold.
     mutating func releaseSpareMemory() {
-        gathered = GatheredChanges()
+        gathered = GatheredChanges(listsEvents: options.events != nil)
         connection.releaseMemory()
     }
 
@@ -128,7 +158,9 @@ package struct Fold: ~Copyable {
         for record in gathered.notices { try insertNotice(record) }
         for record in gathered.changes {
             try insert(record)
+            try search.remove(record.changedMessage, on: connection)
             try changes.apply(record)
+            try search.restore(record.changedMessage, on: connection)
         }
         for record in gathered.releases { try statements.deletePending(record.senderSeq) }
         for record in gathered.held { try held.hold(record, &released) }
@@ -146,6 +178,7 @@ package struct Fold: ~Copyable {
             if record.senderSeq > 0 { try statements.deletePending(record.senderSeq) }
         }
         try positions.flush()
+        try events.write(gathered.events, now: now)
         let filter = RunFilter(now: now, retentionMilliseconds: options.retentionMilliseconds)
         try runs.maintain(filter) { (user) throws(SQLiteError) in try positions.user(user, .floor) }
         try runs.end()

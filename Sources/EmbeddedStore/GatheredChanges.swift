@@ -34,6 +34,11 @@ struct GatheredChanges {
     /// The last message of each conversation that lies in its history only.
     private(set) var historyOnly: [UInt64: UInt64] = [:]
     private(set) var lastID: UInt64 = 0
+    /// What happened, in the order of the records; empty if nobody wants to know.
+    private(set) var events: [EventRow] = []
+    let listsEvents: Bool
+
+    init(listsEvents: Bool) { self.listsEvents = listsEvents }
 
     /// An entry of an inbox, and in which conversation it happened.
     struct Placement {
@@ -66,6 +71,7 @@ struct GatheredChanges {
         floors.removeAll()
         seen.removeAll()
         groupSent.removeAll()
+        events.removeAll(keepingCapacity: true)
         historyOnly.removeAll()
         lastID = 0
     }
@@ -75,6 +81,7 @@ struct GatheredChanges {
             let record = arena.record(at: entry.offset)
             guard record.status == .stored else { continue }
             if record.introducesNames { introductions.append(record) }
+            if listsEvents, let event = EventRow(record) { events.append(event) }
             switch record.kind {
             case .message: gatherMessage(record)
             case .confirm:
@@ -96,7 +103,7 @@ struct GatheredChanges {
                 changes.append(record)
                 // What happened to an old message doesn't move its conversation up in the chat lists.
                 gatherPlacements(record, in: 0)
-            case nil: break
+            case .came, nil: break
             }
         }
     }

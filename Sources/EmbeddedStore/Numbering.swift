@@ -101,7 +101,7 @@ struct Numbering: ~Copyable {
         switch kind {
         case .message: try numberMessage(record, sender: sender)
         case .confirm: try numberConfirm(record, user: sender)
-        case .seen:
+        case .seen, .came:
             touch(sender)
             record.setOwners(conversation: 0, sender: users[sender].number, destination: 0)
             record.setStatus(.stored)

@@ -27,11 +27,13 @@ package struct Reader: ~Copyable {
     let cursor: Statement
     let accountName: Statement
     let accounts: AccountReader
+    let events: EventStatements
+    let search: SearchStatements
     private let ownGroups: Statement
 
     /// Bytes after which a page ends although more entries were asked for: a thousand messages of 1 MiB each would
     /// otherwise be one gigabyte in memory. A page has at least one entry.
-    private static let pageBytesMax = 4 << 20
+    static let pageBytesMax = 4 << 20
 
     package init(
         _ connection: borrowing Connection, options: FoldOptions = FoldOptions()
@@ -65,6 +67,8 @@ package struct Reader: ~Copyable {
         let cursor = try CursorTable.select(connection)
         let accountName = try connection.prepare("SELECT name FROM accounts WHERE id = ?1")
         let accounts = try AccountReader(connection)
+        let events = try EventStatements(connection)
+        let search = try SearchStatements(connection)
         let ownGroups = try connection.prepare(
             """
             SELECT group_id, name, role FROM members JOIN groups ON id = group_id
@@ -91,6 +95,8 @@ package struct Reader: ~Copyable {
         self.cursor = cursor
         self.accountName = accountName
         self.accounts = accounts
+        self.events = events
+        self.search = search
         self.ownGroups = ownGroups
     }
 
@@ -284,7 +290,7 @@ package struct Reader: ~Copyable {
         func finish() -> Page { Page(arena: arena, more: more, through: through) }
     }
 
-    private func size(of id: UInt64) throws(SQLiteError) -> Int {
+    func size(of id: UInt64) throws(SQLiteError) -> Int {
         defer { messageBytes.reset() }
         messageBytes.bind(1, id)
         return try messageBytes.step() ? messageBytes.integer(0) : 0

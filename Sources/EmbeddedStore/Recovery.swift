@@ -70,6 +70,7 @@ package struct Recovery: ~Copyable {
             try agreeOnEpoch(connection, file)
         }
         try catchUp(&fold, file, options)
+        try fold.noteStart(now: options.now())
         // What the folds released lies in the same table.
         _ = fold.takeReleases()
         let members = try fold.withConnection { (connection) throws(SQLiteError) in

@@ -119,5 +119,18 @@ struct Schema {
             CREATE INDEX groups_of_user ON members(user);
             """
         ),
+        (
+            "events",
+            """
+            CREATE TABLE events(
+                n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, subject INTEGER NOT NULL, time INTEGER NOT NULL);
+            """
+        ),
+        (
+            "search",
+            """
+            CREATE TABLE search_parts(part INTEGER PRIMARY KEY, first INTEGER NOT NULL, messages INTEGER NOT NULL);
+            """
+        ),
     ])
 }

@@ -75,6 +75,8 @@ final class SharedWork: Sendable {
         var returned: [RecordArena] = []
         /// When that is, monotonic nanoseconds.
         var returnsAt: UInt64 = 0
+        /// Up to when the full-text index has to hurry, monotonic nanoseconds.
+        var searchHurriesUntil: UInt64 = 0
         var releases = 0
         var isClosing = false
 
@@ -120,6 +122,7 @@ final class SharedWork: Sendable {
     let failedCommits = Atomic<UInt64>(0)
     let folds = Atomic<UInt64>(0)
 
+    private static let searchHurryNanoseconds: UInt64 = 1_000_000_000
     /// What an attachment counts as in the queue.
     static let attachBytes = 256
     /// Bytes that the journal takes into one transaction; what is more waits for the next.
@@ -212,6 +215,11 @@ final class SharedWork: Sendable {
             queue.bytes += notices.byteCount
             queuedBytes.add(notices.byteCount, ordering: .relaxed)
         }
+    }
+
+    /// Lets the full-text index follow although there is other work: somebody searches.
+    func hurrySearch() {
+        index.update { $0.searchHurriesUntil = SystemClock.monotonic() + SharedWork.searchHurryNanoseconds }
     }
 
     /// Asks each thread to give back what it keeps for speed, once it has nothing else to do.

@@ -55,6 +55,15 @@ package struct Statement: ~Copyable {
         sqlite3_reset(handle)
     }
 
+    /// Prepares another statement on the same connection.
+    func sibling(_ sql: String) throws(SQLiteError) -> Statement {
+        var prepared: OpaquePointer?
+        let connection = sqlite3_db_handle(handle)
+        let code = sqlite3_prepare_v3(connection, sql, -1, 0, &prepared, nil)
+        guard code == SQLITE_OK, let prepared else { throw SQLiteError(connection, code: code, sql: sql) }
+        return Statement(handle: prepared)
+    }
+
     /// The row id that the connection gave last.
     var insertedRow: UInt64 { UInt64(bitPattern: sqlite3_last_insert_rowid(sqlite3_db_handle(handle))) }
 

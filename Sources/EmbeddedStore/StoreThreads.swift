@@ -98,6 +98,10 @@ struct IndexThread: ~Copyable {
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
     private var releases = 0
+    /// Whether much was folded last: then there is no time for the full-text index.
+    private var isBusy = false
+    private var lastFoldAt: UInt64 = 0
+    private var searchRetryAt: UInt64 = 0
     /// Until then folds come soon, monotonic nanoseconds: held messages were released, and others that were on their
     /// way are released by their fold.
     private var hurryUntil: UInt64 = 0
@@ -114,6 +118,7 @@ struct IndexThread: ~Copyable {
         var commands: [DirectoryRequest] = []
         var returned: [RecordArena] = []
         var releasesMemory = false
+        var searches = false
         var isLast = false
     }
 
@@ -139,6 +144,7 @@ struct IndexThread: ~Copyable {
             }
             for notices in next.returned { work.enqueue(notices: notices) }
             foldWaiting()
+            if next.searches { followWithSearch() }
             if next.isLast { break }
         }
         work.watermark.update { $0.isEnded = true }
@@ -150,13 +156,17 @@ struct IndexThread: ~Copyable {
         let options = work.options
         let folded = fold.position
         let retryAt = waiting.isEmpty ? nil : self.retryAt
+        let isSearchBehind = fold.isSearchBehind
+        let quietAt = isBusy ? lastFoldAt + IndexThread.quietNanoseconds : 0
+        let searchAt = isSearchBehind ? max(searchRetryAt, quietAt) : 0
         let isHurried = SystemClock.monotonic() < hurryUntil
         let patience =
             1_000_000 * (isHurried ? IndexThread.hurriedFoldMilliseconds : options.foldMilliseconds)
         let deadline = { (queue: SharedWork.IndexQueue) -> UInt64? in
             let fold = queue.batches.isEmpty ? nil : queue.since + patience
             let returns = queue.returned.isEmpty ? nil : queue.returnsAt
-            return [retryAt ?? fold, returns].compactMap(\.self).min()
+            let search = searchAt > SystemClock.monotonic() ? searchAt : nil
+            return [retryAt ?? fold, returns, search].compactMap(\.self).min()
         }
         return work.index.wait(until: deadline) { queue in
             let isWanted = queue.wanted > folded && !(queue.batches.isEmpty && retryAt == nil)
@@ -169,16 +179,60 @@ struct IndexThread: ~Copyable {
                 let releasesMemory = queue.releases > releases
                 let commands = queue.takeCommands()
                 let returned = queue.takeReturned()
-                guard releasesMemory || !commands.isEmpty || !returned.isEmpty else { return nil }
+                let searches = isSearchBehind && mayFollowWithSearch(queue)
+                guard releasesMemory || !commands.isEmpty || !returned.isEmpty || searches else { return nil }
                 releases = queue.releases
-                return Work(batches: [], commands: commands, returned: returned, releasesMemory: releasesMemory)
+                return Work(
+                    batches: [], commands: commands, returned: returned, releasesMemory: releasesMemory,
+                    searches: searches)
             }
+            noteLoad(queue)
             let work = Work(batches: queue.batches, commands: queue.takeCommands(), isLast: queue.isClosing)
             queue.batches = []
             queue.bytes = 0
             queue.records = 0
             queue.wanted = 0
             return work
+        }
+    }
+
+    /// Sees from what is about to be folded whether there is load.
+    private mutating func noteLoad(_ queue: SharedWork.IndexQueue) {
+        let now = SystemClock.monotonic()
+        let seconds = Double(max(now - lastFoldAt, IndexThread.loadNanoseconds)) / 1e9
+        isBusy =
+            queue.bytes >= work.options.foldBytes
+            || Double(queue.records) / seconds > IndexThread.busyRecordsPerSecond
+        lastFoldAt = now
+    }
+
+    /// Whether there is time for the full-text index: little waits to be folded, or somebody searches.
+    private func mayFollowWithSearch(_ queue: SharedWork.IndexQueue) -> Bool {
+        let now = SystemClock.monotonic()
+        if now < searchRetryAt { return false }
+        if now < queue.searchHurriesUntil { return true }
+        guard waiting.isEmpty else { return false }
+        if isBusy { return queue.batches.isEmpty && now >= lastFoldAt + IndexThread.quietNanoseconds }
+        let share = IndexThread.searchShare
+        return queue.bytes < work.options.foldBytes / share && queue.records < work.options.foldRecords / share
+    }
+
+    /// The part of a full fold that may wait while the full-text index follows.
+    private static let searchShare = 16
+    private static let busyRecordsPerSecond = 5_000.0
+    /// A few records in an instant are no load.
+    private static let loadNanoseconds: UInt64 = 100_000_000
+    /// How long after a fold under load nothing may have come in until there is time.
+    private static let quietNanoseconds: UInt64 = 1_000_000_000
+
+    private mutating func followWithSearch() {
+        do {
+            try fold.searchStep()
+            searchRetryAt = 0
+            try fold.checkpointIfDue()
+        } catch {
+            // Searches say that they are incomplete meanwhile.
+            searchRetryAt = SystemClock.monotonic() + IndexThread.retryNanoseconds
         }
     }
 

@@ -44,6 +44,7 @@ struct RouterCommand: AsyncParsableCommand {
             throw ExitCode.failure
         }
         announce(server, descriptors: descriptors)
+        TerminationSignals.onHangUp { server.resume() }
         let name = await TerminationSignals.wait()
         print("router: \(name): going down; everything acknowledged is on disk", to: &standardError)
         await server.stop()

@@ -70,6 +70,26 @@ struct RouterOptions: ParsableArguments {
     var mediaPublicUrl: String?
     @Option(help: ArgumentHelp("Largest upload.", valueName: "bytes"))
     var mediaMaxSize = MediaStorage.Settings().sizeMax
+    @Option(
+        help: ArgumentHelp(
+            "Whether users may search their conversations; off throws the index away.", valueName: "on|off"))
+    var search = Switch.on
+    @Option(
+        help: ArgumentHelp(
+            "Whether events are kept for /api/events; a webhook turns them on too.", valueName: "on|off"))
+    var events = Switch.off
+    @Option(help: ArgumentHelp("Days for which events are kept.", valueName: "days")) var eventsDays = 7
+    @Option(help: ArgumentHelp("Where events are sent to; nowhere without.", valueName: "url"))
+    var webhookUrl: String?
+    @Option(help: ArgumentHelp("What they are signed with, at least 16 bytes.", valueName: "secret"))
+    var webhookSecret: String?
+    @Option(
+        help: ArgumentHelp(
+            "Certificates (PEM) that the receiver's is checked against; the system's without.", valueName: "file"))
+    var webhookCertificates: String?
+    @Option(
+        help: ArgumentHelp("Seconds of failure after which nothing is sent until SIGHUP.", valueName: "seconds"))
+    var webhookPatience = 86_400
     @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
     var inboxMembers = 500
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
@@ -98,6 +118,10 @@ struct RouterOptions: ParsableArguments {
         configuration.origins = list(origins)
         configuration.secureCookies = secureCookies
         configuration.trustedProxies = list(trustedProxies)
+        configuration.search = search == .on
+        configuration.events = events == .on
+        configuration.eventsDays = eventsDays
+        configuration.webhook = try webhook
         configuration.inboxMembersMax = inboxMembers
         configuration.dev = dev
         do {
@@ -111,6 +135,22 @@ struct RouterOptions: ParsableArguments {
 
     private func list(_ text: String) -> [String] {
         text.split(whereSeparator: { ", ".contains($0) }).map(String.init)
+    }
+
+    private var webhook: WebhookSettings? {
+        get throws {
+            guard let webhookUrl else {
+                guard webhookSecret == nil else { throw ValidationError("--webhook-secret needs --webhook-url") }
+                return nil
+            }
+            guard let webhookSecret else {
+                throw ValidationError("--webhook-url needs --webhook-secret: the receiver must know who sends")
+            }
+            var settings = WebhookSettings(url: webhookUrl, secret: webhookSecret)
+            settings.certificates = webhookCertificates
+            settings.patienceSeconds = webhookPatience
+            return settings
+        }
     }
 
     private var media: MediaStorage.Settings {
@@ -140,6 +180,11 @@ extension MediaStorage.Style: ExpressibleByArgument {}
 extension DescriptorTables: ExpressibleByArgument {}
 extension StrangerPolicy: ExpressibleByArgument {}
 extension Registration: ExpressibleByArgument {}
+
+/// Something that is on or off.
+enum Switch: String, ExpressibleByArgument, CaseIterable {
+    case on, off
+}
 
 /// The names of the levels as the command line takes them.
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {

@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// SIGTERM and SIGINT, as something to wait for.
+/// SIGTERM and SIGINT, as something to wait for, and SIGHUP, as something to do.
 enum TerminationSignals {
     private enum State {
         case quiet
@@ -10,6 +10,7 @@ enum TerminationSignals {
     }
 
     private static let state = Mutex(State.quiet)
+    private static let hangUp = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Leaves the signals to ``deliver()``: blocks them for this thread and all that it starts. To be called before any
     /// other thread exists.
@@ -26,6 +27,10 @@ enum TerminationSignals {
             var set = signals
             var number: Int32 = 0
             guard sigwait(&set, &number) == 0 else { continue }
+            if number == SIGHUP {
+                hangUp.withLock { $0 }?()
+                continue
+            }
             let name = number == SIGINT ? "SIGINT" : "SIGTERM"
             state.withLock { state in
                 if case .awaited(let continuation) = state { continuation.resume(returning: name) }
@@ -47,11 +52,15 @@ enum TerminationSignals {
         }
     }
 
+    /// Calls `body` for each SIGHUP from now on, on the main thread. Before that SIGHUP does nothing.
+    static func onHangUp(_ body: @escaping @Sendable () -> Void) { hangUp.withLock { $0 = body } }
+
     private static var signals: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, SIGTERM)
         sigaddset(&set, SIGINT)
+        sigaddset(&set, SIGHUP)
         return set
     }
 }

@@ -33,6 +33,17 @@ package struct Configuration: Sendable {
     /// Where clients upload media to; nil: nowhere.
     package var media: MediaStorage?
 
+    /// Whether users may search their conversations.
+    package var search = true
+    /// Whether what happens is kept for the operator's own systems, without a webhook too.
+    package var events = false
+    /// Days for which events are kept.
+    package var eventsDays = 7
+    /// Where events are sent to; nil: nowhere.
+    package var webhook: WebhookSettings?
+    /// Whether events are kept.
+    var recordsEvents: Bool { events || webhook != nil }
+
     /// Who may make an account.
     package var registration = Registration.open
     /// Days for which a login is good.
@@ -86,6 +97,10 @@ package struct Configuration: Sendable {
             throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")
         }
         if let sessionSecret, sessionSecret.isEmpty { throw ConfigurationError("--session-secret is empty") }
+        guard (1...36_500).contains(eventsDays) else {
+            throw ConfigurationError("--events-days must be at least 1 day")
+        }
+        try webhook?.validate()
         if let apiKey, apiKey.isEmpty { throw ConfigurationError("--api-key is empty") }
     }
 }

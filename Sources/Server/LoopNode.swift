@@ -109,6 +109,8 @@ final class LoopNode {
     let loop: EventLoop
     let hub: Hub
     let bus: LoopBus
+    /// The store's.
+    let epoch: String
     let api: APIRouter
     private var presenceTurn = 0
     private var presenceSwept: UInt32 = 0
@@ -119,6 +121,7 @@ final class LoopNode {
         self.index = MailboxIndex(index)
         self.context = context
         self.loop = loop
+        epoch = store.epoch
         bus = LoopBus(nodes: context.nodes)
         var channels = ChannelLimits()
         channels.instance = .random(in: .min ... .max)
@@ -132,6 +135,7 @@ final class LoopNode {
         }
         api = APIRouter(context: context, node: context.nodes[index])
         hub.milliseconds = loop.milliseconds
+        hub.recordsArrivals = context.configuration.recordsEvents
         loop.beforeFlush = { [unowned self] in
             hub.milliseconds = loop.milliseconds
             hub.handOver()

@@ -16,6 +16,8 @@ package final class RouterServer: Sendable {
     private let store: EmbeddedStore
     private let threads: Mutex<[LoopThread]>
     private let tidying: Task<Void, Never>
+    private let webhook: Webhook?
+    private let sending: Task<Void, Never>?
 
     /// How long clients get to take their last frames when the router goes down.
     private static let drainSeconds = 5
@@ -28,14 +30,15 @@ package final class RouterServer: Sendable {
         let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
         let plan = try TablePlan(configuration, loops: loops, limit: ProcessResources.descriptorLimit)
         let nodes = try plan.makeTables(loops: loops).map { try NodeHandle($0, isOwn: plan.isOwn) }
-        let store = try EmbeddedStore(
-            EmbeddedStoreOptions(configuration), mailboxes: nodes.map { NodeMailbox(handle: $0) })
+        let answers = WebhookStore()
+        let loopMailboxes: [any StoreMailbox] = nodes.map { NodeMailbox(handle: $0) }
+        let store = try EmbeddedStore(EmbeddedStoreOptions(configuration), mailboxes: loopMailboxes + [answers])
         do {
             let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log)
             let context = RouterContext(
                 configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, log: log)
             do {
-                return try await RouterServer(context, store, plan)
+                return try await RouterServer(context, store, plan, answers)
             } catch {
                 passwords.stop()
                 throw error
@@ -47,8 +50,15 @@ package final class RouterServer: Sendable {
         }
     }
 
-    private init(_ context: RouterContext, _ store: EmbeddedStore, _ plan: TablePlan) async throws {
+    private init(
+        _ context: RouterContext, _ store: EmbeddedStore, _ plan: TablePlan, _ answers: WebhookStore
+    ) async throws {
         self.context = context
+        let webhook = try context.configuration.webhook.map { settings in
+            try Webhook(
+                settings, store, answers, mailbox: MailboxIndex(context.nodes.count), log: context.log)
+        }
+        self.webhook = webhook
         tables = plan
         self.store = store
         var http = context.configuration.listen
@@ -71,6 +81,7 @@ package final class RouterServer: Sendable {
         self.tcp = tcp
         self.threads = Mutex(threads)
         tidying = Task.detached { await MemoryTidying.run(context.nodes, store) }
+        sending = webhook.map { webhook in Task.detached { await webhook.run() } }
     }
 
     private static func startLoop(
@@ -116,7 +127,9 @@ package final class RouterServer: Sendable {
     package func stop() async {
         context.beginDraining()
         tidying.cancel()
+        sending?.cancel()
         await tidying.value
+        await sending?.value
         for node in context.nodes { await node.run { $0.beginDraining() } }
         let deadline = Clock.monotonicNanoseconds + UInt64(RouterServer.drainSeconds) * 1_000_000_000
         await wait(until: deadline) { $0.isSettled }
@@ -129,6 +142,9 @@ package final class RouterServer: Sendable {
         store.close()
         RouterServer.release(context.nodes)
     }
+
+    /// Goes on with what waits for the operator to mend something. *Thread:* any.
+    package func resume() { webhook?.resume() }
 
     /// Parts what knows each other, once nothing runs any more.
     private static func release(_ nodes: [NodeHandle]) {
@@ -151,6 +167,12 @@ extension EmbeddedStoreOptions {
     fileprivate init(_ configuration: Configuration) {
         self.init(directory: configuration.data)
         fold.retentionMilliseconds = UInt64(configuration.retentionDays) * 86_400_000
+        if configuration.search { fold.search = SearchOptions() }
+        if configuration.recordsEvents {
+            fold.events = EventOptions(
+                retentionMilliseconds: UInt64(configuration.eventsDays) * 86_400_000,
+                waitsForDelivery: configuration.webhook != nil)
+        }
         fold.inboxMembersMax = configuration.inboxMembersMax
     }
 }

@@ -8,11 +8,13 @@ package enum DirectoryCommand: Sendable {
     case group(GroupCommand)
     case contact(ContactCommand)
     case account(AccountCommand)
+    /// Events up to this number were delivered; answered by ``DirectoryAnswer/done``.
+    case eventsDelivered(through: UInt64)
 
     /// Whether what is committed should be in the index before.
     package var movesMessages: Bool {
         switch self {
-        case .group, .account: false
+        case .group, .account, .eventsDelivered: false
         case .contact(let command): command.movesMessages
         }
     }
@@ -38,12 +40,16 @@ package enum DirectoryQuestion: Sendable {
     /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
     case chatList(ChatListQuery)
     case account(AccountQuestion)
+    /// Answered by ``DirectoryAnswer/search(_:)``.
+    case search(SearchQuery)
+    /// Answered by ``DirectoryAnswer/events(_:)``.
+    case events(EventQuery)
 
     /// Whether the answer lies in what is folded, and not only in what changes of the directory have written.
     package var readsMessages: Bool {
         switch self {
         case .group, .ownGroups, .relation, .contacts, .blocks: false
-        case .lastSeen, .contactList, .chatList, .account: true
+        case .lastSeen, .contactList, .chatList, .account, .search, .events: true
         }
     }
 }
@@ -60,4 +66,8 @@ package enum DirectoryAnswer: Sendable {
     case users([Identifier])
     case chatList(ChatList)
     case account(AccountAnswer)
+    case events(EventPage)
+    /// nil if the index is behind and the question waits for it.
+    case search(SearchPage?)
+    case done
 }

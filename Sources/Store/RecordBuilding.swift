@@ -159,6 +159,11 @@ extension RecordArena {
         appendPosition(.seen, user, user, position: 0, time: time, reply: nil)
     }
 
+    /// Appends "this user is online since `time`" (milliseconds).
+    package func appendArrival(user: Identifier, time: UInt64) {
+        appendPosition(.came, user, user, position: 0, time: time, reply: nil)
+    }
+
     private func appendPosition(
         _ kind: RecordKind, _ user: Identifier, _ other: Identifier, command: UInt8 = 0, position: UInt64,
         time: UInt64, reply: ReplyAddress?

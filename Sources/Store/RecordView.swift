@@ -20,6 +20,8 @@ package enum RecordKind: UInt8, Sendable {
     case edit = 8
     /// A message is taken back: the same. Of several, all but the first are duplicates.
     case recall = 9
+    /// A user came online at a time; told only if events are on.
+    case came = 10
 
     /// Whether a client sees it as a message.
     @inlinable package var isMessage: Bool { self == .message || self == .release }

@@ -23,6 +23,7 @@ struct ConfigurationTests {
         #expect(complaint { ($0.sessionWindowMinutes, $0.retentionDays, $0.usersPerShardMax) = (0, 1, 1) } == nil)
         #expect(complaint { $0.jwtSecret = String(repeating: "x", count: 16) } == nil)
         #expect(complaint { ($0.loginDays, $0.origins) = (365, ["https://chat.example", "http://a:8080"]) } == nil)
+        #expect(complaint { $0.webhook = WebhookSettings(url: "https://a/", secret: "0123456789abcdef") } == nil)
         #expect(complaint { $0.dev = true; $0.listen = SocketAddress(host: "::1", port: 1) } == nil)
     }
 

@@ -281,6 +281,9 @@ def test_every_option_may_stand_in_the_file(tmp_path):
         "media-bucket": "chat", "media-region": "eu-1", "media-access-key": "id", "media-secret-key": "secret",
         "media-style": "host", "media-public-url": "https://media.example", "media-max-size": 1000,
         "descriptor-tables": "shared", "shards-per-loop": 2, "shard-limit": 10, "retention": 30, "log-level": "info",
+        "strangers": "hold", "search": "off", "events": "on", "events-days": 3, "webhook-url": "http://127.0.0.1:9/",
+        "webhook-secret": "w" * 16, "webhook-certificates": "/etc/ssl/certs/ca-certificates.crt",
+        "webhook-patience": 60, "inbox-members": 100,
         "dev": "true"}
     assert options == {f"--{name}" for name in values}
     router = Router(tmp_path)

@@ -81,6 +81,8 @@ struct APIRouter: Sendable {
             ContactAPI(context: context).routes,
             PresenceAPI(context: context).routes,
             MediaAPI(context: context).routes,
+            EventAPI(context: context).routes,
+            SearchAPI(context: context).routes,
             WebChatAPI(media: context.configuration.media).routes,
         ]
         routes = parts.flatMap(\.self)

@@ -224,7 +224,7 @@ final class FakeStore: Store {
             return .success(.relation(state.relations[PairKey(user: user, other: other)] ?? .stranger))
         case .contacts, .contactList, .blocks: return .failure(.notFound)
         case .chatList: return .failure(.notFound)
-        case .account: return .failure(.notFound)
+        case .account, .search, .events: return .failure(.notFound)
         }
     }
 
@@ -244,7 +244,7 @@ final class FakeStore: Store {
             case .seen: state.seen[record.sender] = record.time
             case .read: commitRead(record, &state)
             case .edit, .recall: commitChange(record, now, &state)
-            case .notice, .release, nil: record.setStatus(.refused)
+            case .notice, .release, .came, nil: record.setStatus(.refused)
             }
             notify(record, entry, arena.replies, state, &items)
         }
