@@ -283,10 +283,10 @@ struct StoreContractTests {
         #expect(throws: StoreError.self) {
             try store.perform(.create(id: name("g"), name: "again", members: [:], by: name("a")))
         }
-        let grown = try store.perform(.setMember(group: name("g"), user: name("b"), role: .silent, by: name("a")))
+        let grown = try store.perform(.setMember(group: name("g"), user: name("b"), role: .admin, by: name("a")))
         #expect(grown.version > made.version && grown.members.count == 2)
         let shrunk = try store.perform(.removeMember(group: name("g"), user: name("a"), by: name("a")))
-        #expect(shrunk.members == [name("b"): .silent] && shrunk.version > grown.version)
+        #expect(shrunk.members == [name("b"): .admin] && shrunk.version > grown.version)
         #expect(throws: StoreError.notFound) {
             try store.perform(.removeMember(group: name("g"), user: name("a"), by: name("a")))
         }

@@ -40,7 +40,8 @@ class InboxRole: ClientRole {
             InboxPlaces.forEach(in: json) { received(nil, seq: $0, isPushed: false, now) }
             endPage(hasMore: json.suffix(12).elementsEqual(#""more":true}"#.utf8), now)
         case .error: client.owner.refused(client)
-        case .done, .subscribed, .publication, .publicationsLost: client.handle(json: json, now)
+        case .done(let stamp): answered(stamp, now)
+        case .subscribed, .publication, .publicationsLost: client.handle(json: json, now)
         case .heartbeat, .other: answered(ServerFrame.reference(in: json), now)
         }
     }
