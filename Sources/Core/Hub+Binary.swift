@@ -102,8 +102,10 @@ extension Hub {
 
     private func emitNotice(_ record: RecordView, seq: UInt64, to session: Session) {
         message.setMessage(record, inflated: &inflated)
-        message.append(#","seq":"#)
-        message.append(decimal: seq)
+        if seq > 0 {
+            message.append(#","seq":"#)
+            message.append(decimal: seq)
+        }
         message.append(UInt8(ascii: "}"))
         emitEvent(RawSpan(_unsafeBytes: message.unsafeBytes), to: session)
     }

@@ -105,7 +105,7 @@ struct GatheredChanges {
         let id = record.id
         lastID = max(lastID, id)
         messages.append(record)
-        if record.isHeld { held.append(record) }
+        if record.has(.isHeld) { held.append(record) }
         let conversation = record.conversationNumber
         let value: UInt64
         if record.command == RecordView.groupCommand {

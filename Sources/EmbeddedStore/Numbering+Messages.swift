@@ -81,7 +81,7 @@ extension Numbering {
             return record.command == RecordView.groupCommand ? nil : try slot(of: record.destination)
         }
         if record.command == RecordView.groupCommand { return nil }
-        let isToOneself = record.placementCount == 1 && !record.isHeld
+        let isToOneself = record.placementCount == 1 && !record.has(.isHeld)
         let destination = isToOneself ? sender : try slot(of: record.destination)
         if record.placementCount > 0 { recipients.append(sender) }
         if record.placementCount > 1 { recipients.append(destination) }

@@ -171,7 +171,7 @@ def test_host_style(s3, start_router):
     policy = router.http("GET", "/").headers["Content-Security-Policy"]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["connect-src"] == f"'self' https://{BUCKET}.s3.example.com"
-    assert rules["img-src"] == rules["media-src"] == "'self' https://cdn.example.com"
+    assert rules["img-src"] == "'self' data: https://cdn.example.com" and rules["media-src"] == "'self' https://cdn.example.com"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_not_configured(router):
     assert (answer.status, answer.json["error"]["code"]) == (501, "unsupported")
     assert "--media-endpoint" in answer.json["error"]["message"]
     policy = router.http("GET", "/").headers["Content-Security-Policy"]
-    assert "connect-src 'self';" in policy and "img-src 'self';" in policy
+    assert "connect-src 'self';" in policy and "img-src 'self' data:;" in policy
 
 
 def test_half_a_configuration_is_an_error(tmp_path):

@@ -298,3 +298,93 @@ scripted("a message that another window has sent isn't sent again", { storage: s
     assert.equal(scene.client.state.name, "online");
     assert.equal(server.frames(10).length, 0);
 });
+
+scripted("what was read is told once there is a connection, the furthest only", { backoffBase: 1 }, async (scene, connected) => {
+    const { client } = scene;
+    client.read("ann:bob", 3);
+    client.read("ann:bob", 5);
+    client.read("ann:bob", 4);
+    client.read("hikers", 1);
+    const server = await connected();
+    assert.deepEqual(server.frames("read").map(({ conv, cseq }) => [conv, cseq]), [["ann:bob", 5], ["hikers", 1]]);
+    server.say({ cmd: "ok", ref: server.frames("read")[1].ref });
+    server.end(1006);
+    const next = await until(() => Scripted.all[1], "the next connection");
+    next.open().say(welcome());
+    const again = await next.asked("read");
+    assert.deepEqual([again.conv, again.cseq, next.frames("read").length], ["ann:bob", 5, 1]);
+    next.say({ cmd: "error", code: "forbidden", message: "no", ref: again.ref });
+    await sleep(10);
+    client.read("ann:bob", 5);
+    assert.equal(next.frames("read").length, 2);
+});
+
+scripted("watches are asked for with every connection, until they end", { backoffBase: 1 }, async (scene, connected) => {
+    const { client } = scene, told = [];
+    client.on("status", ({ users }) => told.push(users));
+    client.watch(["bob"]);
+    const server = await connected();
+    client.watch(["bob", "eve", "zoe"]);
+    client.unwatch(["eve", "nobody"]);
+    assert.deepEqual(server.frames("watch").map(({ users }) => users), [["bob"], ["eve", "zoe"]]);
+    assert.deepEqual(server.frames("unwatch").map(({ users }) => users), [["eve"]]);
+    const asked = client.status(["bob"]);
+    const { ref } = await server.asked("status");
+    server.say(
+        { cmd: "status", users: { bob: { online: true, last_seen: 1 } } },
+        { cmd: "status", users: { bob: { online: false, last_seen: 2 } }, ref });
+    assert.deepEqual(await asked, { bob: { online: false, last_seen: 2 } });
+    assert.deepEqual(told, [{ bob: { online: true, last_seen: 1 } }]);
+    server.end(1006);
+    const next = await until(() => Scripted.all[1], "the next connection");
+    next.open().say(welcome());
+    assert.deepEqual(next.frames("watch").map(({ users }) => users), [["bob", "zoe"]]);
+});
+
+scripted("edits, recalls and forwards are requests; a forwarded message comes as an entry", {}, async (scene, connected) => {
+    const { client } = scene, server = await connected();
+    const edit = client.edit("ann:bob", 2, { content: "new", cmd: "no", conv: "no" });
+    const recall = client.recall("ann:bob", 3);
+    const forward = client.forward("ann:bob", 2, "hikers", { group: true });
+    const frames = ["edit", "recall", "forward"].map((cmd) => server.frames(cmd)[0]);
+    assert.deepEqual(frames.map(({ ref, cid, ...rest }) => rest), [
+        { cmd: "edit", conv: "ann:bob", cseq: 2, content: "new" }, { cmd: "recall", conv: "ann:bob", cseq: 3 },
+        { cmd: "forward", conv: "ann:bob", cseq: 2, dstid: "hikers", group: true }]);
+    server.say(
+        { cmd: "ok", ref: frames[0].ref }, { cmd: "error", code: "forbidden", message: "not yours", ref: frames[1].ref },
+        { cmd: "ack", cid: frames[2].cid, ref: frames[2].ref, id: 9, conv: "hikers", cseq: 7, seq: 1, time: 9 });
+    assert.equal((await edit).cmd, "ok");
+    await assert.rejects(recall, { code: "forbidden" });
+    assert.equal((await forward).cseq, 7);
+    const fetch = await server.asked("fetch");
+    server.say({ cmd: "fetched", ref: fetch.ref, more: false, entries: [message(1, { cmd: 11, userid: "ann", conv: "hikers" })] });
+    await until(() => scene.entries.length === 1, "the forwarded message");
+});
+
+scripted("notices are entries with an event of their own; reads, and messages of large groups, are none", {}, async (scene, connected) => {
+    const { client } = scene, heard = [];
+    for (const type of ["notice", "read", "entry"]) client.on(type, (it) => heard.push([type, it.conv]));
+    const server = await connected();
+    server.say(
+        { cmd: "notify", name: "group.changed", conv: "hikers", cseq: 4, seq: 1, userid: "hikers", time: 1 },
+        { cmd: 11, conv: "crowd", cseq: 5, id: 3, userid: "bob", content: "x", time: 1 },
+        { cmd: "notify", name: "message.recalled", conv: "crowd", cseq: 5, id: 4, userid: "bob", time: 2 },
+        { cmd: "read", conv: "ann:bob", userid: "bob", cseq: 1 });
+    await until(() => scene.entries.length === 1, "the notice");
+    assert.deepEqual(heard.sort(), [
+        ["entry", "crowd"], ["entry", "crowd"], ["entry", "hikers"], ["notice", "crowd"], ["notice", "hikers"], ["read", "ann:bob"]]);
+    assert.equal(server.frames("fetch").length, 0);
+});
+
+scripted("with a cookie nothing is said about who it is", { token: null }, async (scene, connected) => {
+    const server = await connected();
+    assert.equal(server.frames("connect").length, 0);
+    assert.equal(scene.client.state.name, "online");
+});
+
+scripted("nobody is signed in as another than the one who was meant", { userid: "bob" }, async (scene, connected) => {
+    (await connected()).say(message(1));
+    await until(() => scene.client.state.name === "refused", "the end");
+    assert.equal(scene.client.state.code, 4001);
+    assert.deepEqual(scene.entries, []);
+});

@@ -1,4 +1,4 @@
-package import Base
+internal import Base
 
 /// What the router promises its clients, as far as they can see it.
 package enum Promise: String, Sendable, CaseIterable {

@@ -12,7 +12,8 @@ struct WebChatAPI: Sendable {
         let upload = media.map { " " + $0.origins.upload } ?? ""
         let show = media.map { " " + $0.origins.show } ?? ""
         contentPolicy = """
-            default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'\(show); media-src 'self'\(show); \
+            default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:\(show); \
+            media-src 'self'\(show); \
             connect-src 'self'\(upload); base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
             require-trusted-types-for 'script'; trusted-types 'none'
             """

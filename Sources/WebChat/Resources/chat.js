@@ -1,103 +1,103 @@
-/** The page: signing in, the list of conversations, writing. The protocol is in switchboard.js. */
+/** The page: brings its parts together. The protocol is in switchboard.js. */
+import { askForLogin, leave, rememberedLogin, signOut } from "./account.js";
+import { path } from "./api.js";
+import { Composer } from "./composer.js";
+import { Contacts } from "./contacts.js";
+import { ConversationList } from "./conversation-list.js";
 import { Conversations } from "./conversations.js";
-import { Switchboard, memoryStorage, uniqueID, webStorage } from "./switchboard.js";
-import { Thread, dayOf, element, timeOfDay } from "./thread.js";
+import { ask, attempt, find, showBadge, toast } from "./dom.js";
+import { Forward } from "./forward.js";
+import { Groups } from "./groups.js";
+import { below, kept, ofThisWindow } from "./kept.js";
+import { openMenu } from "./menu.js";
+import { isMessage, summaryOf, textOf } from "./message.js";
+import { canNotify, isNotifying, notify, showInTitle, toggleNotifications } from "./notifications.js";
+import { People } from "./people.js";
+import { Switchboard, uniqueID } from "./switchboard.js";
+import { wireTabs } from "./tabs.js";
+import { Thread } from "./thread.js";
+import { Typing } from "./typing.js";
 
-const find = (id) => document.getElementById(id);
-const ID = /^[^\s:/\p{Cc}]{1,64}$/u;
-const TYPING_SHOWN = 4_000, TYPING_TOLD = 2_000, PRESENCE_EVERY = 20_000;
+const ENDED = "The login has ended. Please sign in again.";
 
-/** A browser may refuse to keep anything. */
-function area(name) {
-    try {
-        window[name].setItem("switchboard:test", "");
-        window[name].removeItem("switchboard:test");
-        return webStorage(window[name], "switchboard:");
-    } catch {
-        return memoryStorage();
-    }
-}
-const kept = area("localStorage"), ofThisWindow = area("sessionStorage");
-
-/** Whose token it is: what the storage is named after. With `--dev` a name is a token. */
-function userOf(token) {
-    const parts = token.split(".");
-    if (parts.length !== 3) return token;
-    try {
-        const bytes = atob(parts[1].replaceAll("-", "+").replaceAll("_", "/"));
-        return String(JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (each) => each.charCodeAt(0)))).sub);
-    } catch {
-        return token;
-    }
-}
-
-/** A storage below another one. */
-function below(storage, prefix) {
-    return {
-        get: (key) => storage.get(prefix + key),
-        set: (key, value) => storage.set(prefix + key, value),
-        remove: (key) => storage.remove(prefix + key),
-        keys: () => storage.keys().filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)),
-    };
-}
-
-class Page {
-    #token;
-    #me;
-    #storage;
-    /** @type {Conversations} */ #conversations;
+export class App {
+    #login;
+    me;
+    api;
     /** @type {Switchboard} */ #chat;
-    /** @type {Thread} */ #thread;
     /** @type {string | null} */ #open = null;
-    /** Who is online, and when the others last were. */ #presence = {};
-    /** Who types where, until when. */ #typing = new Map();
-    #toldTyping = 0;
+    /** The group that is open, as the router answers. */ #group = null;
+    #stateTimer = 0;
+    #isShowing = false;
 
-    constructor(token) {
-        this.#token = token;
-        this.#me = userOf(token);
-        this.#storage = below(kept, `user:${this.#me}:`);
-        this.#conversations = new Conversations(this.#storage, this.#me);
+    /** @param {import("./account.js").Login} login */
+    constructor(login) {
+        this.#login = login;
+        this.me = login.me.id;
+        this.api = login.api;
+        const storage = below(kept, `user:${this.me}:`);
+        this.#chat = this.#makeChat(login, storage);
+        this.people = new People(this.api, this.#chat, () => this.#namesChanged());
+        this.people.learn(this.me, login.me.name);
+        this.conversations = new Conversations(this.api, this.me, storage, () => this.changed());
+        this.#typing = new Typing(this.#chat, this.people, () => this.changed());
+        this.#list = new ConversationList(
+            this.conversations, this.people, this.me, this.#typing, (conv) => this.open(conv));
+        this.#thread = new Thread(this.#chat, this.people, {
+            menu: (message, opener) => this.#messageMenu(message, opener), seen: () => this.#markRead(),
+        });
+        this.#composer = new Composer(this.api, this.#chat, this.conversations, this.#typing, this.#thread);
+        this.contacts = new Contacts(this);
+        this.#groups = new Groups(this);
+        this.#forward = new Forward(this.#chat, () => this.#forwardTargets());
+        this.#listen();
+        this.#wire();
+        find("me").textContent = login.me.name;
+        find("app").hidden = false;
+        this.conversations.takeOutgoing(this.#chat.outgoing);
+        const wasOpen = ofThisWindow.get("open");
+        this.#show(wasOpen);
+        if (!this.#open) this.#wasOpen = wasOpen;
+        this.#chat.connect();
+    }
+
+    #makeChat({ token, me }, storage) {
         let device = kept.get("device");
         if (!device) kept.set("device", (device = `web-${uniqueID()}`));
         const address = new URL("ws", location.href);
         address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-        this.#chat = new Switchboard({
-            url: address.href, token, device, storage: this.#storage,
-            store: (entries) => { for (const entry of entries) this.#conversations.take(entry); },
-            reset: () => { this.#conversations.clear(); this.#show(null); },
+        return new Switchboard({
+            url: address.href, token, userid: me.id, device, storage,
+            // The router keeps the messages; what has come is shown.
+            store: () => {},
+            reset: () => { this.conversations.clear(); this.#show(null); },
         });
-        this.#thread = new Thread(this.#chat);
-        this.#listen();
-        this.#wire();
-        find("me").textContent = this.#me;
-        find("sign-in").hidden = true;
-        find("app").hidden = false;
-        this.#showList();
-        this.#show(ofThisWindow.get("open"));
-        this.#chat.connect();
     }
+
+    /** The conversation that was open before a reload, until the router has told of it. */ #wasOpen = null;
+    #typing; #list; #thread; #composer; #groups; #forward;
 
     // MARK: What the router says
 
     #listen() {
         const chat = this.#chat;
         chat.on("state", (state) => this.#stateChanged(state));
-        chat.on("entry", (entry) => this.#arrived(entry));
-        chat.on("outgoing", (item) => this.#thread.outgoingChanged(item.state === "waiting"));
-        chat.on("gap", () => this.#thread.reload());
-        chat.on("problem", (error) => {
-            find("connection").textContent = `Something went wrong here: ${error.message}`;
+        chat.on("entry", (entry) => { if (isMessage(entry)) this.#arrived(entry); });
+        chat.on("notice", (notice) => this.#noticed(notice));
+        chat.on("read", ({ conv, userid, cseq }) => {
+            this.conversations.readBy(conv, userid, cseq);
+            this.changed();
         });
-        chat.on("typing", ({ conv, userid }) => {
-            this.#typing.set(conv, { userid, until: Date.now() + TYPING_SHOWN });
-            this.#showNote();
-            setTimeout(() => this.#showNote(), TYPING_SHOWN + 50);
+        chat.on("outgoing", (item) => {
+            this.conversations.takeOutgoing([item]);
+            this.#thread.outgoingChanged(item.state === "waiting");
         });
+        chat.on("gap", () => { this.#thread.reload(); this.conversations.refreshSoon(); });
+        chat.on("problem", (error) => toast(`Something went wrong here: ${error.message}`));
     }
 
     #stateChanged(state) {
-        if (state.name === "refused") return signOut(state.code === 4001 ? "" : state.reason, this.#token);
+        if (state.name === "refused") return leave(state.code === 4001 ? state.reason || ENDED : state.reason);
         const says = {
             offline: "Offline. What you write is kept, and sent once the router is back.", connecting: "Connecting…",
         };
@@ -105,260 +105,285 @@ class Page {
         clearTimeout(this.#stateTimer);
         if (state.name === "online") {
             find("connection").textContent = "";
-            this.#thread.wake();
-            void this.#askPresence();
-            for (const each of this.#conversations.list()) if (each.kind === "group") void this.#nameGroup(each);
+            void this.#catchUp();
         } else if (says[state.name]) {
             this.#stateTimer = setTimeout(() => { find("connection").textContent = says[state.name]; }, 300);
         }
-        this.#showNote();
+        if (state.name === "offline" && state.code === 1006) void this.#checkLogin();
+        this.changed();
     }
-    #stateTimer = 0;
+
+    /** What isn't an entry may have changed while there was no connection. */
+    async #catchUp() {
+        this.#thread.wake();
+        await Promise.all([attempt(() => this.conversations.refresh()), attempt(() => this.contacts.load())]);
+        if (this.#wasOpen && !this.#open) this.#show(this.#wasOpen);
+        this.#wasOpen = null;
+    }
+
+    /** A refusal before the upgrade looks to a page like a broken network. */
+    async #checkLogin() {
+        try {
+            const { id } = await this.api.get("/api/me");
+            if (id !== this.me) leave(`This browser is signed in as ${id} now.`);
+        } catch (error) {
+            if (error.status === 401) leave(ENDED);
+        }
+    }
 
     #arrived(entry) {
+        const isNew = this.conversations.take(entry);
         this.#thread.take(entry);
-        if (entry.userid !== this.#me) {
-            this.#typing.delete(entry.conv);
-            find("announcer").textContent = `${entry.userid}: ${this.#conversations.get(entry.conv)?.last?.text ?? ""}`;
+        if (isNew && entry.userid !== this.me) {
+            this.#typing.ended(entry.conv);
+            void this.#announce(entry);
         }
-        const conversation = this.#conversations.get(entry.conv);
-        const isUnnamed = conversation?.kind === "group" && conversation.title === conversation.with;
-        if (isUnnamed) void this.#nameGroup(conversation);
-        if (conversation?.kind === "private" && !(conversation.with in this.#presence)) void this.#askPresence();
+        this.changed();
         this.#markRead();
-        this.#showList();
-        this.#showNote();
     }
 
-    async #nameGroup({ conv }) {
-        try {
-            const answer = await this.#api("GET", `/api/groups/${encodeURIComponent(conv)}`);
-            this.#conversations.change(conv, { title: answer.name });
-            this.#showList();
-            if (conv === this.#open) this.#showTitle();
-        } catch { /* It keeps the name that it has. */ }
+    async #announce(entry) {
+        const text = `${await this.people.surelyName(entry.userid)}: ${summaryOf(entry)}`;
+        find("announcer").textContent = text;
+        const conversation = this.conversations.get(entry.conv);
+        if (conversation) notify(this.#title(conversation), text, entry.conv, () => this.open(entry.conv));
     }
 
-    async #askPresence() {
-        const people = this.#conversations.people.slice(0, 1_000);
-        if (!people.length || document.hidden) return;
-        try {
-            this.#presence = await this.#chat.status(people);
-            this.#showList();
-            this.#showNote();
-        } catch { /* The next turn asks again. */ }
-    }
-
-    async #api(method, path, body) {
-        const headers = { Authorization: `Bearer ${this.#token}`, "Content-Type": "application/json" };
-        const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-        const value = await answer.json();
-        if (!answer.ok) throw new Error(value.error?.message ?? answer.statusText);
-        return value;
-    }
-
-    // MARK: The list
-
-    #showList() {
-        const list = this.#conversations.list();
-        find("no-conversations").hidden = list.length > 0;
-        const focused = document.activeElement?.dataset?.conv;
-        find("conversations").replaceChildren(...list.map((each) => this.#row(each)));
-        if (focused) find("conversations").querySelector(`[data-conv="${CSS.escape(focused)}"]`)?.focus();
-        const unread = this.#conversations.unread;
-        document.title = unread ? `(${unread}) Switchboard` : "Switchboard";
-    }
-
-    #row({ conv, kind, with: other, title, last, time, unread }) {
-        const isOnline = kind === "private" && this.#presence[other]?.online;
-        const look = `${kind} ${isOnline ? "online" : ""}`;
-        const button = element("button", { type: "button", class: look, "data-conv": conv });
-        if (conv === this.#open) button.setAttribute("aria-current", "true");
-        const when = dayOf(time) === "Today" ? timeOfDay(time) : new Date(time).toLocaleDateString();
-        const text = last ? (last.userid === this.#me ? `You: ${last.text}` : last.text) : "";
-        button.append(
-            element("span", { class: "avatar", "aria-hidden": "true" }, [...title][0].toUpperCase()),
-            element("span", { class: "title", dir: "auto" }, title), element("span", { class: "when" }, when),
-            element("span", { class: "last", dir: "auto" }, text));
-        if (unread) {
-            button.append(element("span", { class: "unread", "aria-label": `${unread} unread` }, String(unread)));
+    #noticed(notice) {
+        const [subject, what] = notice.name.split(".");
+        if (subject === "contact") void this.#contactNoticed(notice, what);
+        if (subject === "message") {
+            this.conversations.takeChange(notice);
+            this.#thread.takeChange(notice);
+            this.changed();
         }
-        if (isOnline) button.append(element("span", { class: "hidden" }, "online"));
-        button.onclick = () => { this.#show(conv); find("text").focus(); };
-        return element("li", {}, button);
+        if (subject === "group") this.#groupNoticed(notice, what);
     }
 
-    // MARK: The conversation that is open
+    async #contactNoticed({ userid }, what) {
+        void this.contacts.load().catch(() => {});
+        if (userid === this.me) return;
+        const name = await this.people.surelyName(userid);
+        const words = { request: `${name} wants to be your contact.`, accepted: `${name} is your contact now.` }[what];
+        if (!words) return;
+        toast(words);
+        notify("Switchboard", words, `contact ${userid}`, () => find("tab-contacts").click());
+    }
+
+    #groupNoticed({ conv, group, user, userid, role }, what) {
+        if (what === "removed" && user === this.me) {
+            if (userid !== this.me) toast(`You were removed from ${group ?? conv}.`);
+            return this.forget(conv);
+        }
+        if (group) {
+            this.conversations.begin("group", conv, group);
+            this.conversations.change(conv, { name: group });
+        }
+        this.conversations.refreshSoon();
+        const isMine = user === this.me && userid !== this.me;
+        if (what === "role" && isMine) toast(`You are ${role} in ${group ?? conv} now.`);
+        // Messages of a large group that came while one was away.
+        if (what === "changed") return conv === this.#open ? void this.#thread.loadNewer() : undefined;
+        if (conv === this.#open) void this.#loadGroup();
+        void this.#groups.changed(conv);
+        this.changed();
+    }
+
+    #namesChanged() {
+        this.#thread.refresh();
+        this.changed();
+    }
+
+    // MARK: What is seen
+
+    /** Something has changed that is to be seen: soon, and once for many changes. */
+    changed() {
+        if (this.#isShowing) return;
+        this.#isShowing = true;
+        queueMicrotask(() => {
+            this.#isShowing = false;
+            this.#showAll();
+        });
+    }
+
+    #showAll() {
+        const { conversations } = this;
+        this.people.watch(conversations.list().filter(({ kind }) => kind === "private").map((each) => each.with));
+        this.#list.show(this.#open);
+        this.contacts.show();
+        showInTitle(conversations.unread);
+        showBadge("chats-badge", conversations.unread, "unread messages");
+        const open = conversations.get(this.#open);
+        if (!open) return;
+        this.#thread.update(open);
+        this.#showHead(open);
+    }
+
+    #title({ kind, with: other, name }) { return kind === "group" ? name || other : this.people.name(other); }
+
+    #showHead(open) {
+        const isGroup = open.kind === "group";
+        find("thread-title").textContent = this.#title(open);
+        let note = isGroup ? "Group" : this.people.presenceText(open.with);
+        const count = isGroup && this.#group?.id === open.conv ? this.#group.members.length : 0;
+        if (count) note = count === 1 ? "Group: 1 member" : `Group: ${count} members`;
+        note = this.#typing.text(open.conv, isGroup) || note;
+        find("text").placeholder = this.#ownRole === "silent" ? "Reading only" : "Message";
+        if (find("thread-note").textContent !== note) find("thread-note").textContent = note;
+        find("details").setAttribute("aria-label", isGroup ? "Members of the group" : "About this user");
+        const relation = isGroup ? "none" : this.contacts.relation(open.with);
+        find("banner").hidden = relation !== "incoming";
+        const text = isGroup ? "" : this.contacts.requestText(open.with);
+        const asks = `${this.#title(open)} wants to be your contact.`;
+        find("banner-text").textContent = text ? `${asks} “${text}”` : asks;
+    }
+
+    /** In the group that is open; undefined in private. */
+    get #ownRole() { return this.#group?.members.find(({ user }) => user === this.me)?.role; }
 
     #show(conv) {
-        const conversation = conv === null ? undefined : this.#conversations.get(conv);
+        const conversation = this.conversations.get(conv);
         this.#open = conversation?.conv ?? null;
         if (this.#open) ofThisWindow.set("open", this.#open);
         else ofThisWindow.remove("open");
         find("app").classList.toggle("open", Boolean(conversation));
         for (const id of ["composer", "scroll"]) find(id).hidden = !conversation;
         find("thread").querySelector(".bar").hidden = !conversation;
+        find("banner").hidden = true;
         find("nothing-open").hidden = Boolean(conversation);
-        find("text").value = conversation?.draft ?? "";
+        this.#group = null;
+        this.#composer.open(conversation ?? null);
         this.#thread.open(conversation ?? null);
-        this.#showTitle();
-        this.#markRead();
-        this.#showList();
-        this.#showNote();
-        if (conversation?.kind === "private") void this.#askPresence();
+        if (conversation?.kind === "group") void this.#loadGroup();
+        this.changed();
     }
 
-    #showTitle() { find("thread-title").textContent = this.#conversations.get(this.#open)?.title ?? ""; }
+    async #loadGroup() {
+        const conv = this.#open;
+        try {
+            const group = await this.api.get(path`/api/groups/${conv}`);
+            if (conv !== this.#open) return;
+            this.#group = group;
+            this.conversations.change(conv, { name: group.name });
+            this.changed();
+        } catch { /* It keeps the name that it has. */ }
+    }
 
-    #showNote() {
-        const conversation = this.#conversations.get(this.#open);
-        if (!conversation) return;
-        const typing = this.#typing.get(conversation.conv);
-        const presence = conversation.kind === "private" ? this.#presence[conversation.with] : undefined;
-        let note = conversation.kind === "group" ? "Group" : "";
-        const seen = presence?.last_seen;
-        if (presence?.online) note = "online";
-        else if (seen) note = `last seen ${dayOf(seen).toLowerCase()}, ${timeOfDay(seen)}`;
-        if (typing && typing.until > Date.now()) {
-            note = conversation.kind === "group" ? `${typing.userid} is typing…` : "typing…";
-        }
-        if (find("thread-note").textContent !== note) find("thread-note").textContent = note;
+    /** Shows a conversation, and begins to write. @param {string} conv */
+    open(conv) {
+        if (conv !== this.#open) this.#show(conv);
+        find("text").focus();
+    }
+
+    /** @param {string} user */
+    talkTo(user) { this.open(this.conversations.begin("private", user).conv); }
+
+    /** The user isn't in it any more. @param {string} conv */
+    forget(conv) {
+        this.conversations.remove(conv);
+        if (conv === this.#open) this.#show(null);
+        this.changed();
     }
 
     /** What is on the screen is read. */
     #markRead() {
-        const conversation = this.#conversations.get(this.#open);
-        if (!conversation?.unread || document.hidden) return;
-        this.#conversations.change(conversation.conv, { unread: 0 });
-        this.#showList();
-    }
-
-    #send() {
-        const conversation = this.#conversations.get(this.#open);
-        const content = find("text").value;
-        if (!conversation || !content.trim()) return;
-        try {
-            this.#chat.send(conversation.with, { content }, { group: conversation.kind === "group" });
-        } catch (error) {
-            find("connection").textContent = `This browser can't keep the message: ${error.message}`;
-            return;
-        }
-        find("text").value = "";
-        this.#conversations.change(conversation.conv, { draft: "" });
-        this.#toldTyping = 0;
-    }
-
-    #typed() {
-        const conversation = this.#conversations.get(this.#open);
-        if (!conversation) return;
-        this.#conversations.change(conversation.conv, { draft: find("text").value });
-        if (Date.now() - this.#toldTyping < TYPING_TOLD) return;
-        this.#toldTyping = Date.now();
-        this.#chat.typing(conversation.with, { group: conversation.kind === "group" });
-    }
-
-    // MARK: A new conversation
-
-    async #begin() {
-        const people = find("new-people").value.split(",").map((name) => name.trim()).filter(Boolean);
-        const name = find("new-name").value.trim();
-        const wrong = people.find((each) => !ID.test(each));
-        if (!people.length || wrong !== undefined) {
-            find("new-error").textContent = people.length
-                ? `“${wrong}” is no name: at most 64 characters, without spaces, “:” and “/”.` : "Please give a name.";
-            return;
-        }
-        try {
-            let conversation;
-            if (people.length === 1 && !name) {
-                conversation = this.#conversations.begin("private", people[0]);
-            } else {
-                const title = name || people.join(", ").slice(0, 80);
-                const group = await this.#api("POST", "/api/groups", { name: title, members: people });
-                conversation = this.#conversations.begin("group", group.id, title);
-            }
-            find("new-dialog").close();
-            this.#show(conversation.conv);
-            find("text").focus();
-        } catch (error) {
-            find("new-error").textContent = `That didn't work: ${error.message}`;
-        }
+        const open = this.conversations.get(this.#open);
+        if (!open?.unread || !open.last || document.hidden || !this.#thread.isAtEnd) return;
+        this.#chat.read(open.conv, open.last.cseq);
+        this.conversations.change(open.conv, { cursor: open.last.cseq, unread: 0 });
+        this.changed();
     }
 
     // MARK: Hands
 
+    #messageMenu(message, opener) {
+        const isMine = message.userid === this.me || message.userid === undefined;
+        const isStored = message.cseq !== undefined;
+        const rules = this.#ownRole === "admin" || this.#ownRole === "moderator";
+        const items = [];
+        const add = (label, act, isGrave = false) => items.push({ label, act, isGrave });
+        const author = isMine ? "yourself" : this.people.name(message.userid);
+        if (isStored) add("Reply", () => this.#composer.reply(message, author));
+        if (isStored && isMine) add("Edit", () => this.#composer.edit(message));
+        add("Copy text", () => void attempt(() => navigator.clipboard.writeText(textOf(message))));
+        if (isStored) add("Forward", () => this.#forward.open(message));
+        if (isStored && (isMine || rules)) add("Recall", () => void this.#recall(message), true);
+        openMenu(opener, items, "Message");
+    }
+
+    async #recall({ conv, cseq }) {
+        if (!await ask("Recall this message? Nobody sees it any more.", "Recall")) return;
+        await attempt(() => this.#chat.recall(conv, cseq));
+    }
+
+    #forwardTargets() {
+        const known = this.conversations.list().map((each) => ({ ...each, title: this.#title(each) }));
+        const contacts = this.contacts.list.filter(({ id }) => !this.conversations.with(id));
+        return [...known, ...contacts.map(({ id, name }) => ({ conv: "", kind: "private", with: id, title: name }))];
+    }
+
+    #ownMenu() {
+        const items = [];
+        if (canNotify()) {
+            items.push({
+                label: isNotifying() ? "Turn notifications off" : "Turn notifications on",
+                act: () => void attempt(async () => toast(await toggleNotifications())),
+            });
+        }
+        items.push({ label: "Sign out", act: () => void this.#signOut() });
+        openMenu(find("own-menu"), items, "You");
+    }
+
+    async #signOut() {
+        this.#chat.close();
+        const failure = await signOut(this.#login).catch((error) => error);
+        if (!failure) return;
+        this.#chat.connect();
+        toast(`You couldn't be signed out: ${failure.message}`);
+    }
+
+    #back() {
+        const conv = this.#open;
+        this.#show(null);
+        if (conv) queueMicrotask(() => this.#list.focus(conv));
+    }
+
     #wire() {
-        find("composer").onsubmit = (event) => { event.preventDefault(); this.#send(); };
-        find("text").onkeydown = (event) => {
-            if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-            event.preventDefault();
-            this.#send();
+        wireTabs();
+        const other = () => this.conversations.get(this.#open).with;
+        find("back").onclick = () => this.#back();
+        find("thread").onkeydown = (event) => { if (event.key === "Escape" && this.#open) this.#back(); };
+        find("details").onclick = () => {
+            if (this.conversations.get(this.#open)?.kind === "group") void this.#groups.openGroup(this.#open);
+            else this.contacts.openPerson(other());
         };
-        find("text").oninput = () => this.#typed();
-        const back = () => {
-            const conv = this.#open;
-            this.#show(null);
-            if (conv) find("conversations").querySelector(`[data-conv="${CSS.escape(conv)}"]`)?.focus();
-        };
-        find("back").onclick = back;
-        find("thread").onkeydown = (event) => { if (event.key === "Escape") back(); };
-        find("conversations").onkeydown = (event) => {
-            const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-            const row = step && event.target.closest("li")?.[step];
-            if (!row) return;
-            event.preventDefault();
-            row.firstChild.focus();
-        };
-        find("new-chat").onclick = () => {
-            find("new-form").reset();
-            find("new-error").textContent = "";
-            find("new-dialog").showModal();
-        };
-        find("new-cancel").onclick = () => find("new-dialog").close();
-        find("new-form").onsubmit = (event) => { event.preventDefault(); void this.#begin(); };
-        find("sign-out").onclick = () => { this.#chat.close(); signOut("", ""); };
+        find("banner-accept").onclick = () => void this.contacts.accept(other());
+        find("banner-reject").onclick = () => void this.contacts.reject(other());
+        find("banner-block").onclick = () => void this.contacts.block(other());
+        find("new-chat").onclick = () => this.#groups.openNew();
+        find("own-menu").onclick = () => this.#ownMenu();
         window.addEventListener("online", () => this.#chat.connect());
         document.addEventListener("visibilitychange", () => {
             if (document.hidden) return;
             this.#chat.connect();
             this.#chat.probe();
             this.#markRead();
-            void this.#askPresence();
         });
-        window.addEventListener("storage", ({ key }) => {
-            const prefix = `switchboard:user:${this.#me}:conv:`;
-            if (!key?.startsWith(prefix)) return;
-            this.#conversations.reload(key.slice(prefix.length));
-            this.#showList();
-        });
-        setInterval(() => void this.#askPresence(), PRESENCE_EVERY);
     }
 }
 
-/** Back to the beginning, in a fresh page: nothing of the one who was signed in stays in memory. */
-function signOut(reason, refusedToken) {
-    ofThisWindow.remove("token");
-    ofThisWindow.remove("open");
-    if (refusedToken) ofThisWindow.set("refused", reason || "The router doesn't know this name or token.");
-    location.reload();
+/** Signs in, if need be, and begins. */
+async function begin() {
+    for (;;) {
+        try {
+            return new App(await rememberedLogin() ?? await askForLogin());
+        } catch (error) {
+            if (error.code !== "offline") throw error;
+            find("waiting").hidden = false;
+            await new Promise((resolve) => setTimeout(resolve, 2_000));
+            find("waiting").hidden = true;
+        }
+    }
 }
 
-const token = ofThisWindow.get("token");
-if (token) {
-    new Page(token);
-} else {
-    find("sign-in").hidden = false;
-    find("sign-in-error").textContent = ofThisWindow.get("refused") ?? "";
-    ofThisWindow.remove("refused");
-    find("name").focus();
-    find("sign-in-form").onsubmit = (event) => {
-        event.preventDefault();
-        const given = find("token").value.trim() || find("name").value.trim();
-        if (!find("token").value.trim() && !ID.test(given)) {
-            find("sign-in-error").textContent = "A name has at most 64 characters, without spaces, “:” and “/”.";
-            return;
-        }
-        ofThisWindow.set("token", given);
-        new Page(given);
-    };
-}
+void begin();

@@ -11,8 +11,8 @@
  * - **Received.** Every inbox entry reaches `store` in the order of its `seq`, own messages included. It is confirmed
  *   to the router after `store` has taken it, so what an application fails to store comes again. Whether entries were
  *   pushed, resumed or fetched makes no difference to the application.
- *   The one exception are the messages of large groups: they have no `seq` and are only passed on ("entry") as they
- *   come; what was missed is told by the entry `group.changed`, and lies in the history.
+ *   The one exception are the messages of large groups, and changes of them: they have no `seq` and are only passed on
+ *   ("entry") as they come; what was missed is told by the entry `group.changed`, and lies in the history.
  * - **Sent.** `send` puts a message into a queue that lies in `storage`. It is sent, and sent again after every kind of
  *   failure, under one `cid` until the router has acknowledged or refused it: stored once, shown once.
  * - **Connected.** A lost connection comes back with exponential backoff and full jitter, and resumes behind the last
@@ -41,6 +41,7 @@ const FETCH_LIMIT = 500;
  * @property {string} [dstid] user or group it was sent to
  * @property {string} [cid] the sender's own id
  * @property {string} [content] the text
+ * @property {string} [name] of a notification, such as `message.edited`
  * @property {number} id @property {string} conv @property {number} cseq @property {number} seq @property {number} time
  */
 
@@ -49,7 +50,7 @@ const FETCH_LIMIT = 500;
  * @property {string} cid
  * @property {object} frame what is sent: `cmd`, `dstid` and the message's fields
  * @property {"waiting"|"sending"|"sent"|"failed"} state waiting for a connection or its turn; on its way; durable;
- *   refused. Receipts of other users are not in the protocol yet
+ *   refused. That others have read it is told by the event `read`
  * @property {number} time when it was written, by this machine's clock
  * @property {{code: string, message: string}} [error] why it failed
  * @property {Entry} [entry] once it is sent: the entry that it became
@@ -67,9 +68,13 @@ const FETCH_LIMIT = 500;
 /**
  * @typedef {object} Events What `on` can listen to, with what the listener gets.
  * @property {State} state
- * @property {Entry} entry an inbox entry that was stored, each once and in order
+ * @property {Entry} entry an inbox entry that was stored, each once and in order; or a message of a large group
  * @property {Outgoing} outgoing a message of the queue changed its state
+ * @property {Entry} notice of these entries, a notification: `name` says of what
  * @property {{userid: string, conv: string}} typing
+ * @property {{conv: string, userid: string, cseq: number}} read someone has read a conversation up to a message; the
+ *   user too, in another session
+ * @property {{users: Record<string, {online: boolean, last_seen: number}>}} status of users who are watched
  * @property {{after: number, to: number}} gap entries of these numbers are no longer in the inbox (expired, or another
  *   session of this device confirmed them); history has them
  * @property {Error} problem `store` or the storage failed; the client goes on and tries again
@@ -147,8 +152,10 @@ export class SwitchboardError extends Error {
 /**
  * @typedef {object} Options
  * @property {string} url the router's `/ws`, such as `wss://chat.example.org/ws`
- * @property {string | (() => string | Promise<string>)} token who signs in; a function is asked before each connection.
- *   With `--dev` a user id is a token. It goes in the first frame and never into the address, which others may log
+ * @property {string | null | (() => string | null | Promise<string | null>)} token who signs in; a function is asked
+ *   before each connection. With `--dev` a user id is a token. It goes in the first frame and never into the address,
+ *   which others may log. null: the browser's cookie says who it is
+ * @property {string} [userid] who it has to be: as another user, which a cookie might name, nobody is signed in
  * @property {string} [device] default `default`
  * @property {Storage} [storage] default: memory
  * @property {(entries: Entry[]) => void | Promise<void>} [store] keeps entries; they are confirmed once it has returned
@@ -188,6 +195,8 @@ export class Switchboard {
     #isBehind = false;
     /** Subscriptions by channel, with the place of the last publication. */ #channels = new Map();
     /** Counts connections, so that what belongs to an old one is told apart. */ #generation = 0;
+    /** Up to where the user has read what, until the router knows. @type {Map<string, number>} */ #reads = new Map();
+    #watched = new Set();
 
     /** @param {Options} options */
     constructor(options) {
@@ -266,7 +275,9 @@ export class Switchboard {
             const socket = new this.#options.WebSocket(address.href);
             this.#socket = socket;
             const isCurrent = () => socket === this.#socket;
-            socket.addEventListener("open", () => isCurrent() && this.#write({ cmd: "connect", token: value, device }));
+            socket.addEventListener("open", () => {
+                if (isCurrent() && value !== null) this.#write({ cmd: "connect", token: value, device });
+            });
             socket.addEventListener("message", (event) => isCurrent() && this.#take(event.data));
             socket.addEventListener("close", (event) => isCurrent() && this.#lost(event.code, event.reason));
             // A close follows in browsers; node 20 says no more than this when it can't connect.
@@ -360,15 +371,17 @@ export class Switchboard {
         this.#heard();
         let frame;
         try { frame = JSON.parse(text); } catch { return this.#drop(1007, "not JSON"); }
-        // Of a large group: in no inbox, so there is nothing to keep in order and nothing to confirm.
-        if (frame.cmd === 11 && frame.seq === undefined) return this.#emit("entry", frame);
-        if (ENTRY_COMMANDS.has(frame.cmd)) return this.#arrived(frame);
+        if (ENTRY_COMMANDS.has(frame.cmd)) {
+            // Of a large group: in no inbox, so there is nothing to keep in order and nothing to confirm.
+            return frame.seq === undefined ? this.#tell(frame) : this.#arrived(frame);
+        }
         switch (frame.cmd) {
         case 0: return;
         case "welcome": return this.#welcomed(frame);
         case "ack": return this.#acknowledged(frame);
         case "behind": this.#isBehind = true; return void this.#pull();
-        case "typing": return this.#emit("typing", frame);
+        case "typing": case "read": return this.#emit(frame.cmd, frame);
+        case "status": return void (this.#answered(frame) || this.#emit("status", frame));
         case "channel": return this.#published(frame);
         case "subscribed": this.#subscribed(frame); return void this.#answered(frame);
         case "channel.lost": return this.#lostOn(frame);
@@ -380,6 +393,8 @@ export class Switchboard {
     }
 
     #welcomed(welcome) {
+        const { userid = welcome.userid } = this.#options;
+        if (userid !== welcome.userid) return this.#drop(4001, `signed in as ${welcome.userid}`);
         const known = this.#epoch;
         const isOther = known !== null && known !== welcome.epoch;
         if (isOther || welcome.seq < this.#received) return void this.#startOver(welcome);
@@ -418,6 +433,8 @@ export class Switchboard {
     #caughtUp() {
         clearTimeout(this.#timers.catchUp);
         this.#setState("online");
+        for (const conv of this.#reads.keys()) void this.#tellRead(conv);
+        this.#sendWatches([...this.#watched]);
         this.#flush();
     }
 
@@ -546,8 +563,13 @@ export class Switchboard {
         this.#advance(entries[entries.length - 1].seq);
         for (const entry of entries) {
             if (entry.userid === this.#userid && entry.cid !== undefined) this.#settle(String(entry.cid), entry);
-            this.#emit("entry", entry);
+            this.#tell(entry);
         }
+    }
+
+    #tell(entry) {
+        this.#emit("entry", entry);
+        if (entry.cmd === "notify") this.#emit("notice", entry);
     }
 
     #advance(seq) {
@@ -675,6 +697,7 @@ export class Switchboard {
     #acknowledged(ack) {
         // The first of two acks, of a message that was sent with a level; it isn't durable yet.
         if (ack.level) return;
+        this.#answered(ack);
         const item = this.#queue.get(String(ack.cid));
         if (!item) return void (ack.seq > this.#received && this.#pull());
         const { conv, id, cseq, seq, time } = ack;
@@ -848,4 +871,64 @@ export class Switchboard {
     typing(to, { group = false } = {}) {
         if (this.#state.name === "online") this.#write({ cmd: "typing", dstid: to, ...(group && { group }) });
     }
+
+    /**
+     * The user has read a conversation up to a message: it is told now, or as soon as there is a connection.
+     * @param {string} conv @param {number} cseq
+     */
+    read(conv, cseq) {
+        if ((this.#reads.get(conv) ?? 0) >= cseq) return;
+        this.#reads.set(conv, cseq);
+        if (this.#state.name === "online") void this.#tellRead(conv);
+    }
+
+    async #tellRead(conv) {
+        const cseq = this.#reads.get(conv);
+        try {
+            await this.request({ cmd: "read", conv, cseq });
+        } catch (error) {
+            if (error.code === "offline" || error.code === "timeout" || PASSING_CODES.has(error.code)) return;
+        }
+        if (this.#reads.get(conv) === cseq) this.#reads.delete(conv);
+    }
+
+    // MARK: Messages that are stored
+
+    /**
+     * Gives a message other fields. All sessions are told, this one too, by a `message.edited`.
+     * @param {string} conv @param {number} cseq @param {object} fields @returns {Promise<object>}
+     */
+    edit(conv, cseq, fields) { return this.request({ ...fields, cmd: "edit", conv, cseq }); }
+
+    /** Takes a message back, for everyone. @param {string} conv @param {number} cseq @returns {Promise<object>} */
+    recall(conv, cseq) { return this.request({ cmd: "recall", conv, cseq }); }
+
+    /**
+     * Sends a copy of a message to another conversation.
+     * @param {string} conv @param {number} cseq @param {string} to @param {{group?: boolean}} [options]
+     * @returns {Promise<object>} the ack
+     */
+    forward(conv, cseq, to, { group = false } = {}) {
+        return this.request({ cmd: "forward", conv, cseq, dstid: to, cid: uniqueID(), ...(group && { group }) });
+    }
+
+    // MARK: Presence
+
+    /**
+     * Wants `status` events of these users, now and after each reconnect, until `unwatch`.
+     * @param {string[]} users the router takes 1,000 a session
+     */
+    watch(users) {
+        const added = users.filter((user) => !this.#watched.has(user));
+        for (const user of added) this.#watched.add(user);
+        if (this.#state.name === "online") this.#sendWatches(added);
+    }
+
+    /** @param {string[]} users */
+    unwatch(users) {
+        const known = users.filter((user) => this.#watched.delete(user));
+        if (known.length && this.#state.name === "online") this.#write({ cmd: "unwatch", users: known });
+    }
+
+    #sendWatches(users) { if (users.length) this.#write({ cmd: "watch", users }); }
 }

@@ -1,59 +1,62 @@
 /** The messages of the conversation that is open: history above, what isn't sent yet below. */
-import { textOf } from "./conversations.js";
+import { dayOf, element, find, showRows, startOfDay } from "./dom.js";
+import { changedBy, isMessage, messageRow, summaryOf } from "./message.js";
 
-const PAGE = 40;
+const PAGE = 40, LEAP_PAGE = 200, LEAPS_MAX = 25;
 /** Pixels from an edge that count as being there. */
 const NEAR = 80;
+/** Messages kept while one reads the newest; above this the oldest go, and come again when one scrolls up. */
+const KEPT_MAX = 600, KEPT = 200;
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-
-/** A local time of day. @param {number} time */
-export const timeOfDay = (time) => clock.format(time);
-
-/** "Today", or the date. @param {number} time */
-export function dayOf(time) {
-    const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(time).setHours(0, 0, 0, 0)) / 86_400_000);
-    return days === 0 ? "Today" : days === 1 ? "Yesterday" : date.format(time);
-}
-
-/**
- * An element. Text stays text: nothing here, or anywhere else in the page, makes markup of it.
- * @param {string} name @param {Record<string, string>} attributes @param {...(Node | string)} children
- */
-export function element(name, attributes, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-}
+/** @typedef {import("./switchboard.js").Entry} Entry */
 
 export class Thread {
     #chat;
-    #scroll = document.getElementById("scroll");
-    #list = document.getElementById("messages");
-    #note = document.getElementById("history-state");
+    #people;
+    #on;
+    #scroll = find("scroll");
+    #list = find("messages");
+    #note = find("history-state");
+    #toEnd = find("to-end");
     /** @type {import("./conversations.js").Conversation | null} */ #conversation = null;
-    /** Stored messages by their place. */ #messages = new Map();
+    /** Stored messages by their place. @type {Map<number, Entry>} */ #messages = new Map();
+    /** Messages that are quoted and lie further back; null until they came. @type {Map<number, Entry | null>} */
+    #quoted = new Map();
     /** What is shown, by what it shows. */ #shown = new Map();
+    /** Behind this message the new ones begin. @type {number | null} */ #newAfter = null;
+    #hasPage = false;
     #hasBeginning = false;
     #isLoading = false;
     /** Counts openings, so that a page for another conversation is told apart. */ #opening = 0;
 
-    /** @param {import("./switchboard.js").Switchboard} chat */
-    constructor(chat) {
+    /**
+     * @param {import("./switchboard.js").Switchboard} chat @param {import("./people.js").People} people
+     * @param {{menu: (message: Entry, opener: HTMLElement) => void, seen: () => void}} on what the page does when a
+     *   message's menu is wanted, and when the newest message has come into sight
+     */
+    constructor(chat, people, on) {
         this.#chat = chat;
-        this.#scroll.onscroll = () => { if (this.#scroll.scrollTop < NEAR) void this.#loadOlder(); };
+        this.#people = people;
+        this.#on = on;
+        this.#scroll.onscroll = () => this.#scrolled();
+        this.#toEnd.onclick = () => this.#goToEnd();
+        this.#list.onclick = (event) => this.#clicked(event.target);
+        this.#list.onkeydown = (event) => this.#step(event);
     }
+
+    // MARK: What is open
 
     /** @param {import("./conversations.js").Conversation | null} conversation */
     open(conversation) {
         this.#opening++;
         this.#conversation = conversation;
         this.#messages.clear();
-        this.#hasBeginning = this.#isLoading = false;
+        this.#quoted.clear();
+        this.#newAfter = conversation?.unread ? conversation.cursor : null;
+        this.#hasPage = this.#hasBeginning = this.#isLoading = false;
         this.#note.textContent = "";
         this.#render();
+        this.#showToEnd();
         if (conversation) void this.#loadOlder();
     }
 
@@ -65,54 +68,214 @@ export class Thread {
         if (this.#conversation && !this.#hasBeginning && this.#scroll.scrollTop < NEAR) void this.#loadOlder();
     }
 
-    /** @param {import("./switchboard.js").Entry} entry */
+    /** The conversation is another one now: a cursor, a name. @param {import("./conversations.js").Conversation} it */
+    update(it) {
+        if (it === this.#conversation || it.conv !== this.#conversation?.conv) return;
+        this.#conversation = it;
+        this.#update(false);
+    }
+
+    /** Names have become known. */
+    refresh() { if (this.#conversation) this.#update(false); }
+
+    /** @param {Entry} entry */
     take(entry) {
         if (entry.conv !== this.#conversation?.conv) return;
-        if (entry.name === "group.changed" && !this.#messages.has(entry.cseq)) return this.reload();
-        if (entry.cmd === "notify") return;
+        // In a large group messages may be missed.
+        if (this.#hasPage && entry.cseq > this.#newest + 1) return void this.loadNewer();
+        const isMine = entry.userid === this.#chat.userid;
         this.#messages.set(entry.cseq, entry);
-        this.#update(entry.userid === this.#chat.userid);
+        if (isMine) this.#newAfter = null;
+        else if (!this.isAtEnd && this.#newAfter === null) this.#newAfter = entry.cseq - 1;
+        this.#update(isMine);
+    }
+
+    /** A message was edited or recalled. @param {Entry} notice */
+    takeChange(notice) {
+        if (notice.conv !== this.#conversation?.conv) return;
+        for (const messages of [this.#messages, this.#quoted]) {
+            const message = messages.get(notice.cseq);
+            if (message) messages.set(notice.cseq, changedBy(message, notice));
+        }
+        this.#update(false);
     }
 
     /** Something about messages that aren't sent yet has changed. */
     outgoingChanged(isNew) { if (this.#conversation) this.#update(isNew); }
 
-    /** @param {boolean} follows whether the newest message is to be seen in any case */
-    #update(follows) {
+    /** Whether the newest message is to be seen. */
+    get isAtEnd() {
         const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
-        const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR;
-        this.#render();
-        if (isAtEnd || follows) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+        return scrollHeight - scrollTop - clientHeight < NEAR;
     }
 
-    async #loadOlder() {
+    /** The user's own last message that can still be changed. */
+    get lastOwn() {
+        return [...this.#messages.values()].filter((it) => it.userid === this.#chat.userid && !it.recalled)
+            .reduce((last, it) => (last && last.cseq > it.cseq ? last : it), null);
+    }
+
+    #goToEnd() {
+        this.#scroll.scrollTop = this.#scroll.scrollHeight;
+        find("text").focus();
+    }
+
+    #scrolled() {
+        if (this.#scroll.scrollTop < NEAR) void this.#loadOlder();
+        this.#showToEnd();
+        if (this.isAtEnd) this.#on.seen();
+    }
+
+    #showToEnd() {
+        const unread = this.#conversation?.unread ?? 0;
+        this.#toEnd.hidden = this.#conversation === null || this.isAtEnd;
+        this.#toEnd.textContent = unread ? `↓ ${unread} new` : "↓ Newest";
+    }
+
+    /** @param {boolean} follows whether the newest message is to be seen in any case */
+    #update(follows) {
+        const stays = !this.isAtEnd && !follows;
+        if (!stays) this.#forgetOldest();
+        this.#render();
+        if (!stays) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+        this.#showToEnd();
+    }
+
+    #forgetOldest() {
+        if (this.#messages.size <= KEPT_MAX) return;
+        const oldest = [...this.#messages.keys()].sort((a, b) => a - b).slice(0, -KEPT);
+        for (const cseq of oldest) this.#messages.delete(cseq);
+        this.#hasBeginning = false;
+        this.#note.textContent = "";
+    }
+
+    // MARK: History
+
+    async #loadOlder(limit = PAGE) {
         if (this.#isLoading || this.#hasBeginning || this.#chat.state.name !== "online") return;
         this.#isLoading = true;
         const opening = this.#opening;
-        const isFirst = this.#messages.size === 0;
+        const isFirst = !this.#hasPage;
         this.#note.textContent = "Loading…";
         try {
             const before = isFirst ? {} : { before: Math.min(...this.#messages.keys()) };
-            const page = await this.#chat.history(this.#conversation.conv, { ...before, limit: PAGE });
+            const page = await this.#chat.history(this.#conversation.conv, { ...before, limit });
             if (opening !== this.#opening) return;
             for (const message of page.messages) this.#messages.set(message.cseq, message);
+            this.#hasPage = true;
             this.#hasBeginning = !page.more;
             this.#note.textContent = page.more ? "" : "This is the beginning.";
             const height = this.#scroll.scrollHeight;
             this.#render();
-            // What one reads stays where it is; a conversation opens at its end.
-            this.#scroll.scrollTop += this.#scroll.scrollHeight - height;
-            if (isFirst) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+            // What one reads stays where it is; a conversation opens at its end, or where the new ones begin.
+            if (isFirst) this.#showNewest();
+            else this.#scroll.scrollTop += this.#scroll.scrollHeight - height;
         } catch (error) {
             if (opening !== this.#opening) return;
             const isNew = error.code === "not_found";
             this.#hasBeginning = isNew;
             this.#note.textContent = isNew ? "This is the beginning." : "The history couldn't be loaded.";
+            return;
         } finally {
             if (opening === this.#opening) this.#isLoading = false;
         }
+        if (isFirst && this.isAtEnd) this.#on.seen();
         // A page may be smaller than the window.
         if (this.#scroll.scrollHeight <= this.#scroll.clientHeight) void this.#loadOlder();
+    }
+
+    get #newest() { return Math.max(0, ...this.#messages.keys()); }
+
+    /** Loads what is behind the newest message that is here. */
+    async loadNewer() {
+        const opening = this.#opening;
+        try {
+            for (let more = this.#hasPage; more; ) {
+                const range = { after: this.#newest, limit: LEAP_PAGE };
+                const page = await this.#chat.history(this.#conversation.conv, range);
+                if (opening !== this.#opening) return;
+                if (!page.messages.length) return;
+                for (const message of page.messages) this.#messages.set(message.cseq, message);
+                this.#update(false);
+                more = page.more;
+            }
+        } catch { /* The next connection tries again. */ }
+    }
+
+    #showNewest() {
+        this.#scroll.scrollTop = this.#scroll.scrollHeight;
+        const mark = this.#list.querySelector(".new");
+        if (mark && mark.offsetTop < this.#scroll.scrollTop) this.#scroll.scrollTop = mark.offsetTop - NEAR / 2;
+        this.#showToEnd();
+    }
+
+    /** Shows a message, further back too. @param {number} cseq */
+    async #leapTo(cseq) {
+        const opening = this.#opening;
+        for (let leap = 0; leap < LEAPS_MAX && !this.#messages.has(cseq) && !this.#hasBeginning; leap++) {
+            await this.#loadOlder(LEAP_PAGE);
+            if (opening !== this.#opening) return;
+        }
+        const row = this.#shown.get(`m${cseq}`)?.node;
+        if (!row) return;
+        row.scrollIntoView({ block: "center" });
+        row.querySelector(".more")?.focus({ preventScroll: true });
+        row.classList.add("meant");
+        setTimeout(() => row.classList.remove("meant"), 1_500);
+    }
+
+    /** What a message answers, as far as it is here. */
+    #quoteOf(frame) {
+        const cseq = Number(frame.reply);
+        if (!Number.isSafeInteger(cseq) || cseq < 1 || frame.forward) return undefined;
+        const quoted = this.#messages.get(cseq) ?? this.#quoted.get(cseq);
+        if (quoted === undefined) void this.#loadQuoted(cseq);
+        if (!quoted) return { author: "", text: `Message ${cseq}` };
+        return { author: this.#people.name(quoted.userid), text: summaryOf(quoted) };
+    }
+
+    async #loadQuoted(cseq) {
+        this.#quoted.set(cseq, null);
+        const opening = this.#opening;
+        try {
+            const { messages } = await this.#chat.history(this.#conversation.conv, { after: cseq - 1, limit: 1 });
+            if (opening !== this.#opening || messages[0]?.cseq !== cseq) return;
+            this.#quoted.set(cseq, messages[0]);
+            this.#update(false);
+        } catch { /* Its number is shown. */ }
+    }
+
+    // MARK: Hands
+
+    #clicked(target) {
+        const row = target.closest(".message");
+        if (!row) return;
+        const message = this.#shown.get(row.dataset.key)?.subject;
+        if (target.closest(".more")) this.#on.menu(message, target.closest(".more"));
+        else if (target.closest(".quote")) void this.#leapTo(Number(message.reply));
+        else if (target.closest(".retry")) this.#chat.retry(message.cid);
+        else if (target.closest(".discard")) {
+            this.#chat.discard(message.cid);
+            this.outgoingChanged(false);
+        }
+    }
+
+    /** Arrows go from message to message. */
+    #step(event) {
+        const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+        if (!step) return;
+        let row = event.target.closest(".message")?.[step];
+        while (row && !row.querySelector(".more")) row = row[step];
+        if (!row) return;
+        event.preventDefault();
+        this.#makeCurrent(row);
+        row.querySelector(".more").focus();
+    }
+
+    /** One message's button at a time is in the order of the tabulator. */
+    #makeCurrent(row) {
+        this.#list.querySelector('.more[tabindex="0"]')?.setAttribute("tabindex", "-1");
+        row?.querySelector(".more")?.setAttribute("tabindex", "0");
     }
 
     // MARK: Showing
@@ -127,79 +290,55 @@ export class Thread {
     /** Brings the list up to date; what is there already and unchanged is left alone. */
     #render() {
         const rows = this.#conversation ? this.#rows() : [];
-        const old = this.#shown;
-        this.#shown = new Map();
-        let next = this.#list.firstChild;
-        for (const [key, version, make] of rows) {
-            let row = old.get(key);
-            if (row?.version !== version) {
-                row?.node.remove();
-                if (row && next === row.node) next = this.#list.firstChild;
-                row = { version, node: make() };
-            }
-            this.#shown.set(key, row);
-        }
-        for (const [key, row] of old) if (this.#shown.get(key) !== row) row.node.remove();
-        next = this.#list.firstChild;
-        for (const { node } of this.#shown.values()) {
-            if (node === next) next = next.nextSibling;
-            else this.#list.insertBefore(node, next);
-        }
+        this.#shown = showRows(this.#list, this.#shown, rows);
+        if (!this.#list.contains(document.activeElement)) this.#makeCurrent(this.#list.lastElementChild);
     }
 
     /** What is to be seen: for each row its key, a text that changes with it, and how it is made. */
     #rows() {
         const rows = [];
-        let day = "", sender = null;
-        const add = (key, item, time, userid, state, error) => {
-            const itsDay = dayOf(time);
-            if (itsDay !== day) {
-                rows.push([`day ${itsDay}`, "", () => element("li", { class: "day" }, itsDay)]);
-                sender = null;
+        const places = [...this.#messages.keys()].sort((a, b) => a - b);
+        // Where the new ones begin further back, that isn't known yet.
+        let hasMark = this.#newAfter === null || places[0] > this.#newAfter + 1;
+        let day = null, sender = null;
+        const mark = (key, kind, text) => {
+            rows.push({ key, version: "", make: () => element("li", { class: kind }, text) });
+            sender = null;
+        };
+        const add = (key, frame, time, userid, state, error) => {
+            const itsDay = startOfDay(time);
+            if (itsDay !== day) mark(`day ${itsDay}`, "day", dayOf(time));
+            if (!hasMark && frame.cseq > this.#newAfter && userid !== this.#chat.userid) {
+                mark("new", "new", "New");
+                hasMark = true;
             }
             const isFirst = userid !== sender;
             [day, sender] = [itsDay, userid];
-            rows.push([key, `${state} ${isFirst}`, () => this.#message(item, { time, userid, state, error, isFirst })]);
+            rows.push(this.#row({ key, frame, time, userid, state, error, isFirst }));
         };
-        for (const cseq of [...this.#messages.keys()].sort((a, b) => a - b)) {
+        for (const cseq of places) {
             const entry = this.#messages.get(cseq);
-            const state = entry.userid === this.#chat.userid ? "sent" : "";
-            add(`m${cseq}`, entry, entry.time, entry.userid, state);
+            if (isMessage(entry)) add(`m${cseq}`, entry, entry.time, entry.userid, "sent");
         }
-        for (const item of this.#pending()) {
-            add(`c${item.cid}`, item.frame, item.time, this.#chat.userid ?? "", item.state, item.error);
+        for (const { cid, frame, time, state, error } of this.#pending()) {
+            add(`c${cid}`, frame, time, this.#chat.userid, state, error);
         }
         return rows;
     }
 
-    #message(frame, { time, userid, state, error, isFirst }) {
-        const isMine = state !== "";
-        const kinds = ["message", isMine && "mine", isFirst && "first", state === "failed" && "failed"];
-        const row = element("li", { class: kinds.filter(Boolean).join(" ") });
-        if (isFirst && !isMine && this.#conversation.kind === "group") {
-            row.append(element("div", { class: "who" }, userid));
-        }
-        row.append(element("div", { class: "text", dir: "auto" }, textOf(frame)));
-        const about = element("div", { class: "about" });
-        about.append(element("time", { datetime: new Date(time).toISOString() }, timeOfDay(time)));
-        if (isMine) about.append(...this.#stateOf(frame.cid, state, error));
-        row.append(about);
-        return row;
-    }
-
-    #stateOf(cid, state, error) {
-        if (state === "sent") return [element("span", { title: "Sent: it is stored", "aria-label": "sent" }, "✓")];
-        if (state === "sending") return [element("span", {}, "sending…")];
-        if (state === "waiting") return [element("span", {}, "waiting for a connection")];
-        const button = (label, act) => {
-            const made = element("button", { class: "link", type: "button" }, label);
-            made.onclick = act;
-            return made;
+    #row({ key, frame, time, userid, state, error, isFirst }) {
+        const isMine = userid === this.#chat.userid;
+        const isGroup = this.#conversation.kind === "group";
+        const author = isFirst && !isMine && isGroup ? this.#people.name(userid) : "";
+        const forwardedFrom = frame.forward?.userid ? this.#people.name(String(frame.forward.userid)) : undefined;
+        const quote = frame.reply ? this.#quoteOf(frame) : undefined;
+        const cursors = isMine && frame.cseq ? Object.values(this.#conversation.readers) : [];
+        const readers = cursors.filter((cursor) => cursor >= frame.cseq).length;
+        const shownState = isMine ? (state === "sent" && readers ? "read" : state) : "";
+        const version = [shownState, readers, isFirst, author, forwardedFrom, quote?.author, quote?.text].join("\n");
+        const shown = {
+            key, frame, time, isMine, isFirst, author, forwardedFrom, quote, state: shownState, readers, error,
         };
-        return [
-            element("span", {}, `not sent: ${error?.message ?? "refused"}`),
-            button("Retry", () => this.#chat.retry(cid)),
-            button("Delete", () => { this.#chat.discard(cid); this.outgoingChanged(false); }),
-        ];
+        return { key, version, subject: frame, make: () => messageRow(shown) };
     }
 }
