@@ -14,7 +14,7 @@ package enum Plant: String, CaseIterable, Sendable {
     case lostEvent = "lost-event"
     /// Two answers of the store change places now and then.
     case swappedEvents = "swapped-events"
-    /// A session that missed pushes of a large group isn't told of them, and a restart forgets who is owed marks.
+    /// Everybody counts as told of what large groups have.
     case lostMarks = "lost-marks"
     /// Reads don't wait until the index has what was committed before.
     case hastyReads = "hasty-reads"

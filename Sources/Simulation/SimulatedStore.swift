@@ -36,11 +36,6 @@ final class SimulatedStore: Store, @unchecked Sendable {
         options.fold.inboxMembersMax = profile.inboxMembersMax
         options.indexCacheBytes = 1 << 20
         options.now = { now }
-        if plant == .lostMarks {
-            // A new disk has no such table.
-            let index = try Connection(path: disk.files.index, options: ConnectionOptions(vfs: disk.vfs))
-            try? index.execute("DELETE FROM history_only")
-        }
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
         hadBlocks = recovery.hasBlocks
@@ -85,7 +80,6 @@ final class SimulatedStore: Store, @unchecked Sendable {
     func mayOweMarks(to user: Identifier) -> Bool { largeGroupMembers.mayContain(user) }
 
     func mark(_ user: Identifier, mailbox: MailboxIndex, ticket: UInt64) {
-        if losesMarks { return mailboxes[Int(mailbox.rawValue)].append(.marked(ticket: ticket, failure: nil)) }
         requests.append(.mark(MarkRequest(user: user, mailbox: mailbox, ticket: ticket)))
     }
 
@@ -147,6 +141,15 @@ final class SimulatedStore: Store, @unchecked Sendable {
             return false
         }
         unfolded.removeFirst(taken.count)
+        if losesMarks {
+            try? parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute(
+                    """
+                    INSERT OR REPLACE INTO marks
+                    SELECT users.number, conversation, cseq FROM history_only, users
+                    """)
+            }
+        }
         if let releases = parts.fold.takeReleases() { requests.append(.notices(releases)) }
         try? parts.fold.checkpointIfDue()
         return true
