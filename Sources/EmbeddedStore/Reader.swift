@@ -18,6 +18,7 @@ package struct Reader: ~Copyable {
     private let messageBytes: Statement
     private let members: Statement
     private let edits: Statement
+    private let firstVersion: Statement
     let contacts: ContactReader
     let held: HeldReader
     // Of chat lists too.
@@ -60,6 +61,8 @@ package struct Reader: ~Copyable {
                 (SELECT max(edit) FROM edits WHERE message = e.message AND edit < e.edit), e.message)
             WHERE e.message = ?1 AND made.id > ?2 AND e.body IS NOT NULL ORDER BY e.edit
             """)
+        let firstVersion = try connection.prepare(
+            "SELECT content, body FROM edits WHERE message = ?1 ORDER BY edit LIMIT 1")
         let contacts = try ContactReader(connection)
         let held = try HeldReader(connection)
         let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
@@ -90,6 +93,7 @@ package struct Reader: ~Copyable {
         self.group = group
         self.members = members
         self.edits = edits
+        self.firstVersion = firstVersion
         self.member = member
         self.conversationUsers = conversationUsers
         self.cursor = cursor
@@ -127,12 +131,12 @@ package struct Reader: ~Copyable {
         switch query {
         case .inbox(let name, let after, let limit):
             guard let user = try number(of: name) else { return empty(through: after) }
-            return try inbox(of: user, after: after, limit: limit, now: now)
+            return try inbox(of: user, name, after: after, limit: limit, now: now)
         case .unconfirmed(let name, let deviceName, let limit):
             guard let user = try number(of: name) else { return empty(through: 0) }
             let floor = try positions.user(user, .floor)
             let confirmed = try confirmed(by: deviceName, user: user) ?? floor
-            return try inbox(of: user, after: confirmed, limit: limit, now: now)
+            return try inbox(of: user, name, after: confirmed, limit: limit, now: now)
         case .history(let key, let range, let limit, let viewer):
             guard let conversation = try number(of: key) else { return empty(through: 0) }
             let hidden = try viewer.flatMap { (viewer) throws(SQLiteError) in
@@ -201,12 +205,12 @@ package struct Reader: ~Copyable {
 
     /// A page without more speaks for all up to the inbox's head, also where confirmed entries are gone.
     private mutating func inbox(
-        of user: UInt64, after: UInt64, limit: Int, now: UInt64
+        of user: UInt64, _ name: Identifier, after: UInt64, limit: Int, now: UInt64
     ) throws(SQLiteError) -> Page {
         let head = try positions.user(user, .head)
         let first = max(clamp(after), try positions.user(user, .floor))
         let filter = RunFilter(now: now, retentionMilliseconds: retentionMilliseconds)
-        var page = PageBuilder(limit: clamp(limit), through: after)
+        var page = PageBuilder(limit: clamp(limit), through: after, owner: name)
         if first < head {
             try runs.forward(.inbox, owner: user, after: first) { (seq, id) throws(SQLiteError) in
                 guard id >= filter.firstInboxID else { return true }
@@ -283,6 +287,8 @@ package struct Reader: ~Copyable {
         let arena = RecordArena()
         let limit: Int
         var through: UInt64
+        /// Whose inbox it is a page of.
+        var owner: Identifier?
         var bytesMax = Reader.pageBytesMax
         var more = false
         var names: [UInt64: Identifier] = [:]
@@ -317,11 +323,36 @@ package struct Reader: ~Copyable {
         guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: message.integer(8))), kind.isEntry else {
             throw SQLiteError(corrupt: "switchboard.db: message \(id) is of no known kind")
         }
-        page.arena.appendStored(
-            kind, head, cid: RawSpan(_unsafeBytes: message.bytes(4)), body: RawSpan(_unsafeBytes: body), id: id,
-            cseq: message.unsigned(0), seq: seq, time: MessageID.time(id))
+        let cid = RawSpan(_unsafeBytes: message.bytes(4))
+        if kind == .message, let sent = try asSent(id, head, to: page.owner) {
+            var head = head
+            head.content = sent.content
+            page.arena.appendStored(
+                kind, head, cid: cid, body: sent.body.span.bytes, id: id, cseq: message.unsigned(0), seq: seq,
+                time: MessageID.time(id))
+        } else {
+            page.arena.appendStored(
+                kind, head, cid: cid, body: RawSpan(_unsafeBytes: body), id: id, cseq: message.unsigned(0), seq: seq,
+                time: MessageID.time(id))
+        }
         page.through = place
         return true
+    }
+
+    /// What the inbox has of a message for who has left its group: the message as it was sent, and nothing of what it
+    /// was changed to; nil if it is as it was, or the owner may see all.
+    private func asSent(
+        _ id: UInt64, _ head: MessageHead, to owner: Identifier?
+    ) throws(SQLiteError) -> (content: UInt8, body: [UInt8])? {
+        guard let owner, head.command == RecordView.groupCommand else { return nil }
+        firstVersion.bind(1, id)
+        defer { firstVersion.reset() }
+        guard try firstVersion.step() else { return nil }
+        member.bindCopy(1, head.destination.description)
+        member.bindCopy(2, owner.description)
+        defer { member.reset() }
+        guard try !member.step() else { return nil }
+        return (UInt8(truncatingIfNeeded: firstVersion.integer(0)), Array(firstVersion.bytes(1)))
     }
 
     private func destination(

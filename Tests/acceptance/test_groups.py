@@ -343,3 +343,22 @@ def test_a_group_of_the_timeline_is_nobodys_to_claim(small_limit):
     answer = small_limit.http("POST", "/api/groups", {"id": "tg", "name": "n", "members": []}, bearer="evil")
     assert (answer.status, answer.json["error"]["code"]) == (409, "conflict")
     assert small_limit.http("GET", "/api/conversations/tg/messages", bearer="evil").status in (403, 404)
+
+
+def test_who_was_removed_sees_nothing_of_later_edits(start_router, chat):
+    """What was sent before stays in the inbox, as it was sent."""
+    router = start_router()
+    admin, member = chat("ga", to=router), chat("gm", to=router)
+    router.group("ga", "leavers", "gm")
+    sent = admin.post("leavers", "original", cmd=11)
+    member.messages(1)
+    answer = router.http("DELETE", "/api/groups/leavers/members/gm", bearer="ga")
+    assert answer.status == 200
+    admin.request(cmd="edit", conv="leavers", cseq=sent["cseq"], content="later")
+    texts = lambda client: [entry["content"] for entry in client.fetch_all() if entry["cmd"] == 11]
+    assert texts(member) == ["original"]
+    assert texts(admin) == ["later"]
+    sync = router.http("GET", "/timeline/sync?member=gm&last_read=0&count=100").body.decode()
+    assert "original" in sync and "later" not in sync
+    admin.request(cmd="recall", conv="leavers", cseq=sent["cseq"])
+    assert "original" not in str(member.fetch_all())
