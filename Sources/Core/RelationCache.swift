@@ -29,9 +29,17 @@ struct RelationCache {
     typealias Waiting = (Result<Relation, EnvelopeError>) -> Void
 
     private enum Entry {
-        /// `isOutdated`: it changed while it was being loaded.
-        case loading(waiting: [Waiting], isOutdated: Bool)
+        /// `isOutdated`: it changed while it was being loaded. `held`: what was known to wait before.
+        case loading(waiting: [Waiting], isOutdated: Bool, held: Held)
         case ready(Relation)
+        /// It has changed since.
+        case forgotten(Held)
+    }
+
+    /// How much waits for the other's answer. What this loop has counted may be on its way to the store still.
+    private struct Held {
+        var messages = 0
+        var bytes = 0
     }
 
     /// Two users by the hashes of their ids.
@@ -60,14 +68,18 @@ struct RelationCache {
     /// Notes who waits; true if the load must be asked for.
     mutating func wait(_ user: Identifier, _ other: Identifier, _ body: @escaping Waiting) -> Bool {
         let pair = Pair(user, other)
-        if case .loading(let waiting, let isOutdated) = entries[pair] {
-            entries[pair] = .loading(waiting: waiting + [body], isOutdated: isOutdated)
+        var held = Held()
+        switch entries[pair] {
+        case .loading(let waiting, let isOutdated, let held):
+            entries[pair] = .loading(waiting: waiting + [body], isOutdated: isOutdated, held: held)
             return false
+        case .forgotten(let known): held = known
+        case .ready, nil: break
         }
         if entries.count >= RelationCache.relationsMax {
             entries = entries.filter { if case .loading = $1 { true } else { false } }
         }
-        entries[pair] = .loading(waiting: [body], isOutdated: false)
+        entries[pair] = .loading(waiting: [body], isOutdated: false, held: held)
         return true
     }
 
@@ -76,12 +88,18 @@ struct RelationCache {
         _ user: Identifier, _ other: Identifier, _ result: Result<Relation, EnvelopeError>
     ) -> [Waiting]? {
         let pair = Pair(user, other)
-        guard case .loading(let waiting, let isOutdated) = entries[pair] else { return [] }
+        guard case .loading(let waiting, let isOutdated, let held) = entries[pair] else { return [] }
         switch result {
         case .success where isOutdated:
-            entries[pair] = .loading(waiting: waiting, isOutdated: false)
+            entries[pair] = .loading(waiting: waiting, isOutdated: false, held: held)
             return nil
-        case .success(let relation): entries[pair] = .ready(relation)
+        case .success(var relation):
+            // Whom the other one takes as a contact has nothing that waits.
+            if relation.standing != .contact {
+                relation.heldMessages = max(relation.heldMessages, held.messages)
+                relation.heldBytes = max(relation.heldBytes, held.bytes)
+            }
+            entries[pair] = .ready(relation)
         case .failure: entries[pair] = nil
         }
         return waiting
@@ -92,9 +110,12 @@ struct RelationCache {
         changes += 1
         let pair = Pair(user, other)
         switch entries[pair] {
-        case .loading(let waiting, _): entries[pair] = .loading(waiting: waiting, isOutdated: true)
+        case .loading(let waiting, _, let held):
+            entries[pair] = .loading(waiting: waiting, isOutdated: true, held: held)
+        case .ready(let relation) where relation.heldMessages > 0:
+            entries[pair] = .forgotten(Held(messages: relation.heldMessages, bytes: relation.heldBytes))
         case .ready: entries[pair] = nil
-        case nil: break
+        case .forgotten, nil: break
         }
     }
 
@@ -189,7 +210,8 @@ extension Hub {
             if case .success(let relation) = loaded, !relation.isBlockedByAnyone, changes == relations.changes {
                 users.find(user)?.isUnblocked = true
             }
-            for body in waiting { body(loaded) }
+            let known = relations.ready(user, other).map { Result<Relation, EnvelopeError>.success($0) } ?? loaded
+            for body in waiting { body(known) }
         }
     }
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from switchboard import ERROR_CODES, later
+from switchboard import ERROR_CODES
 
 BODY = b'{"from":"http-a","to":"http-b","message":"m"}'
 
@@ -218,7 +218,6 @@ def test_errors_are_json(router):
     assert answer.json["error"]["code"] in ERROR_CODES and answer.json["error"]["message"]
 
 
-@later
 def test_api_needs_a_sign_in(router):
     """The application API is closed to nobody in particular, in development too."""
     for path in ("/api/me", "/api/conversations", "/api/contacts"):

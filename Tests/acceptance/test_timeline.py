@@ -1,7 +1,11 @@
-"""The timeline service: store and forward for other servers, by HTTP (contract §5, seed "go-timeline")."""
+"""The timeline service: store and forward for other servers, by HTTP (contract §5, seed "go-timeline").
+
+The client's: what a message means, and the HTML page. Out of scope: MongoDB and Redis, which the router does without.
+"""
 
 import json
 import subprocess
+import threading
 from urllib.parse import urlencode
 
 import pytest
@@ -73,6 +77,23 @@ def scenario(tmp_path_factory):
 def test_scenario_sync(scenario, member, expected):
     """Sender and recipient each get one entry, with sequences 1, 2, 3 … of their own; no count is too large."""
     assert sync(scenario, member, count=2**63 - 1) == numbered(1, *expected)
+
+
+def test_scenario_is_kept(start_router):
+    """Inboxes and histories outlive a crash, and each sequence goes on where it stood."""
+    router = start_router()
+    send(router, "a", "b", "吃了吗？")
+    send_group(router, "a", "group_a", ["a", "c", "d"], "大家好")
+    router.kill()
+    router.start()
+    assert sync(router, "a") == numbered(1, "吃了吗？", "大家好")
+    assert entries(router, "/timeline/history/single/b/a") == numbered(1, "吃了吗？")
+    assert send(router, "b", "a", "吃了") == "3"
+    send_group(router, "c", "group_a", ["a", "c", "d"], "报三围")
+    assert sync(router, "d") == numbered(1, "大家好", "报三围")
+    assert sync(router, "a", 2) == numbered(3, "吃了", "报三围")
+    assert entries(router, "/timeline/history/single/a/b") == numbered(1, "吃了吗？", "吃了")
+    assert entries(router, "/timeline/history/group/group_a") == numbered(1, "大家好", "报三围")
 
 
 @pytest.mark.parametrize("pair", ["a/b", "b/a"])
@@ -192,15 +213,52 @@ def test_each_inbox_counts_for_itself(router, people):
     assert sync(router, a) == numbered(1, "0", "1", "2")
 
 
-def test_confirm(router, people):
-    """Confirming what the device has leaves the sequence of the inbox alone; what comes next goes on counting."""
+def test_each_inbox_counts_for_itself_under_load(router, people):
+    """Many servers write to one member at once: every answer is another number, and none is left out."""
+    writers = people(8)
+    (member,) = people(1)
+    answers = []
+
+    def write(sender):
+        for number in range(25):
+            answers.append((int(send(router, sender, member, f"{sender} {number}")), f"{sender} {number}"))
+
+    threads = [threading.Thread(target=write, args=(sender,)) for sender in writers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [sequence for sequence, _ in sorted(answers)] == list(range(1, 201))
+    assert sync(router, member, count=1_000) == sorted(answers), "each message is where its answer says"
+    for sender in writers:
+        history = entries(router, f"/timeline/history/single/{sender}/{member}")
+        assert history == numbered(1, *(f"{sender} {number}" for number in range(25)))
+
+
+def test_what_was_pulled_leaves_the_inbox_and_not_the_history(router, people):
+    """Confirmed entries are deleted from the member's inbox alone; the conversation can be read from any place on."""
     a, b = people(2)
     for n in range(3):
         send(router, a, b, str(n))
+    assert sync(router, b) == numbered(1, "0", "1", "2"), "pulling alone deletes nothing"
     answer = router.http("POST", "/timeline/confirm", {"member": b, "sequence": "2", "device": "default"})
     assert (answer.status, answer.json) == (200, {}), answer
-    assert sync(router, b, 2) == [(3, "2")]
+    assert sync(router, b) == [(3, "2")]
+    assert sync(router, a) == numbered(1, "0", "1", "2")
+    assert entries(router, f"/timeline/history/single/{a}/{b}") == numbered(1, "0", "1", "2")
+    assert entries(router, f"/timeline/history/single/{a}/{b}", last_read=1, count=1) == [(2, "1")]
     assert send(router, a, b, "3") == "4"
+    assert sync(router, b) == [(3, "2"), (4, "3")]
+
+
+def test_failed_members(router, people):
+    """Whoever can't have an inbox is named in the answer; the others get the message, once each."""
+    a, b = people(2)
+    body = {"group_name": f"group-{a}", "group_members": [a, "x:y", b, "", a], "message": "m"}
+    answer = router.http("POST", "/timeline/sendGroup", body)
+    assert (answer.status, answer.json) == (200, {"failedMembers": ["x:y", ""]}), answer
+    assert sync(router, a) == sync(router, b) == [(1, "m")]
+    assert entries(router, f"/timeline/history/group/group-{a}") == [(1, "m")]
 
 
 def test_timeline_to_websocket(router, people, chat):
