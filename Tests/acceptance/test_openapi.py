@@ -1,8 +1,8 @@
 """The API's own description: the router serves it, and does what it says.
 
 Schemathesis makes requests from the document, good and bad ones, and holds each answer against it: no 5xx, no status,
-content type or body that isn't described. A run makes the same choices each time; `OPENAPI_SEED` makes others, and
-`OPENAPI_SECONDS` lets it go on that long.
+content type or body that isn't described. From the same answers a run makes the same choices; `OPENAPI_SEED` makes
+others, and `OPENAPI_SECONDS` lets it go on that long.
 """
 
 import collections
@@ -33,8 +33,8 @@ METHODS = ("get", "put", "post", "patch", "delete")
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A router with everything turned on, in which alice has a bit of everything; and her token."""
-    router = Router(
-        tmp_path_factory.mktemp("openapi"), "--api-key", KEY, "--events", "on", "--registration", "claim", *MEDIA).start()
+    options = ("--api-key", KEY, "--events", "on", "--registration", "claim", *MEDIA)
+    router = Router(tmp_path_factory.mktemp("openapi"), *options).start()
     yield router, seed(router)
     router.stop()
 
@@ -143,6 +143,9 @@ CONFIGURATION = """
 UserToken = { bearer = "%(token)s" }
 ApiKey = { bearer = "%(key)s" }
 
+[checks]
+not_a_server_error = { expected-statuses = %(fine)s }
+
 [phases.coverage]
 unexpected-methods = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"]
 
@@ -165,10 +168,11 @@ recalled = { values = [5, 6] }
 include-operation-id = "recallMessage"
 parameters = { "path.cseq" = { dictionary = "recalled", probability = 0.9 } }
 
-# Each costs a password's hash.
+# What is right costs a password's hash each time; there is enough of it without the edges of each value.
 [[operations]]
 include-path = ["/api/register", "/api/login", "/api/password"]
 generation = { max-examples = 5 }
+phases = { coverage = { generation = { mode = "negative" } } }
 
 # Would end the login that all requests use; the plain id is no login.
 [[operations]]
@@ -177,12 +181,12 @@ headers = { Authorization = "Bearer alice" }
 """
 
 
-def schemathesis(router, token, directory, description, *options):
+def schemathesis(router, token, directory, description, *options, fine=("2xx", "3xx", "4xx")):
     """Holds the router against a description; what the tester said, and its report."""
     document = directory / "openapi.json"
     document.write_text(json.dumps(closed(description)))
     configuration = directory / "schemathesis.toml"
-    configuration.write_text(CONFIGURATION % {"token": token, "key": KEY})
+    configuration.write_text(CONFIGURATION % {"token": token, "key": KEY, "fine": json.dumps(fine)})
     report = directory / "report.ndjson"
     program = Path(sys.executable).with_name("schemathesis")
     command = [
@@ -228,6 +232,17 @@ def test_the_tester_finds_what_is_wrong(served, tmp_path):
     assert done.returncode == 1, done.stdout + done.stderr
     for finding in ("Undocumented status code", "'last_seen' was unexpected", 'false is not of type "integer"'):
         assert finding in done.stdout, (finding, done.stdout)
+
+
+def test_what_is_turned_off_is_refused_as_the_document_says(start_router, tmp_path):
+    """Without media, events and search, and with strangers' messages held: 501 where there is nothing."""
+    router = start_router("--api-key", KEY, "--search", "off", "--strangers", "hold", "--inbox-members", "2")
+    token, document = seed(router), router.http("GET", "/api/openapi.json").json
+    done, report = schemathesis(
+        router, token, tmp_path, document, "--phases", "examples", fine=("2xx", "3xx", "4xx", "501"))
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    off = {name for name, seen in statuses(report).items() if 501 in seen}
+    assert off == {"POST /api/media", "GET /api/events", "GET /api/search"}
 
 
 def test_the_router_does_what_the_document_says(served, tmp_path):
