@@ -201,9 +201,11 @@ extension Hub {
             // What was said before may be taken back, but nothing new comes in its place.
             case .success(let relation) where relation.isBlocked && kind == .edit:
                 refuse(EnvelopeError(.blocked, "this user has blocked you"), asker)
+            case .success(let relation) where strangers == .deliver || relation.standing == .contact: append(.both)
+            case .success where strangers == .reject && kind == .edit:
+                refuse(EnvelopeError(.forbidden, "only contacts may write to this user"), asker)
             // Whom a stranger wrote to may not have seen the message.
-            case .success(let relation):
-                append(strangers == .deliver || relation.standing == .contact ? .both : .actor)
+            case .success: append(strangers == .hold ? .actor : .both)
             }
         }
     }

@@ -5,6 +5,7 @@ internal import Store
 ///
 /// *Thread:* that of the fold.
 struct Groups: ~Copyable {
+    private let conversation: Statement
     private let create: Statement
     private let version: Statement
     private let setMember: Statement
@@ -19,6 +20,7 @@ struct Groups: ~Copyable {
     init(
         _ connection: borrowing Connection, _ options: FoldOptions, _ largeGroupMembers: LargeGroupMembers
     ) throws(SQLiteError) {
+        let conversation = try connection.prepare("SELECT 1 FROM conversations WHERE owner = 0 AND peer = ?1")
         let create = try connection.prepare("INSERT OR IGNORE INTO groups VALUES(?1, ?2, 1) RETURNING version")
         let version = try connection.prepare(
             "UPDATE groups SET version = version + 1 WHERE id = ?1 RETURNING version")
@@ -31,6 +33,7 @@ struct Groups: ~Copyable {
             "SELECT count(*), coalesce(sum(role = 'admin'), 0) FROM members WHERE group_id = ?1 AND user <> ?2")
         let role = try connection.prepare("SELECT role FROM members WHERE group_id = ?1 AND user = ?2")
         let reader = try Reader(connection, options: options)
+        self.conversation = conversation
         self.create = create
         self.version = version
         self.setMember = setMember
@@ -47,6 +50,11 @@ struct Groups: ~Copyable {
     ) throws(SQLiteError) -> Result<Group, StoreError> {
         switch command {
         case .create(let id, let name, let members, let actor):
+            // What the timeline says in a group of its own isn't there for whoever takes its id.
+            conversation.bindCopy(1, id.description)
+            guard try !hasRow(conversation) else {
+                return .failure(.conflict("messages were sent to a group \(id) already"))
+            }
             create.bindCopy(1, id.description)
             create.bindCopy(2, name)
             guard try hasRow(create) else { return .failure(.conflict("the group \(id) exists already")) }

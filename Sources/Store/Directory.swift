@@ -14,8 +14,9 @@ package enum DirectoryCommand: Sendable {
     /// Whether what is committed should be in the index before.
     package var movesMessages: Bool {
         switch self {
-        case .group, .account, .eventsDelivered: false
+        case .group(.create): true
         case .contact(let command): command.movesMessages
+        case .group, .account, .eventsDelivered: false
         }
     }
 }

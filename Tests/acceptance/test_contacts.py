@@ -526,3 +526,15 @@ def test_a_blocked_author_takes_back_but_writes_nothing_new(own, people, chat):
     assert alice.refused(cmd="edit", conv=sent["conv"], cseq=sent["cseq"], content="second") == "blocked"
     alice.request(cmd="recall", conv=sent["conv"], cseq=sent["cseq"])
     assert bob.expect("notify")["name"] == "message.recalled"
+
+
+def test_who_is_no_contact_any_more_takes_back_but_writes_nothing_new(own, people, chat):
+    router = own("reject")
+    a, b = people(2)
+    befriend(router, a, b)
+    alice, bob = chat(a, to=router), chat(b, to=router)
+    sent = alice.post(b, "first")
+    call(router, a, "DELETE", f"/api/contacts/{b}")
+    assert alice.refused(cmd="edit", conv=sent["conv"], cseq=sent["cseq"], content="second") == "forbidden"
+    alice.request(cmd="recall", conv=sent["conv"], cseq=sent["cseq"])
+    assert bob.expect("notify", name="message.recalled")["cseq"] == sent["cseq"]

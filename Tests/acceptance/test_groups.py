@@ -334,3 +334,12 @@ def test_changes_of_a_large_group_are_told_to_those_concerned(small_limit, chat)
     assert names[people[1]] == ["group.invited", "group.role", "group.role"]
     assert names[people[2]] == ["group.invited", "group.role"]
     assert names[people[3]] == ["group.invited"]
+
+
+def test_a_group_of_the_timeline_is_nobodys_to_claim(small_limit):
+    """Whoever took its id could read, change and recall what was said in it."""
+    body = {"group_name": "tg", "group_members": ["v1", "v2"], "message": "secret", "from": "v1"}
+    assert small_limit.http("POST", "/timeline/sendGroup", body).status == 200
+    answer = small_limit.http("POST", "/api/groups", {"id": "tg", "name": "n", "members": []}, bearer="evil")
+    assert (answer.status, answer.json["error"]["code"]) == (409, "conflict")
+    assert small_limit.http("GET", "/api/conversations/tg/messages", bearer="evil").status in (403, 404)
