@@ -60,6 +60,7 @@ let package = Package(
                 "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "CCurl", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
+            resources: [.embedInCode("API/openapi.json")],
             swiftSettings: settings),
 
         // The whole router in one thread, from one seed, on a disk in memory.

@@ -7,7 +7,7 @@ package struct WebFile: Sendable {
     /// Changes with the content: the value of the ETag field, in its quotes.
     package let entityTag: String
 
-    init(_ path: String, _ contentType: String, _ body: [UInt8]) {
+    package init(_ path: String, _ contentType: String, _ body: [UInt8]) {
         self.path = path
         self.contentType = contentType
         self.body = body

@@ -41,12 +41,15 @@ struct APIRouter: Sendable {
 
     struct Route: Sendable {
         let method: HTTPMethod
+        /// As it was written, with `{…}` where any segment may stand.
+        let path: String
         /// Segments; nil where any segment may stand.
         let pattern: [String?]
         let handler: Handler
 
         init(_ method: HTTPMethod, _ path: String, _ handler: @escaping Handler) {
             self.method = method
+            self.path = path
             self.handler = handler
             pattern = path.split(separator: "/").map { $0.hasPrefix("{") ? nil : String($0) }
         }
@@ -66,13 +69,15 @@ struct APIRouter: Sendable {
         }
     }
 
-    private let routes: [Route]
+    /// All there are; the API document describes those that aren't the web chat's files.
+    let routes: [Route]
     private let node: NodeHandle
 
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
         let parts = [
             HealthAPI(context: context).routes,
+            DocumentAPI.routes,
             TimelineAPI(context: context).routes,
             AccountAPI(context: context).routes,
             ConversationAPI(context: context).routes,

@@ -25,15 +25,24 @@ struct WebChatAPI: Sendable {
         }
     }
 
-    /// A browser asks each time whether its copy still holds: after an update no module meets one of another version.
     private func response(_ file: WebFile, to request: HTTPRequest) -> HTTPResponse {
+        var response = HTTPResponse.file(file, to: request)
+        try? response.headers.add("Content-Security-Policy", contentPolicy)
+        try? response.headers.add("Referrer-Policy", "no-referrer")
+        return response
+    }
+}
+
+extension HTTPResponse {
+    /// A file of the program. A client asks each time whether its copy still holds: after an update no module meets one
+    /// of another version.
+    static func file(_ file: WebFile, to request: HTTPRequest) -> HTTPResponse {
         let known = request.headers.list("If-None-Match")
         let isKnown = known.contains { $0 == "*" || $0 == file.entityTag || $0 == "W/" + file.entityTag }
         var response = HTTPResponse(isKnown ? .notModified : .ok, body: isKnown ? [] : file.body)
         let fields = [
             ("Content-Type", file.contentType), ("ETag", file.entityTag), ("Cache-Control", "no-cache"),
-            ("Content-Security-Policy", contentPolicy), ("X-Content-Type-Options", "nosniff"),
-            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
         ]
         for (name, value) in fields { try? response.headers.add(name, value) }
         return response
