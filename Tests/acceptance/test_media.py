@@ -4,6 +4,7 @@ The S3 server is moto's. It keeps objects like the real one but believes every s
 it that signs each request again with botocore, which is Amazon's own implementation.
 """
 
+import contextlib
 import datetime
 import http.client
 import re
@@ -76,9 +77,12 @@ def s3():
     open_server = make_server("127.0.0.1", 0, application, threaded=True)
     for each in (server, open_server):
         threading.Thread(target=each.serve_forever, daemon=True).start()
-    boto3.client(
+    client = boto3.client(
         "s3", endpoint_url=f"http://127.0.0.1:{open_server.port}", aws_access_key_id=ACCESS, region_name=REGION,
-        aws_secret_access_key=SECRET).create_bucket(
+        aws_secret_access_key=SECRET)
+    # The server loads its S3 part with the first request; on a slow machine the client asks again meanwhile.
+    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}, ACL="public-read")
     yield server.port
     for each in (server, open_server):
