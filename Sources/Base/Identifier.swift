@@ -9,6 +9,8 @@ package struct Identifier: Hashable, Comparable, Sendable {
 
     @usableFromInline var words: [8 of UInt64]
     @usableFromInline let length: UInt8
+    /// Whether no byte is `"` or `\`, so that the id can stand between quotes as it is.
+    package let isPlain: Bool
 
     /// Validates and copies `bytes`; nil if they are not an identifier.
     package init?(_ bytes: RawSpan) {
@@ -30,16 +32,33 @@ package struct Identifier: Hashable, Comparable, Sendable {
         let count = bytes.byteCount
         precondition(count >= 1 && count <= Identifier.bytesMax)
         var words: [8 of UInt64] = .init(repeating: 0)
+        var quotes: UInt64 = 0
         var word = 0
         var offset = 0
-        while offset + 8 <= count {
-            words[word] = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
-            word += 1
-            offset += 8
+        while offset &+ 8 <= count {
+            let next = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self).littleEndian
+            words[word] = next
+            quotes |= Identifier.quotes(in: next)
+            word &+= 1
+            offset &+= 8
         }
-        if offset < count { words[word] = Identifier.tail(bytes, from: offset) }
+        if offset < count {
+            let last = Identifier.tail(bytes, from: offset)
+            words[word] = last
+            quotes |= Identifier.quotes(in: last)
+        }
         self.words = words
-        self.length = UInt8(count)
+        self.length = UInt8(truncatingIfNeeded: count)
+        self.isPlain = quotes == 0
+    }
+
+    /// Not zero if one of eight bytes is `"` or `\`.
+    @inline(__always)
+    private static func quotes(in word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quote = (word ^ ones &* UInt64(UInt8(ascii: "\""))) &- ones
+        let backslash = (word ^ ones &* UInt64(UInt8(ascii: "\\"))) &- ones
+        return (quote | backslash) & ~word & 0x8080_8080_8080_8080
     }
 
     /// The last one to seven bytes as a word.
@@ -64,11 +83,11 @@ package struct Identifier: Hashable, Comparable, Sendable {
         guard count == self.count else { return false }
         var word = 0
         var offset = 0
-        while offset + 8 <= count {
-            let other = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
+        while offset &+ 8 <= count {
+            let other = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self).littleEndian
             if words[word] != other { return false }
-            word += 1
-            offset += 8
+            word &+= 1
+            offset &+= 8
         }
         return offset == count || words[word] == Identifier.tail(bytes, from: offset)
     }
@@ -88,9 +107,9 @@ package struct Identifier: Hashable, Comparable, Sendable {
     package static func == (left: Identifier, right: Identifier) -> Bool {
         guard left.length == right.length else { return false }
         var word = 0
-        while word * 8 < left.count {
+        while word &* 8 < left.count {
             if left.words[word] != right.words[word] { return false }
-            word += 1
+            word &+= 1
         }
         return true
     }

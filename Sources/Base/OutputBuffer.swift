@@ -130,8 +130,13 @@ package struct OutputBuffer: ~Copyable {
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
-    @inlinable package mutating func append(_ identifier: Identifier) {
-        identifier.withBytes { append($0) }
+    package mutating func append(_ identifier: Identifier) {
+        // Copying all of it, a constant size, costs less than looking how much there is.
+        reserve(Identifier.bytesMax)
+        withUnsafeBytes(of: identifier.words) {
+            (base.unsafelyUnwrapped + end).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
+        }
+        end += identifier.count
     }
 
     /// Appends an integer, little-endian.

@@ -171,7 +171,8 @@ extension Hub {
             throw EnvelopeError(.badRequest, "dstid is missing")
         }
         let isGroup = try envelope.bool(.group, in: bytes) ?? false
-        message.setTyping(from: session.user.id, to: destination, isGroup: isGroup, envelope, bytes)
-        typing(to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
+        let sender = session.user.id
+        message.setTyping(from: sender, to: destination, isGroup: isGroup, envelope, bytes)
+        typing(from: sender, to: destination, isGroup: isGroup, session, reference: reference(in: bytes))
     }
 }

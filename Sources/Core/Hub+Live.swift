@@ -5,39 +5,42 @@ internal import Wire
 // What isn't stored and goes to whoever is online: typing.
 extension Hub {
     /// Passes on the typing event that lies in ``message``.
-    func typing(to destination: Identifier, isGroup: Bool, _ session: Session, reference: [UInt8]) {
+    func typing(
+        from sender: Identifier, to destination: Identifier, isGroup: Bool, _ session: Session, reference: [UInt8]
+    ) {
         if !isGroup {
-            if let admission = admissionInMemory(of: session.user.id, session.user, to: destination) {
-                return typing(message.unsafeBytes, to: destination, admission, session, reference: reference)
+            if let admission = admissionInMemory(of: sender, session.user, to: destination) {
+                return typing(message.unsafeBytes, from: sender, to: destination, admission, session, reference: reference)
             }
             let event = Array(message.unsafeBytes)
             // It doesn't ask for anything: only messages do.
-            return withRelation(of: session.user.id, to: destination) { [unowned self] result in
+            return withRelation(of: sender, to: destination) { [unowned self] result in
                 guard session.state != .closed else { return }
                 let admission = result.map { self.admission(by: $0) ?? .held }
                 event.withUnsafeBytes {
-                    typing($0, to: destination, Admission(admission), session, reference: reference)
+                    typing(
+                        $0, from: sender, to: destination, Admission(admission), session, reference: reference)
                 }
             }
         }
-        let frame = frame(to: .user(destination), from: session)
+        let event = Array(message.unsafeBytes)
         withGroup(destination) { [unowned self] result in
             switch result {
             case .failure(let refusal):
                 writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
-            case .success(let group) where group.members[session.user.id] == nil:
+            case .success(let group) where group.members[sender] == nil:
                 let refusal = EnvelopeError(.notMember, "only members of a group may send to it")
                 writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
             case .success(let group):
-                bus.broadcast(BusFrame(audience: .members(group), origin: frame.origin, event: frame.event))
+                bus.broadcast(BusFrame(audience: .members(group), origin: sender, event: event))
                 writeOK(reference: reference.span.bytes, to: session)
             }
         }
     }
 
     private func typing(
-        _ event: UnsafeRawBufferPointer, to destination: Identifier, _ admission: Admission, _ session: Session,
-        reference: [UInt8]
+        _ event: UnsafeRawBufferPointer, from sender: Identifier, to destination: Identifier, _ admission: Admission,
+        _ session: Session, reference: [UInt8]
     ) {
         switch admission {
         case .refused(let refusal):
@@ -50,14 +53,10 @@ extension Hub {
                 users.find(destination, hash: hash)?.sessions.forEach { emitEvent(event, to: $0) }
             } else {
                 let audience = BusFrame.Audience.user(destination)
-                bus.send(BusFrame(audience: audience, origin: session.user.id, event: Array(event)), to: home)
+                bus.send(BusFrame(audience: audience, origin: sender, event: Array(event)), to: home)
             }
         }
         writeOK(reference: reference.span.bytes, to: session)
-    }
-
-    private func frame(to audience: BusFrame.Audience, from session: Session) -> BusFrame {
-        BusFrame(audience: audience, origin: session.user.id, event: Array(message.unsafeBytes))
     }
 
     /// Takes mail of another loop, or of this one.

@@ -144,8 +144,13 @@ final class UserTable {
     func find(_ id: Identifier) -> User? { find(id, hash: id.hash64) }
 
     func find(_ id: Identifier, hash: UInt64) -> User? {
-        let slot = maps[map(of: hash)].find(hash: hash) { slots[slot: Int($0)]?.isNamed(id) ?? false }
-        return slot.flatMap { slots[slot: Int($0)] }
+        var found: User?
+        _ = maps[map(of: hash)].find(hash: hash) { slot in
+            guard let user = slots[slot: Int(slot)], user.isNamed(id) else { return false }
+            found = user
+            return true
+        }
+        return found
     }
 
     /// Index of the map of the user's shard.

@@ -88,10 +88,12 @@ package final class Envelope {
         while true {
             scanner.skipWhitespace()
             let start = scanner.offset
-            let key = try scanner.skipKey(keys: &keys, base: 0)
+            let key = try scanner.skipKey(keys: &keys)
+            let field = EnvelopeField(key)
+            // A field that is there twice is seen by its bit.
+            if field == nil { try keys.note(key, base: 0, in: scanner.bytes) }
             let value = scanner.offset
             let hasEscapes = try scanner.skipValue(depth: 1, keys: &keys)
-            let field = EnvelopeField(key)
             if hasEscapes, let field { escaped |= field.bit }
             try note(field, member: start..<scanner.offset, value: value, &isRunOpen)
             scanner.skipWhitespace()
@@ -111,7 +113,6 @@ package final class Envelope {
     ) throws(EnvelopeError) {
         var staysOpen = true
         if let field {
-            // A large object finds duplicates only at its end, but there is room for each field's run only once.
             guard present & field.bit == 0 else { throw .badRequest("duplicate key") }
             present |= field.bit
             tokens[Int(field.rawValue)] = ByteRange(value..<member.upperBound)

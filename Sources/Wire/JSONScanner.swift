@@ -224,7 +224,8 @@ struct JSONScanner: ~Escapable {
         }
         while true {
             skipWhitespace()
-            _ = try skipKey(keys: &keys, base: base)
+            let key = try skipKey(keys: &keys)
+            try keys.note(key, base: base, in: bytes)
             try skipValue(depth: depth, keys: &keys)
             skipWhitespace()
             if current == JSONBytes.comma {
@@ -236,14 +237,13 @@ struct JSONScanner: ~Escapable {
         }
     }
 
-    /// Moves from a key's opening quote to the first byte of its value; notes and gives the key.
+    /// Moves from a key's opening quote to the first byte of its value; gives the key.
     @inline(__always)
-    mutating func skipKey(keys: inout JSONKeys, base: Int) throws(EnvelopeError) -> JSONKey {
+    mutating func skipKey(keys: inout JSONKeys) throws(EnvelopeError) -> JSONKey {
         try expect(JSONBytes.quote, "a key is missing")
         let start = offset
         let hasEscapes = try finishString()
         let key = keys.key(start..<(offset &- 1), hasEscapes: hasEscapes, in: self)
-        try keys.note(key, base: base, in: bytes)
         skipWhitespace()
         try expect(JSONBytes.colon, "a colon is missing")
         skipWhitespace()

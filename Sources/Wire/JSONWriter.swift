@@ -26,7 +26,8 @@ extension OutputBuffer {
 
     /// Appends an id as the inside of a JSON string.
     package mutating func appendJSONEscaped(_ identifier: Identifier) {
-        identifier.withBytes { appendJSONEscaped($0) }
+        guard identifier.isPlain else { return identifier.withBytes { appendWithEscapes($0) } }
+        append(identifier)
     }
 
     /// Appends the inside of a JSON string: `text` with its escapes, without quotes.

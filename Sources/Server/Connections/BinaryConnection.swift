@@ -46,12 +46,11 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
             case .failure(.tooLarge): return fail(EnvelopeError(.tooLarge, "the frame is longer than max_frame"))
             case .failure(.reserved): return fail(EnvelopeError(.badRequest, "reserved bytes must be 0"))
             }
-            switch signIn.state {
-            case .ended: return
-            case .leaving(let request):
-                return goHome(request, .binaryTCP, unread: UnsafeRawBufferPointer(rebasing: bytes[offset...]))
-            case .fresh, .awaitingClient, .askingStore, .signedIn: break
+            if signIn.staysHere { continue }
+            if case .leaving(let request) = signIn.state {
+                goHome(request, .binaryTCP, unread: UnsafeRawBufferPointer(rebasing: bytes[offset...]))
             }
+            return
         }
     }
 

@@ -56,6 +56,14 @@ struct SignInProgress {
         }
     }
 
+    /// Whether it has neither ended nor is to go to another loop.
+    var staysHere: Bool {
+        switch state {
+        case .leaving, .ended: false
+        case .fresh, .awaitingClient, .askingStore, .signedIn: true
+        }
+    }
+
     var hasEnded: Bool { if case .ended = state { true } else { false } }
 
     /// Gives the client ten seconds to say who it is.

@@ -72,23 +72,22 @@ final class WebSocketConnection: ClientConnection {
             case .close(let code, _): return close(code ?? WebSocketCloseCode.normal, "")
             case .failure(let failure): return close(failure.closeCode, failure.reason)
             }
-            switch signIn.state {
-            case .ended: return
+            if signIn.staysHere { continue }
             // A whole message was just taken, so the decoder holds nothing that would have to travel along.
-            case .leaving(let request):
-                return goHome(request, .webSocket, unread: UnsafeRawBufferPointer(rebasing: bytes[offset...]))
-            case .fresh, .awaitingClient, .askingStore, .signedIn: break
+            if case .leaving(let request) = signIn.state {
+                goHome(request, .webSocket, unread: UnsafeRawBufferPointer(rebasing: bytes[offset...]))
             }
+            return
         }
     }
 
     private func receive(_ kind: WebSocketMessageKind, _ payload: RawSpan) {
-        switch (signIn.state, kind) {
-        case (.signedIn(let session), .text): node.hub.receive(json: payload, from: session)
-        case (.signedIn(let session), .binary): receiveBinary(payload, session)
-        case (.awaitingClient(let expectation), .text): receiveConnect(payload, expectation)
-        case (.awaitingClient, .binary): receiveHello(payload)
-        case (.fresh, _), (.askingStore, _), (.leaving, _), (.ended, _): break
+        switch signIn.state {
+        case .signedIn(let session) where kind == .text: node.hub.receive(json: payload, from: session)
+        case .signedIn(let session): receiveBinary(payload, session)
+        case .awaitingClient(let expectation) where kind == .text: receiveConnect(payload, expectation)
+        case .awaitingClient: receiveHello(payload)
+        case .fresh, .askingStore, .leaving, .ended: break
         }
     }
 }
