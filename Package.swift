@@ -47,8 +47,11 @@ let package = Package(
         // Chat rules as state machines; sans-IO.
         .target(name: "Core", dependencies: ["Base", "Wire", "Store"], swiftSettings: settings),
 
+        // Ciphertext to plain bytes and back; sans-IO.
+        .target(name: "TLS", dependencies: ["Base", "COpenSSL"], swiftSettings: settings),
+
         // The only code that touches descriptors.
-        .target(name: "Reactor", dependencies: ["Base", "CEpoll"], swiftSettings: settings),
+        .target(name: "Reactor", dependencies: ["Base", "TLS", "CEpoll"], swiftSettings: settings),
 
         // The web chat's files, in the binary: the router stays one file.
         .target(name: "WebChat", resources: [.embedInCode("Resources")], swiftSettings: settings),
@@ -57,7 +60,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "CCurl", "COpenSSL",
+                "Base", "Wire", "Store", "EmbeddedStore", "Core", "TLS", "Reactor", "WebChat", "CCurl", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("API/openapi.json")],
@@ -125,6 +128,7 @@ let package = Package(
         .testTarget(name: "WireTests", dependencies: ["Base", "Wire"], swiftSettings: settings),
         .testTarget(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
+        .testTarget(name: "TLSTests", dependencies: ["Base", "TLS", "Reactor"], swiftSettings: settings),
         .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
         .testTarget(
             name: "BenchTests",
