@@ -77,7 +77,7 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "Base", "Wire", "Reactor", "CFloor", "CSQLite", "COpenSSL",
+                "Base", "Wire", "TLS", "Reactor", "CFloor", "CSQLite", "COpenSSL",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: settings),
@@ -99,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "LoadGenerator", "Reactor",
+                "LoadGenerator", "TLS", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
