@@ -76,9 +76,11 @@ final class TLSContext: @unchecked Sendable {
         SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer) { ssl, name, iv, cipher, mac, isNew in
             guard let data = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0), let name, let iv else { return -1 }
             let tickets = Unmanaged<TicketKeys>.fromOpaque(data).takeUnretainedValue()
+            // By a ticket that is used twice, an onlooker knows its client again (RFC 8446, appendix C.4). In TLS 1.2
+            // it goes in the clear anyway.
             return tickets.prepare(
                 name: UnsafeMutableRawBufferPointer(start: name, count: TicketKeys.nameBytes), iv: iv,
-                cipher: cipher, mac: mac, isNew: isNew == 1)
+                cipher: cipher, mac: mac, isNew: isNew == 1, renews: SSL_version(ssl) == TLS1_3_VERSION)
         }
     }
 

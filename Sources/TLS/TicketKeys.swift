@@ -67,12 +67,14 @@ final class TicketKeys: Sendable {
 
     /// What OpenSSL asks for a ticket that it seals or opens; answers in its numbers: 1 done, 2 done and worth a new
     /// ticket, 0 not one of ours, -1 failed.
+    ///
+    /// - Parameter renews: whether each ticket is for one use.
     func prepare(
         name: UnsafeMutableRawBufferPointer, iv: UnsafeMutablePointer<UInt8>, cipher: OpaquePointer?,
-        mac: OpaquePointer?, isNew: Bool
+        mac: OpaquePointer?, isNew: Bool, renews: Bool
     ) -> Int32 {
         var key: Key
-        var answer: Int32 = 1
+        var answer: Int32 = renews && !isNew ? 2 : 1
         if isNew {
             key = current
             name.copyBytes(from: key.name)
