@@ -39,7 +39,7 @@ package struct ChatList: Sendable {
         package var unread: UInt64
         /// Up to where the user has read; 0 for nothing.
         package var cursor: UInt64
-        /// Up to where the other one has read; nil in a group.
+        /// Up to where the other one has read; nil in a group, and while one of the two has blocked the other.
         package var peerCursor: UInt64?
 
         package init(
