@@ -39,6 +39,7 @@ extension Hub {
         let place = try messagePlace(bytes)
         scratch.removeAll()
         envelope.appendMembers(of: bytes, to: &scratch)
+        try envelope.checkSize(membersByteCount: scratch.count, in: bytes)
         let members = Array(scratch.unsafeBytes)
         try MessageMembers.checkEdit(members.span.bytes)
         edit(place, members, asker(bytes, session))
