@@ -49,10 +49,7 @@ extension Reader {
         var found: [Chat] = []
         try runs.backward(.activity, owner: user, before: UInt64(Int64.max)) { (place, number) throws(SQLiteError) in
             guard seen.insert(number).inserted, place < end else { return true }
-            // Never in the middle of a millisecond, so that a page can also begin at a time.
-            if found.count >= query.limit, let last = found.last, MessageID.time(place) < MessageID.time(last.place) {
-                return false
-            }
+            guard found.count < query.limit else { return false }
             if let who = try who(in: number, user, query.user) {
                 found.append(Chat(number: number, place: place, who: who))
             }
