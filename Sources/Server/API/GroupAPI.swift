@@ -48,7 +48,8 @@ struct GroupAPI: Sendable {
 
     private func show(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
-        return response(try await group(request, for: user), status: .ok)
+        let group = try await group(request, for: user)
+        return .json(request.node.onLoop.groupDocuments.json(of: group, make: GroupAPI.json))
     }
 
     private func list(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
@@ -176,6 +177,10 @@ struct GroupAPI: Sendable {
     // MARK: Answers
 
     private func response(_ group: Group, status: HTTPStatus) -> HTTPResponse {
+        .json(GroupAPI.json(group), status: status)
+    }
+
+    private static func json(_ group: Group) -> [UInt8] {
         var output = OutputBuffer()
         output.append(#"{"id":"#)
         output.appendJSONString(group.id)
@@ -191,7 +196,7 @@ struct GroupAPI: Sendable {
             output.append(#""}"#)
         }
         output.append("]}")
-        return .json(output, status: status)
+        return Array(output.unsafeBytes)
     }
 
     /// The id of a group that wasn't given one.
