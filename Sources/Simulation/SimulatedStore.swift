@@ -9,6 +9,7 @@ internal import Store
 final class SimulatedStore: Store, @unchecked Sendable {
     let epoch: String
     let hadBlocks: Bool
+    let hadHeldMessages: Bool
     private var parts: Recovery.Parts
     private let reading: Connection
     private var reader: Reader
@@ -39,6 +40,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
         hadBlocks = recovery.hasBlocks
+        hadHeldMessages = recovery.hasHeldMessages
         committed = recovery.position
         if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
         largeGroupMembers = recovery.largeGroupMembers
