@@ -23,7 +23,7 @@ package final class EmbeddedStore: Store {
         let directory = try DataDirectory(options.directory)
         do {
             let files = StoreFiles(journal: directory.journal, index: directory.index)
-            let recovery = try Recovery.run(files, options, mailboxes: mailboxes.count)
+            let recovery = try EmbeddedStore.recover(files, options, directory, mailboxes: mailboxes.count)
             epoch = recovery.epoch
             hadBlocks = recovery.hasBlocks
             logins = recovery.logins
@@ -35,6 +35,17 @@ package final class EmbeddedStore: Store {
         } catch {
             throw StoreOpenError("can't open the store in \(options.directory): \(error.description)")
         }
+    }
+
+    private static func recover(
+        _ files: StoreFiles, _ options: EmbeddedStoreOptions, _ directory: borrowing DataDirectory, mailboxes: Int
+    ) throws(SQLiteError) -> Recovery {
+        do {
+            let recovery = try Recovery.run(files, options, mailboxes: mailboxes)
+            guard recovery.hasUnfinishedErasure else { return recovery }
+        }
+        try UserErasure.finish(directory)
+        return try Recovery.run(files, options, mailboxes: mailboxes)
     }
 
     private static func start(
