@@ -59,6 +59,11 @@ final class SimulatedStore: Store, @unchecked Sendable {
                     """)
             }
         }
+        if plant == .forgottenCursors {
+            try parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute("UPDATE cursors SET cseq = 0, sent_at_cursor = 0")
+            }
+        }
         if plant == .forgottenWindow {
             try parts.fold.withConnection { (connection) throws(SQLiteError) in
                 try connection.execute("DELETE FROM runs WHERE family = \(RunFamily.sent.rawValue)")
