@@ -87,7 +87,9 @@ extension Reader {
         var hidden: [UInt64: UInt64] = [:]
         if case .other = chat.who { hidden = try held.messages(in: chat.number, hiddenFrom: user) }
         var last: UInt32?
-        if let id = try lastID(in: chat.number, numbers, hidden) {
+        var begin: UInt64 = 0
+        if case .other = chat.who { begin = try erased.lastID(of: user) }
+        if let id = try lastID(in: chat.number, numbers, hidden), id > begin {
             if try append(id, seq: 0, place: 0, to: &page) {
                 last = page.arena.entries.last?.offset
             } else if needsLast {

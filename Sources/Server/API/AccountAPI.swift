@@ -60,8 +60,10 @@ struct AccountAPI: Sendable {
         let hash = try await work { PasswordHash(of: password).text }
         let command = AccountCommand.create(
             account, password: hash, takesInbox: takesInbox, time: Clock.realtimeMilliseconds)
-        _ = try await request.node.perform(.account(command))
-        return loggedIn(account, generation: 0, status: .created)
+        guard case .account(.created(let generation)) = try await request.node.perform(.account(command)) else {
+            preconditionFailure("a new account is answered by its generation")
+        }
+        return loggedIn(account, generation: generation, status: .created)
     }
 
     // MARK: Logging in and out
