@@ -19,8 +19,9 @@ enum StoppedStore {
             let directory = try DataDirectory(path)
             guard try pendingWork(directory, inboxMembersMax: inboxMembersMax) == nil else {
                 throw StoreOpenError(
-                    "the journal in \(path) can't be brought into the index. Start the router on it and stop it "
-                        + "again; it says what is wrong")
+                    "\(path) can't be tidied up. An erasure takes as much free space there as the files have now: make "
+                        + "room and do it again. If there is room, start the router and stop it again; it says what "
+                        + "is wrong")
             }
             return directory
         } catch let error as SQLiteError {
