@@ -27,8 +27,9 @@ struct UserDataTests {
     }
 
     /// The files that hold the mark.
-    private func marked() throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: directory.path).filter { file in
+    private func marked(_ other: TemporaryDirectory? = nil) throws -> [String] {
+        let directory = other ?? directory
+        return try FileManager.default.contentsOfDirectory(atPath: directory.path).filter { file in
             let bytes = FileManager.default.contents(atPath: directory.path + "/" + file) ?? Data()
             return bytes.range(of: Data(mark.utf8)) != nil
         }
@@ -112,6 +113,22 @@ struct UserDataTests {
         #expect(try marked().isEmpty)
         let bodies = try store.history("anna", "carl", .after(0), limit: 1_000).bodies
         #expect(bodies.count == 1_000 && bodies.allSatisfy { $0 == recalled })
+    }
+
+    @Test func whatACrashLeftInTheJournalGoesToo() throws {
+        let store = try open()
+        defer { store.close() }
+        for number in 0..<50 { try store.send("anna", "bert", "\(mark) \(number)") }
+        // In the index, and still in the journal.
+        #expect(try store.inbox("bert").records.count == 50)
+        let folded = try directory.copy()
+        for number in 0..<50 { try store.send("anna", "bert", "\(mark) \(number)") }
+        for copy in [folded, try directory.copy()] {
+            #expect(try marked(copy).contains { $0.hasPrefix("journal.db") })
+            #expect(
+                try UserErasure.erase(name("anna"), in: copy.path, inboxMembersMax: 500, loginsExpire: 1 << 50))
+            #expect(try marked(copy).isEmpty)
+        }
     }
 
     @Test func heldMessagesDontComeToTheNextUserOfTheID() throws {
@@ -202,6 +219,7 @@ struct UserDataTests {
             #expect(ends == [.older(user: name("anna"), generation: generation + 1, kept: 0, expires: 1 << 50)])
         }
         try store.send("bert", "anna", "waits for the next one")
+        #expect(try store.inbox("anna").bodies == ["waits for the next one"])
         #expect(throws: StoreError.self) { try create(account, store) }
         store.close()
     }

@@ -51,10 +51,10 @@ enum StoppedStore {
                 path: directory.journal,
                 options: ConnectionOptions(
                     isExclusive: true, pageBytes: JournalFile.pageBytes, cacheBytes: JournalFile.cacheBytes)))
-        let position = UInt64(try index.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0)
         let isLeft = try index.integer(
             "SELECT EXISTS(SELECT 1 FROM pending) OR EXISTS(SELECT 1 FROM erased WHERE unfinished)")
-        guard try file.last() > position || isLeft == 1 else { return nil }
+        // What the index has already lies in the journal until that is trimmed.
+        guard try file.last() > 0 || isLeft == 1 else { return nil }
         var options = FoldOptions()
         options.inboxMembersMax = inboxMembersMax
         // What is too old is the router's business, and so is what is kept at all: nothing changes here.

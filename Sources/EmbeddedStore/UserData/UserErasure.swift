@@ -33,7 +33,7 @@ package enum UserErasure {
 
     /// Erases a user; false if nothing is known of the id. Nothing is left to do when it returns.
     ///
-    /// - Parameter loginsExpire: when no login that was made before is good any more, milliseconds since the Unix epoch.
+    /// - Parameter loginsExpire: when no login of before is good any more, milliseconds since the Unix epoch.
     package static func erase(
         _ user: Identifier, in path: String, inboxMembersMax: Int, loginsExpire: UInt64
     ) throws(StoreOpenError) -> Bool {
