@@ -9,6 +9,7 @@ internal import Synchronization
 package final class EmbeddedStore: Store {
     package let epoch: String
     package let hadBlocks: Bool
+    package let hadHeldMessages: Bool
     /// The key of logins, and those that were ended before the store was opened.
     package let logins: LoginState
     private let work: SharedWork
@@ -26,6 +27,7 @@ package final class EmbeddedStore: Store {
             let recovery = try EmbeddedStore.recover(files, options, directory, mailboxes: mailboxes.count)
             epoch = recovery.epoch
             hadBlocks = recovery.hasBlocks
+            hadHeldMessages = recovery.hasHeldMessages
             logins = recovery.logins
             largeGroupMembers = recovery.largeGroupMembers
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)

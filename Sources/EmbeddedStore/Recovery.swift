@@ -20,6 +20,7 @@ package struct Recovery: ~Copyable {
     package let epoch: String
     /// Whether anybody has blocked anybody.
     package let hasBlocks: Bool
+    package let hasHeldMessages: Bool
     package let position: UInt64
     package let logins: LoginState
     private let fold: Fold
@@ -87,6 +88,9 @@ package struct Recovery: ~Copyable {
         let hasBlocks = try fold.withConnection { (connection) throws(SQLiteError) in
             try connection.integer("SELECT EXISTS(SELECT 1 FROM user_blocks)") == 1
         }
+        let hasHeldMessages = try fold.withConnection { (connection) throws(SQLiteError) in
+            try connection.integer("SELECT EXISTS(SELECT 1 FROM held)") == 1
+        }
         let hasUnfinishedErasure = try fold.withConnection { (connection) throws(SQLiteError) in
             try connection.integer("SELECT EXISTS(SELECT 1 FROM erased WHERE unfinished)") == 1
         }
@@ -99,8 +103,8 @@ package struct Recovery: ~Copyable {
             file: file, index: lookup, mailboxes: mailboxes, cacheMax: options.cachedUsersMax,
             largeGroupMembers: members)
         return Recovery(
-            epoch: epoch, hasBlocks: hasBlocks, position: fold.position, logins: logins, fold: fold,
-            directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup,
+            epoch: epoch, hasBlocks: hasBlocks, hasHeldMessages: hasHeldMessages, position: fold.position,
+            logins: logins, fold: fold, directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup,
             largeGroupMembers: members, hasUnfinishedErasure: hasUnfinishedErasure)
     }
 

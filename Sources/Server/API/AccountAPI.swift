@@ -204,10 +204,7 @@ struct AccountAPI: Sendable {
 
     private func search(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
-        let text = request.http.query("q") ?? ""
-        guard (1...AccountRules.emailBytesMax).contains(text.utf8.count) else {
-            throw APIError(.badRequest, "q must be the beginning of a name, an id, or a whole e-mail address")
-        }
+        let text = try TextField.userSearch.validated(request.http.query("q") ?? "")
         let question = AccountQuestion.search(text, viewer: user, limit: AccountAPI.foundMax)
         guard case .account(.profiles(let profiles)) = try await request.node.ask(.account(question)) else {
             preconditionFailure("a search is answered by profiles")
