@@ -49,6 +49,24 @@ extension Hub {
         return sessions
     }
 
+    /// The sessions by certain logins in a piece of the loop, however many users there are: a look at all of them at
+    /// once would keep everyone waiting.
+    ///
+    /// - Parameter start: 0, or where the piece before ended.
+    /// - Returns: the sessions, and where the next piece begins; nil after the last one.
+    package func sessions(
+        from start: Int, where isMeant: (LoginMark) -> Bool
+    ) -> (found: [Session], next: Int?) {
+        let end = min(start + Hub.sessionsInPiece, sessions.slotCount)
+        var found: [Session] = []
+        for slot in min(start, end)..<end {
+            if let session = sessions[slot: slot], isMeant(session.login) { found.append(session) }
+        }
+        return (found, end < sessions.slotCount ? end : nil)
+    }
+
+    private static let sessionsInPiece = 4096
+
     /// Ends a session; its connection is gone or going.
     package func signOut(_ session: Session) {
         guard session.state != .closed else { return }

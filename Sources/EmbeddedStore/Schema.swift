@@ -132,5 +132,11 @@ struct Schema {
             CREATE TABLE search_parts(part INTEGER PRIMARY KEY, first INTEGER NOT NULL, messages INTEGER NOT NULL);
             """
         ),
+        (
+            "revoked tokens",
+            """
+            CREATE TABLE revoked_users(user TEXT PRIMARY KEY, issued_before INTEGER NOT NULL) WITHOUT ROWID;
+            """
+        ),
     ])
 }

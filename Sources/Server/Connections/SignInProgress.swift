@@ -91,7 +91,8 @@ struct SignInProgress {
             return .fullShard
         }
         state = .askingStore(session, waiting: unread)
-        node.loop.startTimer(channel, seconds: Limits.heartbeatSeconds)
+        let left = session.login.secondsLeft(at: node.loop.milliseconds) ?? .max
+        node.loop.startTimer(channel, seconds: min(left, Limits.heartbeatSeconds))
         return nil
     }
 
@@ -153,6 +154,10 @@ struct Refusal {
 
     static let loggedOut = Refusal(
         code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized, reason: "this login has ended; log in again")
+
+    static let expired = Refusal(
+        code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized,
+        reason: "the token's time is over; sign in with a new one")
 
     /// The answer to a request that was to become a connection.
     var httpFailure: HTTPFailure {
