@@ -26,7 +26,7 @@ struct TokenCommand: ParsableCommand {
     @Argument(help: "The user id.") var user: String
     @Option(help: ArgumentHelp("How long the token is good for: 90s, 15m, 24h, 30d.", valueName: "time"))
     var expires = Lifetime(seconds: 30 * 86_400)
-    @Option(help: ArgumentHelp("How it is signed: HS256 (default), HS384, HS512; a key says it itself.", valueName: "alg"))
+    @Option(help: ArgumentHelp("HS256 (the default), HS384 or HS512; a key says it itself.", valueName: "alg"))
     var alg: SigningAlgorithm?
     @Option(help: ArgumentHelp("A private key (PEM): RSA, P-256 or Ed25519.", valueName: "file")) var key: String?
     @Option(help: ArgumentHelp("What the key is called in a JWKS.", valueName: "kid")) var kid: String?

@@ -53,13 +53,15 @@ final class AsymmetricKey: @unchecked Sendable {
             ERR_clear_error()
         }
         // Nobody is there to be asked for a password.
-        let noPassword: @convention(c) (UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?) -> Int32 = {
-            _, _, _, _ in -1
-        }
+        func noPassword(
+            _: UnsafeMutablePointer<CChar>?, _: Int32, _: Int32, _: UnsafeMutableRawPointer?
+        ) -> Int32 { -1 }
         var keys: [OpaquePointer?] = []
         while keys.count < 2 {
-            let key = arePrivate
-                ? PEM_read_bio_PrivateKey(input, nil, noPassword, nil) : PEM_read_bio_PUBKEY(input, nil, noPassword, nil)
+            let key =
+                arePrivate
+                ? PEM_read_bio_PrivateKey(input, nil, noPassword, nil)
+                : PEM_read_bio_PUBKEY(input, nil, noPassword, nil)
             guard let key else { break }
             keys.append(key)
         }

@@ -2,26 +2,31 @@ internal import COpenSSL
 
 /// The digests that signing needs, by OpenSSL.
 package enum Digests {
+    /// 16 bytes; for the sign-in that is made of it, and nothing else.
     package static func md5(_ bytes: [UInt8]) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 16)
         precondition(EVP_Digest(bytes, bytes.count, &digest, nil, EVP_md5(), nil) == 1, "no MD5 in this OpenSSL")
         return digest
     }
 
+    /// 32 bytes.
     package static func sha256(_ bytes: [UInt8]) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 32)
         precondition(EVP_Digest(bytes, bytes.count, &digest, nil, EVP_sha256(), nil) == 1, "no SHA-256 in this OpenSSL")
         return digest
     }
 
+    /// 32 bytes.
     package static func hmacSHA256(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
         hmac(EVP_sha256(), bytes: 32, key: key, bytes)
     }
 
+    /// 48 bytes.
     package static func hmacSHA384(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
         hmac(EVP_sha384(), bytes: 48, key: key, bytes)
     }
 
+    /// 64 bytes.
     package static func hmacSHA512(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
         hmac(EVP_sha512(), bytes: 64, key: key, bytes)
     }

@@ -36,7 +36,8 @@ package enum MessageMembers {
     /// `encoding` says how `content` is written, so it goes with the content that is replaced.
     package static func edited(_ old: MessageBody, by edit: RawSpan, at time: UInt64) -> [UInt8]? {
         var replaced: Set<[UInt8]> = [Array("edited".utf8)]
-        guard (try? JSONObject.forEachMember(of: edit) { name, _, _ in replaced.insert(name) }) != nil else { return nil }
+        let isObject = (try? JSONObject.forEachMember(of: edit) { name, _, _ in replaced.insert(name) }) != nil
+        guard isObject else { return nil }
         if replaced.contains(Array("content".utf8)) { replaced.insert(Array("encoding".utf8)) }
         return object([members(of: old, without: replaced), members(of: edit, without: []), edited(at: time)])
     }

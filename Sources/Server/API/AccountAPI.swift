@@ -141,7 +141,7 @@ struct AccountAPI: Sendable {
             login: login.id, of: credential.user, expires: login.expires ?? UInt64(Int64.max), time: now)
         try await context.carryOut(command, on: request.node, now: now)
         let mark = LoginMark(login)
-        await context.endSessions(of: credential.user) { $0.isOfSameLogin(as: mark) }
+        await context.endSessions(of: credential.user) { other, _ in other == mark }
     }
 
     // MARK: The password
@@ -169,7 +169,7 @@ struct AccountAPI: Sendable {
             expires: Configuration.loginsEnd(now: now))
         try await context.carryOut(command, on: request.node, now: now)
         let mark = LoginMark(own)
-        await context.endSessions(of: credential.user) { $0.hasAccount && !$0.isOfSameLogin(as: mark) }
+        await context.endSessions(of: credential.user) { other, _ in other.hasAccount && other != mark }
         return .emptyObject
     }
 

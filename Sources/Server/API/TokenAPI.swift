@@ -43,15 +43,16 @@ struct TokenAPI: Sendable {
         let now = Clock.realtimeMilliseconds
         // `iat` is in whole seconds: what was issued in this one is revoked too.
         let next = now / 1000 + 1
+        // The clock of who signs may be ahead; a later time would keep the user out for long.
         let last = next + UInt64(context.configuration.jwtRules.leewaySeconds)
         let time = before?.rounded(.up) ?? Double(next)
-        guard (0...Double(last)).contains(time) else {
-            throw APIError(.badRequest, "before must be seconds since 1970, and not in the future")
-        }
-        let limit = UInt64(time)
+        guard time >= 0 else { throw APIError(.badRequest, "before must be seconds since 1970") }
+        let limit = UInt64(min(time, Double(last)))
         let command = AccountCommand.revoke(user, before: limit, expires: Configuration.loginsEnd(now: now))
         try await context.carryOut(command, on: request.node, now: now)
-        await context.endSessions(of: user) { $0.hasLogin && ($0.hasAccount || $0.issued < limit) }
+        await context.endSessions(of: user) { mark, span in
+            mark != .none && (mark.hasAccount || span.issued < limit)
+        }
         var output = OutputBuffer()
         output.append(#"{"user":"#)
         output.appendJSONString(user)
@@ -79,7 +80,7 @@ struct TokenAPI: Sendable {
             let command = AccountCommand.end(login: id, of: nil, expires: end, time: now)
             try await context.carryOut(command, on: request.node, now: now)
             let mark = LoginMark(id: id, hasAccount: false)
-            await context.endSessions { $0.isOfSameLogin(as: mark) }
+            await context.endSessions { $0 == mark }
         }
         var output = OutputBuffer()
         output.append(#"{"jti":"#)

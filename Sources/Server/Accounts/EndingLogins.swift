@@ -15,7 +15,9 @@ extension RouterContext {
     }
 
     /// Ends a user's sessions by certain logins.
-    func endSessions(of user: Identifier, where isMeant: @escaping @Sendable (LoginMark) -> Bool) async {
+    func endSessions(
+        of user: Identifier, where isMeant: @escaping @Sendable (LoginMark, LoginSpan) -> Bool
+    ) async {
         await home(of: user).run { node in
             node.end(node.hub.sessions(of: user, where: isMeant))
         }

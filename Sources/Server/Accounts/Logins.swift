@@ -82,7 +82,10 @@ final class Logins: Sendable {
 extension LoginMark {
     init(_ login: Login?) {
         guard let login else { self = .none; return }
-        self.init(
-            id: login.id, hasAccount: login.generation != nil, issued: login.issued, expires: login.expires)
+        self.init(id: login.id, hasAccount: login.generation != nil)
     }
+}
+
+extension LoginSpan {
+    init(_ login: Login?) { self.init(issued: login?.issued ?? 0, expires: login?.expires) }
 }

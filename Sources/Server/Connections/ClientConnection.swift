@@ -59,7 +59,7 @@ extension ClientConnection {
             refuse(.late)
             return nil
         }
-        let left = signIn.session?.login.secondsLeft(at: node.loop.milliseconds) ?? .max
+        let left = signIn.session.flatMap { node.hub.secondsLeft($0, at: node.loop.milliseconds) } ?? .max
         guard left > 0 else {
             refuse(.expired)
             return nil

@@ -84,14 +84,14 @@ struct SignInProgress {
         var readsLZ4 = false
         if case .binary(let lz4) = request.form { readsLZ4 = lz4 }
         let session = node.hub.signIn(
-            request.user, device: request.device, login: LoginMark(request.credential.login), after: request.after,
-            form: form, readsLZ4: readsLZ4, outlet: channel, owner: owner)
+            request.user, device: request.device, login: LoginMark(request.credential.login),
+            span: LoginSpan(request.credential.login), after: request.after, form: form, readsLZ4: readsLZ4, outlet: channel, owner: owner)
         guard let session else {
             node.logFullShard(request.user)
             return .fullShard
         }
         state = .askingStore(session, waiting: unread)
-        let left = session.login.secondsLeft(at: node.loop.milliseconds) ?? .max
+        let left = node.hub.secondsLeft(session, at: node.loop.milliseconds) ?? .max
         node.loop.startTimer(channel, seconds: min(left, Limits.heartbeatSeconds))
         return nil
     }
