@@ -12,8 +12,8 @@ extension Hub {
     ///   - after: resume behind this inbox entry; nil for live entries only.
     /// - Returns: nil if the user's shard is full.
     package func signIn(
-        _ userID: Identifier, device: Identifier, login: LoginMark = .none, span: LoginSpan = LoginSpan(), after: UInt64?,
-        form: Session.Form, readsLZ4: Bool, outlet: Outlet, owner: any SessionOwner
+        _ userID: Identifier, device: Identifier, login: LoginMark = .none, span: LoginSpan = LoginSpan(),
+        after: UInt64?, form: Session.Form, readsLZ4: Bool, outlet: Outlet, owner: any SessionOwner
     ) -> Session? {
         guard let user = users.findOrAdd(userID) else { return nil }
         let session = Session(

@@ -8,7 +8,7 @@ import Tokens
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token", abstract: "Print a token that signs a user in.",
-        usage: "router token <user> [--expires <time>] [--alg <alg>] [--key <file>] [<options of the router>]",
+        usage: "router token <user> [--expires <time>] [<options of the router>]",
         discussion: """
             Examples:
               router token alice --config switchboard.yaml --expires 1h

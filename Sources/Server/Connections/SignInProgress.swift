@@ -85,7 +85,8 @@ struct SignInProgress {
         if case .binary(let lz4) = request.form { readsLZ4 = lz4 }
         let session = node.hub.signIn(
             request.user, device: request.device, login: LoginMark(request.credential.login),
-            span: LoginSpan(request.credential.login), after: request.after, form: form, readsLZ4: readsLZ4, outlet: channel, owner: owner)
+            span: LoginSpan(request.credential.login), after: request.after, form: form, readsLZ4: readsLZ4,
+            outlet: channel, owner: owner)
         guard let session else {
             node.logFullShard(request.user)
             return .fullShard
