@@ -47,6 +47,9 @@ let package = Package(
         // Chat rules as state machines; sans-IO.
         .target(name: "Core", dependencies: ["Base", "Wire", "Store"], swiftSettings: settings),
 
+        // JSON web tokens: keys, signatures, claims; sans-IO.
+        .target(name: "Tokens", dependencies: ["Base", "Wire", "COpenSSL"], swiftSettings: settings),
+
         // The only code that touches descriptors.
         .target(name: "Reactor", dependencies: ["Base", "CEpoll"], swiftSettings: settings),
 
@@ -57,7 +60,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "CCurl", "COpenSSL",
+                "Base", "Wire", "Tokens", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "CCurl", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("API/openapi.json")],
@@ -87,7 +90,7 @@ let package = Package(
         .executableTarget(
             name: "Router",
             dependencies: [
-                "Base", "Core", "Reactor", "Server",
+                "Base", "Tokens", "Core", "Reactor", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -123,6 +126,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Base", "Wire"], swiftSettings: settings),
+        .testTarget(name: "TokensTests", dependencies: ["Base", "Wire", "Tokens"], swiftSettings: settings),
         .testTarget(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
         .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
@@ -141,7 +145,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Base", "Wire", "Store", "Core", "Reactor", "Server", "WebChat",
+                "Base", "Wire", "Tokens", "Store", "Core", "Reactor", "Server", "WebChat",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

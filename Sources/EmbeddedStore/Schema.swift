@@ -144,5 +144,11 @@ struct Schema {
             CREATE INDEX erased_users ON erased(user);
             """
         ),
+        (
+            "revoked tokens",
+            """
+            CREATE TABLE revoked_users(user TEXT PRIMARY KEY, issued_before INTEGER NOT NULL) WITHOUT ROWID;
+            """
+        ),
     ])
 }

@@ -16,6 +16,7 @@ struct RouterCommand: AsyncParsableCommand {
             For real use:
               router --jwt-secret SECRET --api-key KEY --data /var/lib/switchboard
               with a token from: router token alice --jwt-secret SECRET
+            or with tokens of your own sign-in: --jwt-key public.pem
 
             Every option may also stand in the environment (--jwt-secret as
             SWITCHBOARD_JWT_SECRET) and in a YAML file given by --config

@@ -23,13 +23,13 @@ final class RouterContext: Sendable {
 
     init(
         _ configuration: Configuration, nodes: [NodeHandle], logins: Logins, passwords: PasswordWorkers, log: Logger
-    ) {
+    ) throws(ConfigurationError) {
         self.configuration = configuration
         self.nodes = nodes
         self.log = log
         self.logins = logins
         self.passwords = passwords
-        authenticator = Authenticator(configuration, logins)
+        authenticator = try Authenticator(configuration, logins)
         origins = Origins(allowed: configuration.origins)
         addresses = ClientAddress(proxies: configuration.trustedProxies)
         topology = Topology(

@@ -35,9 +35,9 @@ package final class RouterServer: Sendable {
         let store = try EmbeddedStore(EmbeddedStoreOptions(configuration), mailboxes: loopMailboxes + [answers])
         do {
             let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log)
-            let context = RouterContext(
-                configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, log: log)
             do {
+                let context = try RouterContext(
+                    configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, log: log)
                 return try await RouterServer(context, store, plan, answers)
             } catch {
                 passwords.stop()
@@ -143,8 +143,17 @@ package final class RouterServer: Sendable {
         RouterServer.release(context.nodes)
     }
 
-    /// Goes on with what waits for the operator to mend something. *Thread:* any.
-    package func resume() { webhook?.resume() }
+    /// Goes on with what waits for the operator to mend something, and reads the keys of tokens again. *Thread:* any.
+    package func resume() {
+        webhook?.resume()
+        guard context.configuration.hasKeyFiles else { return }
+        do throws(ConfigurationError) {
+            try context.authenticator.reload()
+            context.log.notice("the keys of tokens were read again")
+        } catch {
+            context.log.error("the keys of tokens stay as they were: \(error)")
+        }
+    }
 
     /// Parts what knows each other, once nothing runs any more.
     private static func release(_ nodes: [NodeHandle]) {

@@ -19,7 +19,7 @@ struct APIRouterTests {
         let node = try NodeHandle()
         let log = Logger(label: "test")
         let logins = Logins(LoginState(key: [1, 2, 3], ends: []))
-        context = RouterContext(
+        context = try RouterContext(
             configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log), log: log)
         router = APIRouter(context: context, node: node)
     }
