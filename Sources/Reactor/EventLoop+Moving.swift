@@ -71,6 +71,7 @@ extension EventLoop {
         channel.state = .closed
         let unsent = Array(channel.buffer.unsafeBytes)
         channel.buffer.release()
+        counters.movedOut &+= 1
         forget(channel)
         return unsent
     }
@@ -80,6 +81,7 @@ extension EventLoop {
         let unsent = detached.unsent
         let channel = Channel(loop: self, descriptor: try descriptor(of: detached), state: .open, delegate: delegate)
         try register(channel, events: CEP_IN)
+        counters.movedIn &+= 1
         if !unsent.isEmpty {
             channel.prepareToWrite()
             unsent.withUnsafeBytes { channel.buffer.append($0) }

@@ -17,10 +17,11 @@ struct APIRouterTests {
         var configuration = Configuration()
         configuration.apiKey = "key"
         let node = try NodeHandle()
-        let log = Logger(label: "test")
+        let log = RouterLog.silent
         let logins = Logins(LoginState(key: [1, 2, 3], ends: []))
         context = RouterContext(
-            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log), log: log)
+            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log.router),
+            log: log)
         router = APIRouter(context: context, node: node)
     }
 
@@ -30,7 +31,7 @@ struct APIRouterTests {
         var decoder = HTTPRequestDecoder()
         var offset = 0
         guard case .request(let request) = decoder.next(bytes.span.bytes, &offset) else { throw NoRequest() }
-        return await router.respond(to: request, from: "127.0.0.1")
+        return await router.respond(to: request, from: "127.0.0.1").response
     }
 
     private struct NoRequest: Error {}

@@ -25,11 +25,11 @@ struct DocumentTests {
 
     init() throws {
         document = try JSONDecoder().decode(Document.self, from: Data(DocumentAPI.document.body))
-        let log = Logger(label: "test")
+        let log = RouterLog.silent
         let node = try NodeHandle()
         let context = RouterContext(
             Configuration(), nodes: [node], logins: Logins(LoginState(key: [1], ends: [])),
-            passwords: try PasswordWorkers(count: 1, log: log), log: log)
+            passwords: try PasswordWorkers(count: 1, log: log.router), log: log)
         routes = APIRouter(context: context, node: node).routes
     }
 

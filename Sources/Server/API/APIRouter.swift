@@ -73,10 +73,16 @@ struct APIRouter: Sendable {
     let routes: [Route]
     private let node: NodeHandle
 
+    /// A response, and the place of its route in the table; nil: there is none.
+    struct Answer: Sendable {
+        var response: HTTPResponse
+        var route: Int?
+    }
+
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
         let parts = [
-            HealthAPI(context: context).routes,
+            OperationsAPI(context: context).routes,
             DocumentAPI.routes,
             TimelineAPI(context: context).routes,
             AccountAPI(context: context).routes,
@@ -94,9 +100,9 @@ struct APIRouter: Sendable {
     }
 
     /// Answers a request; whatever goes wrong becomes a response.
-    func respond(to request: HTTPRequest, from peer: String) async -> HTTPResponse {
+    func respond(to request: HTTPRequest, from peer: String) async -> Answer {
         var allowed: [HTTPMethod] = []
-        for route in routes {
+        for (index, route) in routes.enumerated() {
             guard let parameters = route.match(request.path) else { continue }
             let isHead = request.method == .head && route.method == .get
             guard route.method == request.method || isHead else {
@@ -105,16 +111,18 @@ struct APIRouter: Sendable {
             }
             do throws(APIError) {
                 let call = APIRequest(http: request, parameters: parameters, node: node, peer: peer)
-                return try await route.handler(call)
+                return Answer(response: try await route.handler(call), route: index)
             } catch {
-                return .failure(error)
+                return Answer(response: .failure(error), route: index)
             }
         }
-        guard !allowed.isEmpty else { return .failure(APIError(.notFound, "there is nothing at this path")) }
+        guard !allowed.isEmpty else {
+            return Answer(response: .failure(APIError(.notFound, "there is nothing at this path")))
+        }
         let names = Set(allowed.map(\.rawValue)).sorted().joined(separator: ", ")
         var response = HTTPResponse.error(.methodNotAllowed, code: .badRequest, message: "this path takes \(names)")
         try? response.headers.add("Allow", names)
-        return response
+        return Answer(response: response)
     }
 }
 
