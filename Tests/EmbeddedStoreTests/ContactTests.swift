@@ -13,17 +13,6 @@ struct ContactTests {
     private let accept = ContactCommand.accept(by: name("b"), from: name("a"))
     private let reject = ContactCommand.reject(by: name("b"), from: name("a"))
 
-    /// The inbox, once it has `count` entries.
-    private func inbox(_ user: String, _ store: StoreHarness, count: Int) throws -> Page {
-        for _ in 0..<2_000 {
-            let page = try store.inbox(user)
-            if page.records.count >= count { return page }
-            usleep(1_000)
-        }
-        return try store.inbox(user)
-    }
-
-
     @Test func requestsAreOneWhateverTheirOrder() throws {
         let directory = TemporaryDirectory()
         let store = try StoreHarness.embedded(directory)
@@ -43,8 +32,8 @@ struct ContactTests {
         for _ in 0..<2 { #expect(try store.perform(accept).standing == .contact) }
         _ = try store.perform(.remove(by: name("a"), name("b")))
         #expect(throws: StoreError.notFound) { try store.perform(.remove(by: name("b"), name("a"))) }
-        #expect(try inbox("b", store, count: 4).records.map(\.kind) == [.notice, .notice, .notice, .notice])
-        #expect(try inbox("a", store, count: 2).bodies == [
+        #expect(try store.inbox("b", count: 4).records.map(\.kind) == [.notice, .notice, .notice, .notice])
+        #expect(try store.inbox("a", count: 2).bodies == [
             #""name":"contact.accepted","user":"a","conv":"a:b""#, #""name":"contact.removed","user":"b","conv":"a:b""#,
         ])
     }
@@ -90,7 +79,7 @@ struct ContactTests {
         let relation = try store.perform(request)
         #expect(relation.heldMessages == 2 && relation.heldBytes == 2)
         _ = try store.perform(accept)
-        let page = try inbox("b", store, count: 4)
+        let page = try store.inbox("b", count: 4)
         #expect(page.seqs == [1, 2, 3, 4])
         #expect(page.records.map(\.kind) == [.notice, .notice, .message, .message])
         #expect(page.bodies.suffix(2) == ["1", "2"] && page.cseqs.suffix(2) == [1, 2])
@@ -154,7 +143,7 @@ struct ContactTests {
             defer { store.close() }
             let isAccepted = done.count > 1
             let sent = try store.inbox("a").records.filter { $0.kind == .message }.map(\.text)
-            let page = try inbox("b", store, count: isAccepted ? 2 + sent.count : 1)
+            let page = try store.inbox("b", count: isAccepted ? 2 + sent.count : 1)
             #expect(page.seqs == Array(1...UInt64(isAccepted ? 2 + sent.count : 1)))
             let messages = page.records.filter { $0.kind == .message }
             #expect(messages.map(\.text) == (isAccepted ? sent : []))
@@ -170,7 +159,7 @@ struct ContactTests {
         _ = try store.perform(request)
         _ = try store.perform(accept)
         try store.hold("a", "b", "late")
-        let page = try inbox("b", store, count: 3)
+        let page = try store.inbox("b", count: 3)
         #expect(page.records.last?.text == "late" && page.seqs == [1, 2, 3])
         #expect(try store.relation("a", "b").heldMessages == 0)
     }
@@ -186,7 +175,7 @@ struct ContactTests {
             _ = try store.perform(.accept(by: name("b"), from: name(sender)))
             let copied = try StoreHarness.embedded(try directory.copy())
             defer { copied.close() }
-            let page = try inbox("b", copied, count: 5 * (round + 1))
+            let page = try copied.inbox("b", count: 5 * (round + 1))
             #expect(page.seqs == Array(1...UInt64(5 * (round + 1))))
             let messages = page.records.filter { $0.kind == .message }.map(\.text)
             #expect(messages == (0...round).flatMap { round in (0..<3).map { "\(round)-\($0)" } })
@@ -215,7 +204,7 @@ struct ContactTests {
             _ = try store.perform(.request(by: name(other), to: name("b"), text: "", isImplied: true))
             _ = try store.perform(.accept(by: name("b"), from: name(other)))
         }
-        #expect(try inbox("b", store, count: 27).seqs == Array(1...27))
+        #expect(try store.inbox("b", count: 27).seqs == Array(1...27))
         #expect(try chats() == ["b:c2 17 6", "b:c0 18 7", "b:c1 19 7", "a:b 2 2", "b:d x 1"])
         for number in 0..<200 { try store.send("c\(number % 3)", "b", "\(number)") }
         #expect(try chats().prefix(2) == ["a:b 2 2", "b:d x 1"], "also when runs have grown together")

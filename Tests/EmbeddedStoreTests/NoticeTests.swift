@@ -7,16 +7,6 @@ import Testing
 /// A change of the directory and what its users are told of it: both or neither, once.
 @Suite(.timeLimit(.minutes(5)))
 struct NoticeTests {
-    /// The inbox, once it has `count` entries.
-    private func inbox(_ user: String, _ store: StoreHarness, count: Int) throws -> Page {
-        for _ in 0..<2_000 {
-            let page = try store.inbox(user)
-            if page.records.count >= count { return page }
-            usleep(1_000)
-        }
-        return try store.inbox(user)
-    }
-
     private func create(_ members: [String]) -> GroupCommand {
         let members = Dictionary(uniqueKeysWithValues: members.map { (name($0), GroupRole.member) })
         return .create(id: name("g"), name: "G", members: members, by: name("a"))
@@ -28,10 +18,10 @@ struct NoticeTests {
         defer { store.close() }
         try store.send("c", "b", "before")
         _ = try store.perform(create(["a", "b"]))
-        _ = try inbox("b", store, count: 2)
+        _ = try store.inbox("b", count: 2)
         try store.send("c", "b", "after")
         _ = try store.perform(.removeMember(group: name("g"), user: name("b"), by: name("a")))
-        let page = try inbox("b", store, count: 4)
+        let page = try store.inbox("b", count: 4)
         #expect(page.seqs == [1, 2, 3, 4])
         #expect(page.records.map(\.kind) == [.message, .notice, .message, .notice])
         #expect(page.bodies[1] == #""name":"group.invited","conv":"g","group":"G""#)
@@ -47,8 +37,8 @@ struct NoticeTests {
         _ = try store.perform(create(["a"]))
         #expect(throws: StoreError.self) { try store.perform(create(["a", "b"])) }
         _ = try store.perform(.setMember(group: name("g"), user: name("c"), role: .silent, by: name("a")))
-        #expect(try inbox("c", store, count: 1).bodies.count == 1)
-        #expect(try inbox("a", store, count: 2).bodies.count == 2)
+        #expect(try store.inbox("c", count: 1).bodies.count == 1)
+        #expect(try store.inbox("a", count: 2).bodies.count == 2)
         #expect(try store.inbox("b").records.isEmpty)
     }
 
@@ -61,8 +51,8 @@ struct NoticeTests {
         }
         for _ in 0..<3 {
             let store = try StoreHarness.embedded(directory)
-            #expect(try inbox("b", store, count: 1).seqs == [1])
-            #expect(try inbox("a", store, count: 1).seqs == [1])
+            #expect(try store.inbox("b", count: 1).seqs == [1])
+            #expect(try store.inbox("a", count: 1).seqs == [1])
             store.close()
         }
     }
@@ -80,7 +70,7 @@ struct NoticeTests {
             defer { copied.close() }
             let version = try copied.group("g").version
             #expect(version >= UInt64(round + 2), "what was answered is there")
-            #expect(try inbox("a", copied, count: Int(version)).seqs == Array(1...version))
+            #expect(try copied.inbox("a", count: Int(version)).seqs == Array(1...version))
         }
     }
 }

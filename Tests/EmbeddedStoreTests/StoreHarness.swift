@@ -166,6 +166,16 @@ final class StoreHarness: Sendable {
         try read(.inbox(user: name(user), after: after, limit: limit))
     }
 
+    /// The inbox, once it has `count` entries.
+    func inbox(_ user: String, count: Int) throws -> Page {
+        for _ in 0..<2_000 {
+            let page = try inbox(user)
+            if page.records.count >= count { return page }
+            usleep(1_000)
+        }
+        return try inbox(user)
+    }
+
     func history(_ one: String, _ other: String, _ range: HistoryRange = .newest, limit: Int = 100) throws -> Page {
         let key = ConversationKey(command: 10, sender: name(one), destination: name(other))
         return try read(.history(key, range, limit: limit, viewer: nil))
