@@ -33,9 +33,9 @@ struct DocumentTests {
         routes = APIRouter(context: context, node: node).routes
     }
 
-    @Test("Each route is in the document, and nothing else; the web chat's files are no API")
+    @Test("Each route is in the document, and nothing else; pages are no API")
     func sameTable() {
-        let pages = Set(WebChat.files.map(\.path))
+        let pages = Set((WebChat.files + OperatorConsole.files).map(\.path))
         let served = routes.filter { !pages.contains($0.path) }.map { "\($0.method.rawValue) \($0.path)" }
         let described = document.paths.flatMap { path, operations in
             operations.keys.map { "\($0.uppercased()) \(path)" }

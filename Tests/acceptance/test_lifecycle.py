@@ -7,7 +7,7 @@ import time
 import pytest
 from websockets.exceptions import WebSocketException
 
-from switchboard import Chat, PATIENCE, Router, later, router_binary
+from switchboard import Chat, PATIENCE, Router, router_binary
 
 
 def run_to_its_end(arguments, directory, environment=None):
@@ -27,7 +27,6 @@ def test_health(router):
         assert router.http("GET", path).status == 200
 
 
-@later
 def test_metrics(router):
     """Prometheus text."""
     answer = router.http("GET", "/metrics")
