@@ -1,6 +1,5 @@
 internal import Base
 internal import EmbeddedStore
-internal import Logging
 package import Reactor
 internal import Store
 internal import Synchronization
@@ -35,7 +34,7 @@ package final class RouterServer: Sendable {
         let loopMailboxes: [any StoreMailbox] = nodes.map { NodeMailbox(handle: $0) }
         let store = try EmbeddedStore(EmbeddedStoreOptions(configuration), mailboxes: loopMailboxes + [answers])
         do {
-            let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log.router)
+            let passwords = PasswordWorkers(count: min(2, (loops + 1) / 2))
             do {
                 var sources = OperatorSources(store, plan)
                 sources.webhook = try configuration.webhook.map { settings in

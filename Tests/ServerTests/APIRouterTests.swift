@@ -20,7 +20,7 @@ struct APIRouterTests {
         let log = RouterLog.silent
         let logins = Logins(LoginState(key: [1, 2, 3], ends: []))
         context = RouterContext(
-            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log.router),
+            configuration, nodes: [node], logins: logins, passwords: PasswordWorkers(count: 1),
             log: log)
         router = APIRouter(context: context, node: node)
     }

@@ -29,7 +29,7 @@ struct DocumentTests {
         let node = try NodeHandle()
         let context = RouterContext(
             Configuration(), nodes: [node], logins: Logins(LoginState(key: [1], ends: [])),
-            passwords: try PasswordWorkers(count: 1, log: log.router), log: log)
+            passwords: PasswordWorkers(count: 1), log: log)
         routes = APIRouter(context: context, node: node).routes
     }
 

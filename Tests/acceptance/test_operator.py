@@ -121,7 +121,8 @@ def test_counters_add_up(start_router, chat, binary):
     assert grown("switchboard_http_request_seconds_count", route="/timeline/send") == 1
     assert grown("switchboard_http_requests_total", route="other", status="404") == 1
     assert grown("switchboard_connections_accepted_total") >= 9
-    assert after.sum("switchboard_connections") == 7, "six clients and the scraper"
+    # The scraper has a seventh; its earlier ones may take a moment to be gone.
+    eventually(lambda: Metrics(router).sum("switchboard_connections") == 7, "connections stay")
     assert grown("switchboard_received_bytes_total") > 22 * 30
     assert grown("switchboard_sent_bytes_total") > 22 * 60
     assert after.sum("process_resident_memory_bytes") > 1 << 20 and after.sum("process_cpu_seconds_total") > 0
@@ -158,20 +159,24 @@ UPGRADE = {
 
 
 def test_who_falls_behind_is_counted(start_router, chat):
-    """A session that reads nothing is behind until it fetches up."""
+    """A session that reads nothing is behind until it has fetched up."""
     router = start_router()
-    slow, sender = chat("slow", to=router), chat("sender", to=router)
-    text = "x" * 100_000
-    for n in range(200):
-        sender.post("slow", text)
-        if Metrics(router).sum("switchboard_behind_total"):
-            break
-    page = Metrics(router)
-    assert page.sum("switchboard_behind_total") == page.sum("switchboard_sessions_behind") == 1
-    assert page.sum("switchboard_connection_buffer_bytes", **{"class": "output"}) > 64 * KIBI
-    slow.expect("behind")
-    slow.fetch_all()
-    page = Metrics(router)
+    sender = chat("sender", to=router)
+    with router.websocket("/chat?id=slow", max_queue=1) as slow:
+        for n in range(200):
+            sender.post("slow", "x" * 100_000)
+            if Metrics(router).sum("switchboard_behind_total"):
+                break
+        page = Metrics(router)
+        assert page.sum("switchboard_behind_total") == page.sum("switchboard_sessions_behind") == 1
+        assert page.sum("switchboard_connection_buffer_bytes", **{"class": "output"}) > 64 * KIBI
+        last, more = 0, True
+        while more:
+            slow.send(json.dumps({"cmd": "fetch", "after": last, "limit": 10}))
+            while (frame := json.loads(slow.recv(timeout=PATIENCE)))["cmd"] != "fetched":
+                pass
+            last, more = max([last, *(entry["seq"] for entry in frame["entries"])]), frame["more"]
+        page = Metrics(router)
     assert page.sum("switchboard_behind_total") == 1 and page.sum("switchboard_sessions_behind") == 0
 
 
@@ -361,7 +366,7 @@ def test_wrong_log_options(tmp_path):
     """Refused in words, before anything starts."""
     for options in (["--log-level", "loud"], ["--log-file", "x", "--log-syslog"], ["--log-format", "xml"]):
         done = subprocess.run([router_binary(), *options], capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
-        assert done.returncode == 64 and options[0] in done.stderr, done
+        assert done.returncode == 64 and options[0].replace("-", " ").strip() in done.stderr.replace("-", " "), done
     options = ["--log-file", str(tmp_path / "no" / "such" / "directory")]
     done = subprocess.run([router_binary(), *options], capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert done.returncode != 0 and "can't open the log file" in done.stderr

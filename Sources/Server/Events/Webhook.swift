@@ -55,12 +55,7 @@ final class Webhook: Sendable {
 
     /// Sends what there is and what comes, until the task is cancelled.
     func run() async {
-        let thread: WorkerThread
-        do {
-            thread = try WorkerThread(name: "webhook", log: log)
-        } catch {
-            return log.critical("no events are sent: \(error)")
-        }
+        let thread = WorkerThread(name: "webhook")
         await withTaskCancellationHandler {
             await send(on: thread)
         } onCancel: {

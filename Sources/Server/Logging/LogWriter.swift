@@ -29,11 +29,10 @@ package final class LogWriter: Sendable {
     let format: LogFormat
     private let target: LogTarget
     private let queue = Mutex(Queue())
-    private let mailbox: Mailbox
+    private let work = WorkQueue()
     private let sink: Mutex<Sink>
     private let writtenLines = Atomic<UInt64>(0)
     private let lostLines = Atomic<UInt64>(0)
-    private let isStopping = Atomic(false)
     private let hasEnded = Atomic(false)
     private let thread = Mutex<LoopThread?>(nil)
 
@@ -44,7 +43,7 @@ package final class LogWriter: Sendable {
     private static let stopMilliseconds = 1_000
 
     /// Opens the target and starts the thread. Throws in words for the operator.
-    package init(_ target: LogTarget, _ format: LogFormat) throws {
+    package init(_ target: LogTarget, _ format: LogFormat) throws(ConfigurationError) {
         self.target = target
         self.format = format
         var descriptor = STDERR_FILENO
@@ -58,7 +57,6 @@ package final class LogWriter: Sendable {
             }
         }
         sink = Mutex(Sink(target: target, descriptor: descriptor))
-        mailbox = try Mailbox()
         thread.withLock { $0 = LoopThread(name: "log") { [self] in run() } }
     }
 
@@ -80,15 +78,15 @@ package final class LogWriter: Sendable {
             queue.bytes += bytes.count
             return queue.lines.count == 1
         }
-        if mustWake { mailbox.post { [weak self] in self?.drain() } }
+        if mustWake { work.post { [weak self] in self?.drain() } }
     }
 
     /// Opens the log file anew: it may have been moved away.
-    package func reopen() { mailbox.post { [weak self] in self?.openAnew() } }
+    package func reopen() { work.post { [weak self] in self?.openAnew() } }
 
     /// Writes what waits, as far as the target takes it within a second, and ends the thread.
     package func stop() {
-        mailbox.post { [weak self] in self?.isStopping.store(true, ordering: .relaxed) }
+        work.close()
         for _ in 0..<LogWriter.stopMilliseconds where !hasEnded.load(ordering: .acquiring) { usleep(1_000) }
         let thread = thread.withLock { thread in
             defer { thread = nil }
@@ -101,10 +99,7 @@ package final class LogWriter: Sendable {
     // MARK: The thread
 
     private func run() {
-        // Without an event loop nothing is written; all is counted as dropped when the queue is full.
-        guard let loop = try? EventLoop(mailbox: mailbox) else { return }
-        while !isStopping.load(ordering: .relaxed) { loop.runOnce() }
-        drain()
+        work.run()
         hasEnded.store(true, ordering: .releasing)
     }
 
