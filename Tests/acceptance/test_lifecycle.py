@@ -271,7 +271,7 @@ def test_usage_errors(tmp_path, arguments):
 def test_every_option_may_stand_in_the_file(tmp_path):
     """The file takes what --help names, so its list can't fall behind."""
     text = subprocess.run([router_binary(), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout
-    options = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) - {"--config", "--help"}
+    options = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) - {"--config", "--help", "--version"}
     values = {
         "listen": "127.0.0.1:{port}", "tcp-listen": "127.0.0.1:{tcp_port}", "data": "{directory}/elsewhere",
         "jwt-secret": "x" * 16, "api-key": "k", "session-secret": "s", "session-window": 3, "loops": 2,
@@ -282,7 +282,8 @@ def test_every_option_may_stand_in_the_file(tmp_path):
         "descriptor-tables": "shared", "shards-per-loop": 2, "shard-limit": 10, "retention": 30, "log-level": "info",
         "strangers": "hold", "search": "off", "events": "on", "events-days": 3, "webhook-url": "http://127.0.0.1:9/",
         "webhook-secret": "w" * 16, "webhook-certificates": "/etc/ssl/certs/ca-certificates.crt",
-        "webhook-patience": 60, "inbox-members": 100,
+        "webhook-patience": 60, "inbox-members": 100, "metrics": "local", "log-format": "json",
+        "log-file": "{directory}/router.json", "log-syslog": "false",
         "dev": "true"}
     assert options == {f"--{name}" for name in values}
     router = Router(tmp_path)

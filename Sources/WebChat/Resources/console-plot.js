@@ -9,10 +9,11 @@ function shape(name, attributes) {
     return made;
 }
 
-/** A value from which on axes end well: 1, 2 or 5 and zeros. @param {number} value */
-function roundUp(value) {
+/** Where an axis ends well: at 1, 2 or 5 and zeros of a unit. @param {number} value @param {number} base of the units */
+function roundUp(value, base) {
     if (!(value > 0)) return 1;
-    const power = 10 ** Math.floor(Math.log10(value));
+    const unit = base === 10 ? 1 : base ** Math.max(0, Math.floor(Math.log(value) / Math.log(base)));
+    const power = unit * 10 ** Math.floor(Math.log10(value / unit));
     return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? value;
 }
 
@@ -25,12 +26,17 @@ export class Plot {
     #since = element("span", {});
     #until = element("span", {});
     #title;
+    #base;
     /** @type {{ time: number, values: (number | null)[] }[]} */
     #points = [];
     #pointed = null;
 
-    /** @param {string} title @param {string[]} names one a line @param {(value: number) => string} format */
-    constructor(title, names, format) {
+    /**
+     * @param {string} title @param {string[]} names one a line @param {(value: number) => string} format
+     * @param {number} base of the units that `format` writes: 10, or 1024
+     */
+    constructor(title, names, format, base) {
+        this.#base = base;
         this.#title = title;
         this.#names = names;
         this.#format = format;
@@ -61,7 +67,7 @@ export class Plot {
         if (points.length === 0) return;
         const [first, last] = [points[0].time, points[points.length - 1].time];
         const known = points.flatMap((point) => point.values).filter((value) => value !== null);
-        const most = roundUp(Math.max(0, ...known));
+        const most = roundUp(Math.max(0, ...known), this.#base);
         const x = (time) => last > first ? (time - first) / (last - first) * WIDTH : WIDTH;
         const lines = this.#names.map((_, line) => points
             .filter((point) => point.values[line] !== null)

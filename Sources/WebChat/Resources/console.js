@@ -41,7 +41,7 @@ const PLOTS = [
         (now, before) => [now.rate("switchboard_received_bytes_total", before), now.rate("switchboard_sent_bytes_total", before)]],
     ["Refused a second", ["frames", "sign-ins"], number,
         (now, before) => [now.rate("switchboard_errors_total", before), now.rate("switchboard_sign_ins_refused_total", before)]],
-].map(([title, names, format, values]) => ({ plot: new Plot(title, names, format), values, points: [] }));
+].map(([title, names, format, values]) => ({ plot: new Plot(title, names, format, format === bytes ? 1024 : 10), values, points: [] }));
 
 /** What has an end: a name, how much there is, how much there may be. */
 const LIMITS = [
