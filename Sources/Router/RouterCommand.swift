@@ -26,7 +26,7 @@ struct RouterCommand: AsyncParsableCommand {
             environment or the file is wrong, 1 if the router couldn't start.
             """,
         version: ProductVersion.text,
-        subcommands: [TokenCommand.self, StatusCommand.self, LogLevelCommand.self])
+        subcommands: [TokenCommand.self, StatusCommand.self, LogLevelCommand.self, UserCommand.self])
 
     @OptionGroup var options: RouterOptions
 

@@ -115,6 +115,7 @@ final class LoopNode {
     var counters: NodeCounters
     /// The slot of the connection that the next look at some of them begins with.
     var sampleFrom = 0
+    var groupDocuments = GroupDocuments()
     private var presenceTurn = 0
     private var presenceSwept: UInt32 = 0
     /// The loop's second in which it was last said that a table is full.

@@ -72,6 +72,7 @@ struct APIRouter: Sendable {
     /// All there are; the API document describes those that aren't the web chat's files.
     let routes: [Route]
     private let node: NodeHandle
+    private let origins: Origins
 
     /// A response, and the place of its route in the table; nil: there is none.
     struct Answer: Sendable {
@@ -81,6 +82,7 @@ struct APIRouter: Sendable {
 
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
+        origins = context.origins
         let parts = [
             OperationsAPI(context: context).routes,
             DocumentAPI.routes,
@@ -101,12 +103,19 @@ struct APIRouter: Sendable {
 
     /// Answers a request; whatever goes wrong becomes a response.
     func respond(to request: HTTPRequest, from peer: String) async -> Answer {
-        var allowed: [HTTPMethod] = []
+        var answer = await answer(request, from: peer)
+        origins.admit(request, to: &answer.response)
+        return answer
+    }
+
+    private func answer(_ request: HTTPRequest, from peer: String) async -> Answer {
+        var allowed: Set<HTTPMethod> = []
         for (index, route) in routes.enumerated() {
             guard let parameters = route.match(request.path) else { continue }
             let isHead = request.method == .head && route.method == .get
             guard route.method == request.method || isHead else {
-                allowed.append(route.method)
+                allowed.insert(route.method)
+                if route.method == .get { allowed.insert(.head) }
                 continue
             }
             do throws(APIError) {
@@ -116,13 +125,17 @@ struct APIRouter: Sendable {
                 return Answer(response: .failure(error), route: index)
             }
         }
-        guard !allowed.isEmpty else {
-            return Answer(response: .failure(APIError(.notFound, "there is nothing at this path")))
-        }
-        let names = Set(allowed.map(\.rawValue)).sorted().joined(separator: ", ")
+        return Answer(response: refusal(of: request, allowed: allowed.sorted { $0.rawValue < $1.rawValue }))
+    }
+
+    /// The answer where no route takes the method, or none is at the path.
+    private func refusal(of request: HTTPRequest, allowed: [HTTPMethod]) -> HTTPResponse {
+        if let preflight = origins.preflight(request, methods: allowed) { return preflight }
+        guard !allowed.isEmpty else { return .failure(APIError(.notFound, "there is nothing at this path")) }
+        let names = allowed.map(\.rawValue).joined(separator: ", ")
         var response = HTTPResponse.error(.methodNotAllowed, code: .badRequest, message: "this path takes \(names)")
         try? response.headers.add("Allow", names)
-        return Answer(response: response)
+        return response
     }
 }
 
@@ -187,7 +200,12 @@ extension HTTPResponse {
 
     /// A response with a JSON body that is written already.
     static func json(_ body: borrowing OutputBuffer, status: HTTPStatus = .ok) -> HTTPResponse {
-        var response = HTTPResponse(status, body: Array(body.unsafeBytes))
+        json(Array(body.unsafeBytes), status: status)
+    }
+
+    /// The same with bytes that are shared with whoever keeps them.
+    static func json(_ body: [UInt8], status: HTTPStatus = .ok) -> HTTPResponse {
+        var response = HTTPResponse(status, body: body)
         try? response.headers.add("Content-Type", "application/json")
         return response
     }
