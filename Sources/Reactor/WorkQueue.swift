@@ -2,8 +2,8 @@ internal import Glibc
 
 /// Work for a thread that isn't a loop, in its order. *Thread:* any may post; one runs.
 ///
-/// The thread is woken by a condition, not by a descriptor: whoever posts may have another descriptor table, in which the
-/// same number is a client's connection.
+/// The thread is woken by a condition, not by a descriptor: whoever posts may have another descriptor table, in which
+/// the same number is a client's connection.
 package final class WorkQueue: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>

@@ -71,7 +71,9 @@ struct LogLevelCommand: ParsableCommand {
         let client = OperatorClient(url: url ?? router.options.url, apiKey: router.options.apiKey)
         do {
             let answer = try levels.map(client.setLogLevel) ?? client.get("/api/log-level")
-            guard answer.status == 200 else { throw ConfigurationError("the router answered \(answer.status) \(answer.body)") }
+            guard answer.status == 200 else {
+                throw ConfigurationError("the router answered \(answer.status) \(answer.body)")
+            }
             print(answer.body)
         } catch let error as ConfigurationError {
             var standardError = StandardError()

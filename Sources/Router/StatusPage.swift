@@ -14,7 +14,8 @@ struct StatusPage {
         var lines = ["Switchboard \(version) at \(url): \(isReady ? "ready" : "NOT READY")"]
         if !isReady { lines.append("  \(answer)") }
         let rows = [
-            ("up", StatusPage.duration(last.sum("switchboard_uptime_seconds"))), ("connections", connections), ("traffic", traffic), ("acks", acks),
+            ("up", StatusPage.duration(last.sum("switchboard_uptime_seconds"))), ("connections", connections),
+            ("traffic", traffic), ("acks", acks),
             ("store", store), ("disk", disk), ("memory", StatusPage.bytes(last.sum("process_resident_memory_bytes"))),
             ("CPU", processor), ("open files", openFiles), ("refused", refused),
         ]
@@ -56,8 +57,9 @@ struct StatusPage {
     private var store: String {
         let queued = last.sum("switchboard_store_queue_bytes")
         let unfolded = last.sum("switchboard_store_unfolded_bytes")
-        let failures = last.sum("switchboard_store_failed_commits_total") + last.sum("switchboard_store_failed_folds_total")
-        let sync = last.quantile(0.99, of: "switchboard_store_sync_seconds").map { ", sync p99 ≤ \(StatusPage.time($0))" }
+        let failures = ["commits", "folds"].reduce(0) { $0 + last.sum("switchboard_store_failed_\($1)_total") }
+        let sync = last.quantile(0.99, of: "switchboard_store_sync_seconds")
+            .map { ", sync p99 ≤ \(StatusPage.time($0))" }
         return "index \(StatusPage.time(last.sum("switchboard_store_lag_seconds"))) behind\(sync ?? ""), "
             + "\(StatusPage.bytes(queued)) queued"
             + StatusPage.share(queued, of: last.sum("switchboard_store_queue_max_bytes"), StatusPage.bytes)

@@ -145,7 +145,8 @@ struct Refusal {
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded,
         reason: "this part of the server is full; try again later", cause: .fullShard)
     static let noRoom = Refusal(
-        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later", cause: .noRoom)
+        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later",
+        cause: .noRoom)
     static let storeFailed = Refusal(
         code: .internal, closeCode: WebSocketCloseCode.internalError,
         reason: "the store is unavailable; try again later", cause: .storeFailed)

@@ -22,7 +22,8 @@ extension Metrics {
     }
 
     func appendLoops(to text: inout MetricsText) {
-        text.counter("switchboard_loop_cpu_seconds", "CPU time of the loop.", byLoop { Double($0.cpuNanoseconds) / 1e9 })
+        text.counter(
+            "switchboard_loop_cpu_seconds", "CPU time of the loop.", byLoop { Double($0.cpuNanoseconds) / 1e9 })
         text.counter(
             "switchboard_loop_busy_seconds", "Time in which the loop didn't wait.",
             byLoop { Double($0.loop.busyNanoseconds) / 1e9 })
@@ -39,7 +40,8 @@ extension Metrics {
         text.gauge("switchboard_connections_max", "Connections there is room for.", Double(connectionsMax))
         text.counter("switchboard_connections_accepted", "Connections accepted.", byLoop { $0.loop.accepted })
         text.counter(
-            "switchboard_connections_moved", "Connections that left for their user's loop.", byLoop { $0.loop.movedOut })
+            "switchboard_connections_moved", "Connections that left for their user's loop.",
+            byLoop { $0.loop.movedOut })
         text.counter(
             "switchboard_connections_closed", "Connections that ended, by reason.",
             byLoop("reason", CloseReason.allCases, \.rawValue) { $0.loop.closed($1) })
@@ -110,16 +112,19 @@ extension Metrics {
             "switchboard_messages_waiting", "Messages and confirms that wait for the store.",
             byLoop { $0.waitingMessages })
         text.gauge("switchboard_answers_waiting", "Reads and other calls that do.", byLoop { $0.waitingAnswers })
-        text.gauge("switchboard_senders_paused", "Sessions not read from: the store is full.", byLoop { $0.pausedSenders })
+        text.gauge(
+            "switchboard_senders_paused", "Sessions not read from: the store is full.", byLoop { $0.pausedSenders })
         text.counter(
             "switchboard_errors", "Errors told to clients over WebSocket and TCP, by code.",
             byLoop("code", ErrorCode.allCases, \.rawValue) { $0.hub.errors($1) })
-        text.counter("switchboard_events_dropped", "Live events dropped: the client was slow.", byLoop { $0.hub.droppedEvents })
+        text.counter(
+            "switchboard_events_dropped", "Live events dropped: the client was slow.", byLoop { $0.hub.droppedEvents })
     }
 
     func appendChannels(to text: inout MetricsText) {
         text.gauge("switchboard_channels", "Channels.", byLoop { $0.channels })
-        text.gauge("switchboard_channel_history_bytes", "Bytes of channels' histories.", byLoop { $0.channelHistoryBytes })
+        text.gauge(
+            "switchboard_channel_history_bytes", "Bytes of channels' histories.", byLoop { $0.channelHistoryBytes })
         text.counter("switchboard_channel_publications", "Publications taken.", byLoop { $0.channelPublications })
         text.counter(
             "switchboard_channel_lags", "Times that a subscriber was slow and sent to the history.",

@@ -24,7 +24,8 @@ extension Metrics {
 
     func appendStore(to text: inout MetricsText) {
         let counters = store.counters
-        text.gauge("switchboard_store_ready", "1 if the store takes messages and answers.", store.trouble == nil ? 1 : 0)
+        text.gauge(
+            "switchboard_store_ready", "1 if the store takes messages and answers.", store.trouble == nil ? 1 : 0)
         text.counter("switchboard_store_messages", "Messages on disk.", Double(counters.messages))
         text.counter("switchboard_store_commits", "Commits of the journal.", Double(counters.commits))
         text.counter("switchboard_store_failed_commits", "Commits that failed.", Double(counters.failedCommits))

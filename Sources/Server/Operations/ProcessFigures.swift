@@ -47,7 +47,9 @@ struct ProcessFigures: Sendable {
         var bytes = [UInt8](repeating: 0, count: 64 << 10)
         var count = 0
         while count < bytes.count {
-            let more = bytes.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress.map { $0 + count }, $0.count - count) }
+            let more = bytes.withUnsafeMutableBytes { bytes in
+                Glibc.read(file, bytes.baseAddress.map { $0 + count }, bytes.count - count)
+            }
             guard more > 0 else { break }
             count += more
         }
