@@ -5,7 +5,7 @@ internal import Store
 ///
 /// *Thread:* that of the fold.
 struct Accounts: ~Copyable {
-    private let reader: AccountReader
+    private var reader: AccountReader
     private let create: Statement
     private let rehash: Statement
     private let setPassword: Statement
@@ -21,7 +21,8 @@ struct Accounts: ~Copyable {
             """
             INSERT INTO accounts(
                 id, name, name_key, email, email_key, password, created, generation, kept, older_expire)
-            VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 0)
+            VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce((SELECT generation FROM erased WHERE id = ?1), 0), 0, 0)
+            RETURNING generation
             """)
         let rehash = try connection.prepare("UPDATE accounts SET password = ?3 WHERE id = ?1 AND password = ?2")
         let setPassword = try connection.prepare(
@@ -47,7 +48,7 @@ struct Accounts: ~Copyable {
         self.forget = forget
     }
 
-    func change(_ command: AccountCommand) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
+    mutating func change(_ command: AccountCommand) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
         switch command {
         case .create(let account, let password, let takesInbox, let time):
             try add(account, password, takesInbox: takesInbox, time: time)
@@ -62,7 +63,7 @@ struct Accounts: ~Copyable {
         }
     }
 
-    private func add(
+    private mutating func add(
         _ account: Account, _ password: String, takesInbox: Bool, time: UInt64
     ) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
         if try reader.secret(.email(account.email)) != nil {
@@ -79,8 +80,11 @@ struct Accounts: ~Copyable {
         create.bindCopy(5, AccountReader.key(account.email))
         create.bindCopy(6, password)
         create.bind(7, time)
-        try create.run()
-        return .success(.done)
+        defer { create.reset() }
+        guard try create.step() else { throw SQLiteError(corrupt: "switchboard.db: an account wasn't written") }
+        let generation = UInt32(truncatingIfNeeded: create.integer(0))
+        _ = try create.step()
+        return .success(.created(generation: generation))
     }
 
     private func replace(
@@ -166,8 +170,12 @@ extension LoginState {
         let logins = try connection.prepare("SELECT login, expires FROM ended_logins WHERE expires > ?1")
         logins.bind(1, now)
         while try logins.step() { ends.append(.login(id: logins.unsigned(0), expires: logins.unsigned(1))) }
+        // Who was erased comes first: a new account of the same id may have ended logins of its own.
         let older = try connection.prepare(
-            "SELECT id, generation, kept, older_expire FROM accounts WHERE older_expire > 0 AND older_expire > ?1")
+            """
+            SELECT id, generation, 0, expires FROM erased WHERE expires > ?1 UNION ALL
+            SELECT id, generation, kept, older_expire FROM accounts WHERE older_expire > 0 AND older_expire > ?1
+            """)
         older.bind(1, now)
         while try older.step() {
             guard let user = Identifier(older.text(0)) else { throw SQLiteError(corrupt: AccountReader.invalid) }

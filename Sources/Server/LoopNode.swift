@@ -112,6 +112,7 @@ final class LoopNode {
     /// The store's.
     let epoch: String
     let api: APIRouter
+    var groupDocuments = GroupDocuments()
     private var presenceTurn = 0
     private var presenceSwept: UInt32 = 0
     /// The loop's second in which it was last said that a table is full.

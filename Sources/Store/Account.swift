@@ -76,7 +76,7 @@ package enum AccountName: Sendable {
 /// A change of accounts.
 package enum AccountCommand: Sendable {
     /// Fails with `conflict` if the id or the address is another account's, or if the id has an inbox already, unless
-    /// `takesInbox`.
+    /// `takesInbox`. Answered by the generation of its logins, which is not 0 if the id had an account before.
     case create(Account, password: String, takesInbox: Bool, time: UInt64)
     /// Puts another hash of the same password in the place of `old`. Without effect if that isn't there any more.
     case rehash(Identifier, old: String, new: String)
@@ -105,6 +105,8 @@ package enum AccountQuestion: Sendable {
 /// What the store answers to an ``AccountCommand`` or an ``AccountQuestion``.
 package enum AccountAnswer: Sendable {
     case done
+    /// An account was made; its first logins are of this generation.
+    case created(generation: UInt32)
     case flag(Bool)
     case secret(AccountSecret)
     case ended([LoginEnd])

@@ -17,9 +17,6 @@ package enum MessageMembers {
 
     /// Refuses an edit whose members, an object, can't be applied.
     package static func checkEdit(_ members: RawSpan) throws(EnvelopeError) {
-        guard members.byteCount <= Limits.membersBytesMax else {
-            throw EnvelopeError(.tooLarge, "a message may have at most 1 MiB")
-        }
         var isEmpty = true
         var hasName = false
         try JSONObject.forEachMember(of: members) { name, _, _ in

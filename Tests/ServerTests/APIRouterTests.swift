@@ -89,7 +89,7 @@ struct APIRouterTests {
     @Test("Another method of a known path is 405 and names those that there are")
     func otherMethod() async throws {
         let cases: [(HTTPMethod, String, String)] = [
-            (.post, "/healthz", "GET"), (.delete, "/timeline/send", "POST"), (.put, "/api/groups", "GET, POST"),
+            (.post, "/healthz", "GET, HEAD"), (.delete, "/timeline/send", "POST"), (.put, "/api/groups", "GET, HEAD, POST"),
             (.put, "/api/groups/g/members/u", "DELETE, PATCH"), (.head, "/timeline/send", "POST"),
         ]
         for (method, target, allowed) in cases {

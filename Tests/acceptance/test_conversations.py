@@ -1,5 +1,6 @@
 """The chat list, unread counts, read positions and messages over HTTP."""
 
+import time
 import urllib.parse
 
 import pytest
@@ -62,20 +63,21 @@ def test_names_of_accounts(router, chat, people):
 
 
 def test_chat_list_pages(router, chat, people):
-    """`before` is the id or the time of the oldest item; the pages have everything once, the last one is empty. A page
-    is only longer than what was asked for where its oldest items are of one millisecond."""
+    """`before` is the id of the oldest item; the pages have everything once and are full, the last one is empty. A time
+    leads to what was before it."""
     a, *others = people(8)
     alice = chat(a)
     for other in others:
         alice.post(other, "hello")
+        time.sleep(0.002)
     for key in ("id", "time"):
-        found, query = [], {"limit": 3}
+        found, query, sizes = [], {"limit": 3}, []
         while page := listed(router, a, **query):
-            assert len(page) <= 3 or page[0]["time"] == page[-3]["time"]
+            sizes.append(len(page))
             assert [item["id"] for item in page] == sorted(item["id"] for item in page)
             found = page + found
             query["before"] = page[0][key]
-        assert [item["name"] for item in found] == others
+        assert [item["name"] for item in found] == others and sizes == [3, 3, 1]
     assert len(listed(router, a, limit=100_000)) == 7, "above the maximum means the maximum"
     for wrong in ("limit=0", "limit=x", "before=-1", "before=x"):
         assert router.http("GET", f"/api/conversations?{wrong}", bearer=a).status == 400
@@ -300,8 +302,11 @@ def test_a_long_list_pages_quickly_and_completely(router, chat, people):
     for number in range(300 + len(names[::7])):
         alice.expect("ack")
     expected = [name for name in names if name not in names[::7]] + names[::7]
-    found, query = [], {}
-    while page := listed(router, a, **query):
-        found = page + found
-        query["before"] = page[0]["id"]
-    assert [item["name"] for item in found] == expected
+    for limit in (7, 100):
+        found, query, sizes = [], {"limit": limit}, []
+        while page := listed(router, a, **query):
+            sizes.append(len(page))
+            found = page + found
+            query["before"] = page[0]["id"]
+        assert [item["name"] for item in found] == expected
+        assert set(sizes[:-1]) == {limit}, "also where many are of one millisecond"

@@ -303,8 +303,8 @@ def test_renaming_is_told_and_seen(router, people, chat):
     assert answer.json["name"] == "Über uns"
     notice = bob.expect("notify", name="group.renamed")
     assert (notice["userid"], notice["conv"], notice["group"]) == (a, group, "Über uns")
-    for name in ("", "x" * 257):
-        assert router.http("PATCH", f"/api/groups/{group}", {"name": name}, bearer=a).status == 400
+    for name, status in (("", 400), ("x" * 257, 413), ("two\nlines", 400)):
+        assert router.http("PATCH", f"/api/groups/{group}", {"name": name}, bearer=a).status == status
     assert router.http("GET", f"/api/groups/{group}", bearer=b).json["name"] == "Über uns"
 
 

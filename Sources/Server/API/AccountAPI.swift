@@ -60,8 +60,10 @@ struct AccountAPI: Sendable {
         let hash = try await work { PasswordHash(of: password).text }
         let command = AccountCommand.create(
             account, password: hash, takesInbox: takesInbox, time: Clock.realtimeMilliseconds)
-        _ = try await request.node.perform(.account(command))
-        return loggedIn(account, generation: 0, status: .created)
+        guard case .account(.created(let generation)) = try await request.node.perform(.account(command)) else {
+            preconditionFailure("a new account is answered by its generation")
+        }
+        return loggedIn(account, generation: generation, status: .created)
     }
 
     // MARK: Logging in and out
@@ -188,10 +190,7 @@ struct AccountAPI: Sendable {
 
     private func search(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
-        let text = request.http.query("q") ?? ""
-        guard (1...AccountRules.emailBytesMax).contains(text.utf8.count) else {
-            throw APIError(.badRequest, "q must be the beginning of a name, an id, or a whole e-mail address")
-        }
+        let text = try TextField.userSearch.validated(request.http.query("q") ?? "")
         let question = AccountQuestion.search(text, viewer: user, limit: AccountAPI.foundMax)
         guard case .account(.profiles(let profiles)) = try await request.node.ask(.account(question)) else {
             preconditionFailure("a search is answered by profiles")

@@ -153,6 +153,7 @@ extension APIRequest {
             }
             var members = OutputBuffer()
             envelope.appendMembers(of: bytes, to: &members)
+            try envelope.checkSize(membersByteCount: members.count, in: bytes)
             return (cid ?? [], Array(members.unsafeBytes))
         } catch {
             throw APIError(error)

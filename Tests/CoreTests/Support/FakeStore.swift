@@ -108,6 +108,7 @@ final class FakeStore: Store {
 
     let epoch = "e1"
     let hadBlocks: Bool
+    let hadHeldMessages = false
 
     init(hadBlocks: Bool = false) { self.hadBlocks = hadBlocks }
 
