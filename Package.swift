@@ -50,8 +50,11 @@ let package = Package(
         // JSON web tokens: keys, signatures, claims; sans-IO.
         .target(name: "Tokens", dependencies: ["Base", "Wire", "COpenSSL"], swiftSettings: settings),
 
+        // Ciphertext to plain bytes and back; sans-IO.
+        .target(name: "TLS", dependencies: ["Base", "COpenSSL"], swiftSettings: settings),
+
         // The only code that touches descriptors.
-        .target(name: "Reactor", dependencies: ["Base", "CEpoll"], swiftSettings: settings),
+        .target(name: "Reactor", dependencies: ["Base", "TLS", "CEpoll"], swiftSettings: settings),
 
         // The web chat's files, in the binary: the router stays one file.
         .target(name: "WebChat", resources: [.embedInCode("Resources")], swiftSettings: settings),
@@ -60,7 +63,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Base", "Wire", "Tokens", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "CCurl", "COpenSSL",
+                "Base", "Wire", "Tokens", "Store", "EmbeddedStore", "Core", "TLS", "Reactor", "WebChat", "CCurl",
+                "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("API/openapi.json")],
@@ -77,7 +81,7 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "Base", "Wire", "Reactor", "CFloor", "CSQLite", "COpenSSL",
+                "Base", "Wire", "TLS", "Reactor", "CFloor", "CSQLite", "COpenSSL",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: settings),
@@ -99,7 +103,7 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "LoadGenerator", "Reactor",
+                "LoadGenerator", "TLS", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -129,6 +133,7 @@ let package = Package(
         .testTarget(name: "TokensTests", dependencies: ["Base", "Wire", "Tokens"], swiftSettings: settings),
         .testTarget(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
+        .testTarget(name: "TLSTests", dependencies: ["Base", "TLS", "Reactor"], swiftSettings: settings),
         .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
         .testTarget(
             name: "BenchTests",

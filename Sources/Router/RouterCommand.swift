@@ -54,15 +54,16 @@ struct RouterCommand: AsyncParsableCommand {
     private func announce(_ server: RouterServer, descriptors: Int) {
         let plan = server.tables
         let tables = plan.count == 1 ? "1 table" : "\(plan.count) tables"
+        let secure = server.speaksTLS ? "s" : ""
         var lines = """
             Switchboard is ready.
-              WebSocket and HTTP  http://\(server.http)
-              binary protocol     tcp://\(server.tcp)
+              WebSocket and HTTP  http\(secure)://\(server.http)
+              binary protocol     \(server.speaksTLS ? "tls" : "tcp")://\(server.tcp)
               data                \(options.data)
               open files          \(descriptors): room for \(plan.room) connections in \(tables)
             """
         if options.dev {
-            lines += "\n  development mode: user ids are believed. Try: ws://\(server.http)/chat?id=alice"
+            lines += "\n  development mode: user ids are believed. Try: ws\(secure)://\(server.http)/chat?id=alice"
         }
         var standardError = StandardError()
         print(lines, to: &standardError)

@@ -9,6 +9,11 @@ import Tokens
 struct RouterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("HTTP and WebSocket.", valueName: "address:port")) var listen = "127.0.0.1:8080"
     @Option(help: ArgumentHelp("The binary protocol.", valueName: "address:port")) var tcpListen = "127.0.0.1:8081"
+    @Option(
+        help: ArgumentHelp(
+            "Certificate chain (PEM): clients speak TLS on both; read anew on SIGHUP.", valueName: "file"))
+    var tlsCert: String?
+    @Option(help: ArgumentHelp("Its key (PEM), without a password.", valueName: "file")) var tlsKey: String?
     @Option(help: ArgumentHelp("Directory of the embedded store.", valueName: "dir")) var data = "./data"
     @Option(help: ArgumentHelp("A YAML file with options; read before everything else.", valueName: "file"))
     var config: String?
@@ -116,6 +121,8 @@ struct RouterOptions: ParsableArguments {
         var configuration = Configuration()
         configuration.listen = try address(listen, "--listen")
         configuration.tcpListen = try address(tcpListen, "--tcp-listen")
+        configuration.tlsCertificate = tlsCert
+        configuration.tlsKey = tlsKey
         configuration.data = data
         configuration.jwtSecret = jwtSecret
         configuration.jwtKeys = jwtKey

@@ -9,6 +9,9 @@ package struct Configuration: Sendable {
     package var listen = SocketAddress(host: "127.0.0.1", port: 8080)
     /// The binary protocol over TCP.
     package var tcpListen = SocketAddress(host: "127.0.0.1", port: 8081)
+    /// File (PEM) of the certificate chain and of its key; nil: no TLS.
+    package var tlsCertificate: String?
+    package var tlsKey: String?
     /// Directory of the embedded store; made if it isn't there.
     package var data = "./data"
     /// Event loops; 0: one for each core.
@@ -57,6 +60,8 @@ package struct Configuration: Sendable {
     package var loginDays = 30
     /// Whether cookies go over TLS only.
     package var secureCookies = false
+    /// Whether clients come over TLS, to us or to a proxy.
+    var cookiesNeedTLS: Bool { secureCookies || tlsCertificate != nil }
     /// Web origins besides our own whose pages may act by a user's cookie.
     package var origins: [String] = []
     /// Addresses of proxies whose `X-Forwarded-For` is believed.
@@ -80,6 +85,9 @@ package struct Configuration: Sendable {
             throw ConfigurationError(
                 "--dev believes every user id, so it needs loopback listeners: give --listen and --tcp-listen an "
                     + "address like 127.0.0.1:8080, or leave --dev out and set --jwt-secret")
+        }
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ConfigurationError("--tls-cert and --tls-key go together: the certificate's chain, and its key")
         }
         guard (0...256).contains(loops) else { throw ConfigurationError("--loops must be 0 (one a core) to 256") }
         guard (1...1024).contains(shardsPerLoop) else {

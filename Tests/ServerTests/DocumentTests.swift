@@ -29,7 +29,8 @@ struct DocumentTests {
         let node = try NodeHandle()
         let context = try RouterContext(
             Configuration(), nodes: [node], logins: Logins(LoginState(key: [1], ends: [])),
-            passwords: try PasswordWorkers(count: 1, log: log), log: log)
+            passwords: try PasswordWorkers(count: 1, log: log),
+            tls: nil, log: log)
         routes = APIRouter(context: context, node: node).routes
     }
 

@@ -131,7 +131,7 @@ struct AccountAPI: Sendable {
             guard error.code == .unauthorized else { throw error }
             response = .failure(error)
         }
-        if isByCookie { add(SessionCookie.clear(isSecure: context.configuration.secureCookies), to: &response) }
+        if isByCookie { add(SessionCookie.clear(isSecure: context.configuration.cookiesNeedTLS), to: &response) }
         return response
     }
 
@@ -279,7 +279,7 @@ extension AccountAPI {
         output.append("}")
         var response = HTTPResponse.json(output, status: status)
         let cookie = SessionCookie.set(
-            token, seconds: lifetime / 1000, isSecure: context.configuration.secureCookies)
+            token, seconds: lifetime / 1000, isSecure: context.configuration.cookiesNeedTLS)
         add(cookie, to: &response)
         try? response.headers.add("Cache-Control", "no-store")
         return response
