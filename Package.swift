@@ -47,6 +47,9 @@ let package = Package(
         // Chat rules as state machines; sans-IO.
         .target(name: "Core", dependencies: ["Base", "Wire", "Store"], swiftSettings: settings),
 
+        // JSON web tokens: keys, signatures, claims; sans-IO.
+        .target(name: "Tokens", dependencies: ["Base", "Wire", "COpenSSL"], swiftSettings: settings),
+
         // Ciphertext to plain bytes and back; sans-IO.
         .target(name: "TLS", dependencies: ["Base", "COpenSSL"], swiftSettings: settings),
 
@@ -60,7 +63,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Base", "Wire", "Store", "EmbeddedStore", "Core", "TLS", "Reactor", "WebChat", "CCurl", "COpenSSL",
+                "Base", "Wire", "Tokens", "Store", "EmbeddedStore", "Core", "TLS", "Reactor", "WebChat", "CCurl",
+                "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("API/openapi.json")],
@@ -90,7 +94,7 @@ let package = Package(
         .executableTarget(
             name: "Router",
             dependencies: [
-                "Base", "Core", "Reactor", "Server",
+                "Base", "Tokens", "Core", "Reactor", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -126,6 +130,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Base", "Wire"], swiftSettings: settings),
+        .testTarget(name: "TokensTests", dependencies: ["Base", "Wire", "Tokens"], swiftSettings: settings),
         .testTarget(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
         .testTarget(name: "TLSTests", dependencies: ["Base", "TLS", "Reactor"], swiftSettings: settings),
@@ -145,7 +150,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Base", "Wire", "Store", "Core", "Reactor", "Server", "WebChat",
+                "Base", "Wire", "Tokens", "Store", "Core", "Reactor", "Server", "WebChat",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -10,7 +10,8 @@ extension Hub {
     ) {
         if !isGroup {
             if let admission = admissionInMemory(of: sender, session.user, to: destination) {
-                return typing(message.unsafeBytes, from: sender, to: destination, admission, session, reference: reference)
+                return typing(
+                    message.unsafeBytes, from: sender, to: destination, admission, session, reference: reference)
             }
             let event = Array(message.unsafeBytes)
             // It doesn't ask for anything: only messages do.
@@ -82,7 +83,10 @@ extension Hub {
 
     /// Writes a live event, unless the session's socket has more than enough to do: it isn't stored, so it is lost.
     func emitEvent(_ event: UnsafeRawBufferPointer, to session: Session) {
-        guard session.state == .live, session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else { return }
+        guard session.state == .live, session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else {
+            counters.droppedEvents &+= 1
+            return
+        }
         emitJSON(RawSpan(_unsafeBytes: event), to: session)
     }
 }

@@ -58,7 +58,7 @@ extension Reader {
         return found
     }
 
-    private func who(
+    func who(
         in number: UInt64, _ user: UInt64, _ name: Identifier
     ) throws(SQLiteError) -> Chat.Who? {
         conversationUsers.bind(1, number)
@@ -150,7 +150,7 @@ extension Reader {
     }
 
     /// The first column of the row for an id, which is a text.
-    private func text(_ row: borrowing Statement, of id: Identifier) throws(SQLiteError) -> String? {
+    func text(_ row: borrowing Statement, of id: Identifier) throws(SQLiteError) -> String? {
         row.bindCopy(1, id.description)
         defer { row.reset() }
         return try row.step() ? row.text(0) : nil

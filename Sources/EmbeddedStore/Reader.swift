@@ -27,6 +27,7 @@ package struct Reader: ~Copyable {
     let member: Statement
     let conversationUsers: Statement
     let cursor: Statement
+    let groupReaders: GroupReaders
     let accountName: Statement
     var accounts: AccountReader
     let events: EventStatements
@@ -70,6 +71,7 @@ package struct Reader: ~Copyable {
         let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
         let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
         let cursor = try CursorTable.select(connection)
+        let groupReaders = try GroupReaders(connection)
         let accountName = try connection.prepare("SELECT name FROM accounts WHERE id = ?1")
         let accounts = try AccountReader(connection)
         let events = try EventStatements(connection)
@@ -100,6 +102,7 @@ package struct Reader: ~Copyable {
         self.member = member
         self.conversationUsers = conversationUsers
         self.cursor = cursor
+        self.groupReaders = groupReaders
         self.accountName = accountName
         self.accounts = accounts
         self.events = events

@@ -46,5 +46,7 @@ final class OutputFile {
     /// Leaves nothing of a file that isn't whole.
     func discard() { if path != nil, descriptor >= 0 { unlink(partial) } }
 
-    private func failure(_ what: String) -> Failure { Failure(description: "\(what): \(String(cString: strerror(errno)))") }
+    private func failure(_ what: String) -> Failure {
+        Failure(description: "\(what): \(String(cString: strerror(errno)))")
+    }
 }

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Core
-import Logging
 import Reactor
 import Server
+import Tokens
 
 /// The options of the router. Each may also stand in the environment and in a file, see ``LayeredArguments``.
 struct RouterOptions: ParsableArguments {
@@ -16,8 +16,21 @@ struct RouterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Directory of the embedded store.", valueName: "dir")) var data = "./data"
     @Option(help: ArgumentHelp("A YAML file with options; read before everything else.", valueName: "file"))
     var config: String?
-    @Option(help: ArgumentHelp("Secret of HS256 tokens, at least 16 bytes.", valueName: "secret"))
+    @Option(help: ArgumentHelp("Secret of tokens by HS256, HS384 and HS512, at least 16 bytes.", valueName: "secret"))
     var jwtSecret: String?
+    @Option(
+        help: ArgumentHelp(
+            "A public key (PEM) of tokens: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA; may be repeated.",
+            valueName: "file"))
+    var jwtKey: [String] = []
+    @Option(help: ArgumentHelp("Keys of tokens as a JWKS; SIGHUP reads all key files again.", valueName: "file"))
+    var jwtJwks: String?
+    @Option(help: ArgumentHelp("What aud of a token must name; not looked at without.", valueName: "name"))
+    var jwtAudience: String?
+    @Option(help: ArgumentHelp("What iss of a token must be; not looked at without.", valueName: "name"))
+    var jwtIssuer: String?
+    @Option(help: ArgumentHelp("Seconds by which the clock of who signs tokens may differ.", valueName: "seconds"))
+    var jwtLeeway = 60
     @Option(help: ArgumentHelp("Key of the timeline service.", valueName: "key")) var apiKey: String?
     @Option(help: ArgumentHelp("Secret of md5 sessions (/chat/private); off without.", valueName: "secret"))
     var sessionSecret: String?
@@ -97,8 +110,13 @@ struct RouterOptions: ParsableArguments {
     var webhookPatience = 86_400
     @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
     var inboxMembers = 500
-    @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
-    var logLevel: LogLevel = .notice
+    @Option(
+        help: ArgumentHelp(
+            "Who may read /metrics without the API key.",
+            discussion: "key: nobody; local: programs on this machine; open: whoever reaches the port.",
+            valueName: "key|local|open"))
+    var metrics = MetricsAccess.key
+    @OptionGroup var log: LogOptions
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
     var dev = false
 
@@ -111,6 +129,11 @@ struct RouterOptions: ParsableArguments {
         configuration.tlsKey = tlsKey
         configuration.data = data
         configuration.jwtSecret = jwtSecret
+        configuration.jwtKeys = jwtKey
+        configuration.jwtKeySet = jwtJwks
+        configuration.jwtRules.audience = jwtAudience
+        configuration.jwtRules.issuer = jwtIssuer
+        configuration.jwtRules.leewaySeconds = jwtLeeway
         configuration.apiKey = apiKey
         configuration.sessionSecret = sessionSecret
         configuration.sessionWindowMinutes = sessionWindow
@@ -130,6 +153,7 @@ struct RouterOptions: ParsableArguments {
         configuration.eventsDays = eventsDays
         configuration.webhook = try webhook
         configuration.inboxMembersMax = inboxMembers
+        configuration.metrics = metrics
         configuration.dev = dev
         do {
             configuration.media = try MediaStorage(media)
@@ -191,11 +215,4 @@ extension Registration: ExpressibleByArgument {}
 /// Something that is on or off.
 enum Switch: String, ExpressibleByArgument, CaseIterable {
     case on, off
-}
-
-/// The names of the levels as the command line takes them.
-enum LogLevel: String, ExpressibleByArgument, CaseIterable {
-    case trace, debug, info, notice, warning, error, critical
-
-    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .notice }
 }

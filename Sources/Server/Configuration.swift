@@ -1,6 +1,7 @@
 internal import Base
 package import Core
 package import Reactor
+package import Tokens
 
 /// Everything an operator can decide about a router. Checked by ``validate()`` before anything starts.
 package struct Configuration: Sendable {
@@ -19,8 +20,16 @@ package struct Configuration: Sendable {
     package var descriptorTables = DescriptorTables.auto
     package var shardsPerLoop = 4
     package var usersPerShardMax = 100_000
-    /// Secret of HS256 tokens; nil: no tokens are believed.
+    /// Who may read `/metrics` without the API key.
+    package var metrics = MetricsAccess.key
+    /// Secret of tokens by HS256, HS384 and HS512.
     package var jwtSecret: String?
+    /// Files with a public key in PEM for tokens.
+    package var jwtKeys: [String] = []
+    /// A file with keys for tokens as a JWKS.
+    package var jwtKeySet: String?
+    /// What tokens must say besides the user.
+    package var jwtRules = TokenVerifier.Rules()
     /// Key of the timeline service; nil: it is closed, unless in `dev`.
     package var apiKey: String?
     /// Secret of md5 sessions (`/chat/private`); nil: that sign-in is off.
@@ -62,6 +71,10 @@ package struct Configuration: Sendable {
 
     /// The longest time that a login may be good for.
     static let loginDaysMax = 365
+    /// How far clocks may be apart at most.
+    static let leewaySecondsMax = 3600
+    /// By when, whatever `--login-days` was, every login of before now has ended by itself.
+    static func loginsEnd(now: UInt64) -> UInt64 { now + UInt64(loginDaysMax + 1) * 86_400_000 }
 
     /// What becomes of a private message to somebody who is no contact.
     package var strangers = StrangerPolicy.deliver
@@ -101,8 +114,11 @@ package struct Configuration: Sendable {
         guard (1...Limits.groupMembersMax).contains(inboxMembersMax) else {
             throw ConfigurationError("--inbox-members must be 1 to \(Limits.groupMembersMax)")
         }
-        if let jwtSecret, jwtSecret.utf8.count < 16 {
+        if let jwtSecret, jwtSecret.utf8.count < SigningAlgorithm.secretBytesMin {
             throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")
+        }
+        guard (0...Configuration.leewaySecondsMax).contains(jwtRules.leewaySeconds) else {
+            throw ConfigurationError("--jwt-leeway must be 0 to \(Configuration.leewaySecondsMax) seconds")
         }
         if let sessionSecret, sessionSecret.isEmpty { throw ConfigurationError("--session-secret is empty") }
         guard (1...36_500).contains(eventsDays) else {
@@ -123,8 +139,18 @@ package enum Registration: String, Sendable, CaseIterable {
     case closed
 }
 
+/// Who may read the metrics without the API key.
+package enum MetricsAccess: String, Sendable, CaseIterable {
+    /// Nobody.
+    case key
+    /// Programs on this machine that ask for themselves.
+    case local
+    /// Whoever reaches the listener.
+    case open
+}
+
 /// What is wrong with a configuration, in words for the operator.
 package struct ConfigurationError: Error, CustomStringConvertible {
     package let description: String
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }

@@ -49,6 +49,9 @@ package enum LoginEnd: Sendable, Equatable {
     case login(id: UInt64, expires: UInt64)
     /// All of a user's of an older generation, but for the one that is kept (0: none is).
     case older(user: Identifier, generation: UInt32, kept: UInt64, expires: UInt64)
+    /// All of a user's that no account stands behind and that were issued before a time, in seconds since the Unix
+    /// epoch.
+    case issued(user: Identifier, before: UInt64)
 }
 
 /// What a router must know of logins before it believes any.
@@ -80,8 +83,12 @@ package enum AccountCommand: Sendable {
     /// Puts a new password in the place of `old`, and ends all other logins until `expires`, when none of them is good
     /// any more: answered by that end. Fails with `conflict` if the old one isn't there any more.
     case setPassword(Identifier, old: String, new: String, keeping: UInt64, expires: UInt64)
-    /// Ends a login for good.
-    case end(login: UInt64, of: Identifier, expires: UInt64, time: UInt64)
+    /// Ends a login for good: one of a user's, or whoever's it is.
+    case end(login: UInt64, of: Identifier?, expires: UInt64, time: UInt64)
+    /// Ends all of a user's logins by an account until `expires`, when none of them is good any more, and all others
+    /// that were issued before a time, in seconds since the Unix epoch, for good. Answered by these ends; an earlier
+    /// time than that of before changes nothing.
+    case revoke(Identifier, before: UInt64, expires: UInt64)
 }
 
 /// A question about accounts.
@@ -102,6 +109,6 @@ package enum AccountAnswer: Sendable {
     case created(generation: UInt32)
     case flag(Bool)
     case secret(AccountSecret)
-    case ended(LoginEnd)
+    case ended([LoginEnd])
     case profiles([Profile])
 }

@@ -17,8 +17,8 @@ enum FileCompaction {
         try connection.checkpoint(truncating: true)
     }
 
-    /// A copy takes the index's place: the data directory must have room for it. Until the copy is whole and on the disk
-    /// the index is what it was.
+    /// A copy takes the index's place: the data directory must have room for it. Until the copy is whole and on the
+    /// disk the index is what it was.
     private static func compactIndex(_ path: String, in directory: String) throws(SQLiteError) {
         let copy = path + ".compact"
         unlink(copy)

@@ -2,10 +2,10 @@ internal import Base
 internal import Store
 internal import Wire
 
-/// Takes away the content of what an erased user sent, in steps that are each a transaction: a crash loses none of them,
-/// and the next one goes on where the last one ended.
+/// Takes away the content of what an erased user sent, in steps that are each a transaction: a crash loses none of
+/// them, and the next one goes on where the last one ended.
 ///
-/// Messages stay where they are, as a recall leaves them. *Thread:* that of the connection, which nobody else writes to.
+/// Messages stay where they are, as a recall leaves them. *Thread:* that of the connection; nobody else writes.
 struct SentContent: ~Copyable {
     private let connection: Connection
     private var search: SearchIndex
@@ -60,8 +60,8 @@ struct SentContent: ~Copyable {
 
     /// Does all that is left to do of all erasures, except for what the files' free pages hold.
     mutating func finish() throws(SQLiteError) {
-        var isAnythingSearchable = false
-        for erasure in try unfinished() {
+        let erasures = try unfinished()
+        for erasure in erasures {
             if erasure.number > 0 {
                 try connection.transaction { () throws(SQLiteError) in
                     for family in [RunFamily.inbox, .sent, .activity] {
@@ -71,9 +71,8 @@ struct SentContent: ~Copyable {
             }
             var erasure = erasure
             while erasure.scrubbed < erasure.last { try step(&erasure) }
-            isAnythingSearchable = true
         }
-        if isAnythingSearchable { try search.forgetRemoved(on: connection) }
+        if !erasures.isEmpty { try search.forgetRemoved(on: connection) }
         try connection.checkpoint(truncating: true)
     }
 

@@ -19,8 +19,9 @@ enum StoppedStore {
             let directory = try DataDirectory(path)
             guard try pendingWork(directory, inboxMembersMax: inboxMembersMax) == nil else {
                 throw StoreOpenError(
-                    "the journal in \(path) can't be brought into the index. Start the router on it and stop it "
-                        + "again; it says what is wrong")
+                    "\(path) can't be tidied up. An erasure takes as much free space there as the files have now: make "
+                        + "room and do it again. If there is room, start the router and stop it again; it says what "
+                        + "is wrong")
             }
             return directory
         } catch let error as SQLiteError {
@@ -50,10 +51,10 @@ enum StoppedStore {
                 path: directory.journal,
                 options: ConnectionOptions(
                     isExclusive: true, pageBytes: JournalFile.pageBytes, cacheBytes: JournalFile.cacheBytes)))
-        let position = UInt64(try index.integer("SELECT value FROM meta WHERE key = 'position'") ?? 0)
         let isLeft = try index.integer(
             "SELECT EXISTS(SELECT 1 FROM pending) OR EXISTS(SELECT 1 FROM erased WHERE unfinished)")
-        guard try file.last() > position || isLeft == 1 else { return nil }
+        // What the index has already lies in the journal until that is trimmed.
+        guard try file.last() > 0 || isLeft == 1 else { return nil }
         var options = FoldOptions()
         options.inboxMembersMax = inboxMembersMax
         // What is too old is the router's business, and so is what is kept at all: nothing changes here.

@@ -174,7 +174,7 @@ package struct UserArchive: ~Copyable {
     package func sentElsewhere(after id: UInt64) throws(SQLiteError) -> Page {
         let rows = try connection.prepare(
             """
-            SELECT m.id FROM messages m JOIN conversations c ON c.number = m.conversation
+            SELECT m.id FROM messages m CROSS JOIN conversations c ON c.number = m.conversation
             WHERE m.sender = ?2 AND m.id > ?3 AND m.kind = \(RecordKind.message.rawValue) AND c.owner = 0
                 AND NOT EXISTS (SELECT 1 FROM members WHERE group_id = c.peer AND user = ?1)
             ORDER BY m.id
@@ -193,7 +193,7 @@ package struct UserArchive: ~Copyable {
     package func edited(after id: UInt64) throws(SQLiteError) -> Page {
         let rows = try connection.prepare(
             """
-            SELECT DISTINCT message FROM edits JOIN messages ON id = message
+            SELECT DISTINCT message FROM edits CROSS JOIN messages ON id = message
             WHERE sender = ?1 AND message > ?2 ORDER BY message
             """)
         rows.bind(1, number ?? 0)

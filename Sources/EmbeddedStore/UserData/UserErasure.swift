@@ -33,15 +33,27 @@ package enum UserErasure {
 
     /// Erases a user; false if nothing is known of the id. Nothing is left to do when it returns.
     ///
-    /// - Parameter loginsExpire: when no login that was made before is good any more, milliseconds since the Unix epoch.
+    /// - Parameter loginsExpire: when no login of before is good any more, milliseconds since the Unix epoch.
     package static func erase(
+        _ user: Identifier, in path: String, inboxMembersMax: Int, loginsExpire: UInt64
+    ) throws(StoreOpenError) -> Bool {
+        guard try begin(user, in: path, inboxMembersMax: inboxMembersMax, loginsExpire: loginsExpire) else {
+            return false
+        }
+        // Whoever opens the store finishes it.
+        _ = try StoppedStore.open(path, inboxMembersMax: inboxMembersMax)
+        return true
+    }
+
+    /// Does the part after which there is no way back; false if nothing is known of the id.
+    package static func begin(
         _ user: Identifier, in path: String, inboxMembersMax: Int, loginsExpire: UInt64
     ) throws(StoreOpenError) -> Bool {
         let directory = try StoppedStore.open(path, inboxMembersMax: inboxMembersMax)
         return try explaining(path) { () throws(SQLiteError) in
             guard try plan(of: user, directory) != nil else { return false }
-            try remove(user, directory, inboxMembersMax: inboxMembersMax, loginsExpire: loginsExpire)
-            try finish(directory)
+            var removal = try UserRemoval(user, directory.index, inboxMembersMax: inboxMembersMax)
+            try removal.run(loginsExpire: loginsExpire)
             return true
         }
     }
@@ -56,21 +68,13 @@ package enum UserErasure {
         }
     }
 
-    /// The part after which there is no way back.
-    static func remove(
-        _ user: Identifier, _ directory: borrowing DataDirectory, inboxMembersMax: Int, loginsExpire: UInt64
-    ) throws(SQLiteError) {
-        var removal = try UserRemoval(user, directory.index, inboxMembersMax: inboxMembersMax)
-        try removal.run(loginsExpire: loginsExpire)
-    }
-
-    /// Does what is left to do of all erasures.
+    /// Does what is left to do of all erasures. If the files can't be written anew, for want of space, that stays left.
     static func finish(_ directory: borrowing DataDirectory) throws(SQLiteError) {
         do {
             var content = try SentContent(directory.index)
             try content.finish()
         }
-        try FileCompaction.run(directory)
+        guard (try? FileCompaction.run(directory)) != nil else { return }
         let connection = try Connection(path: directory.index, options: ConnectionOptions())
         try connection.execute("UPDATE erased SET unfinished = 0 WHERE unfinished")
         try connection.checkpoint(truncating: true)
@@ -82,8 +86,7 @@ package enum UserErasure {
         do {
             return try body()
         } catch {
-            throw StoreOpenError(
-                "the store in \(path): \(error.description). What is erased stays erased; do it again to go on")
+            throw StoreOpenError("can't use the store in \(path): \(error.description)")
         }
     }
 

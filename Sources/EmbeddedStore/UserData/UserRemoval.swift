@@ -30,7 +30,7 @@ struct UserRemoval: ~Copyable {
         self.pending = pending
     }
 
-    /// - Parameter loginsExpire: when no login that was made before is good any more, milliseconds since the Unix epoch.
+    /// - Parameter loginsExpire: when no login of before is good any more, milliseconds since the Unix epoch.
     mutating func run(loginsExpire: UInt64) throws(SQLiteError) {
         let number = try reader.number(of: user) ?? 0
         pending.begin()
@@ -54,8 +54,8 @@ struct UserRemoval: ~Copyable {
         }
     }
 
-    /// What goes by the user's id (?1) or number (?2). Others' blocks of the id stay: they are theirs. So do the ends of
-    /// logins, or these would be good again.
+    /// What goes by the user's id (?1) or number (?2). Others' blocks of the id stay: they are theirs. So do the ends
+    /// of logins, or these would be good again.
     private static let deletions = [
         "DELETE FROM accounts WHERE id = ?1",
         "DELETE FROM contacts WHERE user = ?1 OR other = ?1",

@@ -18,6 +18,15 @@ protocol ClientConnection: ChannelDelegate, SessionOwner, DrainableConnection {
 }
 
 extension ClientConnection {
+    /// Counts a connection that the router ends.
+    func note(_ refusal: Refusal) {
+        if signIn.session == nil || refusal.cause.isOfSignIn {
+            node.noteRefusedSignIn(refusal.cause)
+        } else {
+            node.counters.countEndedSession(refusal.cause)
+        }
+    }
+
     /// Goes to the loop of the user; another connection object takes the socket over there.
     func goHome(_ request: SignInRequest, _ kind: Arrival.Kind, unread: UnsafeRawBufferPointer) {
         guard let channel else { return }
@@ -59,11 +68,16 @@ extension ClientConnection {
             refuse(.late)
             return nil
         }
+        let left = signIn.session.flatMap { node.hub.secondsLeft($0, at: node.loop.milliseconds) } ?? .max
+        guard left > 0 else {
+            refuse(.expired)
+            return nil
+        }
         switch Liveness(channel, now: now) {
-        case .alive(let seconds): return seconds
+        case .alive(let seconds): return min(seconds, left)
         case .ping:
             writePing(to: channel)
-            return Limits.heartbeatSeconds
+            return min(Limits.heartbeatSeconds, left)
         case .gone:
             refuse(.silent)
             return nil

@@ -3,7 +3,7 @@ internal import EmbeddedStore
 internal import Reactor
 
 /// Erases users from a stopped router's data directory.
-package struct UserEraser: Sendable {
+package enum UserEraser {
     /// What an erasure takes away, in a few words for each kind; nil if nothing is known of the id.
     package static func plan(of user: Identifier, in path: String, inboxMembersMax: Int) throws -> [String]? {
         guard let plan = try UserErasure.plan(of: user, in: path, inboxMembersMax: inboxMembersMax) else { return nil }
