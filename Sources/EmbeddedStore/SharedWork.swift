@@ -152,6 +152,14 @@ final class SharedWork: Sendable {
             queuedBytes: queuedBytes.load(ordering: .relaxed), unfoldedBytes: unfoldedBytes.load(ordering: .relaxed))
     }
 
+    /// Why messages are to be refused although the journal could take them; nil if nothing speaks against it.
+    func shortage(for requests: [JournalRequest]) -> String? {
+        let bytes = requests.reduce(0) { if case .batch(let arena) = $1 { $0 + arena.byteCount } else { $0 } }
+        guard bytes > 0 else { return nil }
+        return DiskRoom(directory: options.directory).shortage(
+            unindexedBytes: bytes + unfoldedBytes.load(ordering: .relaxed))
+    }
+
     // MARK: Callers' side
 
     func enqueue(_ request: JournalRequest, bytes: Int) {

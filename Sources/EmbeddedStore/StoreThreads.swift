@@ -10,6 +10,8 @@ struct JournalThread: ~Copyable {
     private var lastMessages = 0
     /// How often it has given memory back.
     private var releases = 0
+    /// What the operator was told last; nil if all was well.
+    private var told: String?
 
     /// Messages in the last round above which there is load, and waiting for more pays.
     private static let loadMessages = 64
@@ -30,6 +32,7 @@ struct JournalThread: ~Copyable {
             round(requests)
             work.queuedBytes.subtract(bytes, ordering: .relaxed)
             journal.tidy()
+            if let refusal = journal.refusal { tell(refusal.reason) }
         }
         work.index.update { $0.isClosing = true }
         let last = work.committed.load(ordering: .relaxed)
@@ -57,7 +60,10 @@ struct JournalThread: ~Copyable {
 
     private mutating func round(_ requests: [JournalRequest]) {
         let folded = work.watermark.withLock { $0.folded }
-        let round = journal.process(requests, now: work.options.now(), foldedThrough: folded)
+        let shortage = work.shortage(for: requests)
+        let round = journal.process(
+            requests, now: work.options.now(), foldedThrough: folded, shortage: shortage.map { .unavailable($0) })
+        if let shortage { tell(shortage) } else if !round.isFailed { tell(nil) }
         lastMessages = round.messages
         if let last = round.committed.last {
             let bytes = round.committed.reduce(0) { $0 + $1.arena.byteCount }
@@ -88,6 +94,15 @@ struct JournalThread: ~Copyable {
     }
 }
 
+extension JournalThread {
+    /// Tells the operator that messages are refused, or aren't any more; once.
+    private mutating func tell(_ trouble: String?) {
+        guard (told == nil) != (trouble == nil) else { return }
+        told = trouble
+        work.options.report(trouble.map { "messages are refused: \($0)" } ?? "messages are stored again")
+    }
+}
+
 /// Drives the fold, and makes the directory's changes between folds.
 struct IndexThread: ~Copyable {
     var fold: Fold
@@ -97,6 +112,8 @@ struct IndexThread: ~Copyable {
     let files: DataDirectory
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
+    /// Whether the operator knows that folds fail.
+    private var hasTold = false
     private var releases = 0
     /// Whether much was folded last: then there is no time for the full-text index.
     private var isBusy = false
@@ -242,6 +259,10 @@ struct IndexThread: ~Copyable {
             try fold.fold(waiting, now: work.options.now())
         } catch {
             retryAt = SystemClock.monotonic() + IndexThread.retryNanoseconds
+            if !hasTold {
+                work.options.report("nothing can be read until the index can be written: \(error)")
+                hasTold = true
+            }
             work.watermark.update {
                 $0.failures += 1
                 $0.error = .unavailable("the index can't be written: \(error)")
@@ -250,6 +271,8 @@ struct IndexThread: ~Copyable {
         }
         work.unfoldedBytes.subtract(waiting.reduce(0) { $0 + $1.arena.byteCount }, ordering: .relaxed)
         waiting = []
+        if hasTold { work.options.report("the index is written again") }
+        hasTold = false
         if let releases = fold.takeReleases() { work.enqueue(notices: releases) }
         work.folds.add(1, ordering: .relaxed)
         work.watermark.update {

@@ -35,6 +35,16 @@ enum WriteAheadLog {
         try rewrite(file, methods, path)
     }
 
+    /// Whether there is a file.
+    static func exists(_ path: String, vfs name: String?) throws(SQLiteError) -> Bool {
+        guard let vfs = sqlite3_vfs_find(name), let access = vfs.pointee.xAccess else {
+            throw SQLiteError(nil, code: SQLITE_CANTOPEN, sql: path)
+        }
+        var exists: Int32 = 0
+        try check(access(vfs, path, SQLITE_ACCESS_EXISTS, &exists), path)
+        return exists != 0
+    }
+
     private static func rewrite(
         _ file: UnsafeMutablePointer<sqlite3_file>, _ methods: sqlite3_io_methods, _ path: String
     ) throws(SQLiteError) {

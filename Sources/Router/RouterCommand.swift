@@ -25,7 +25,7 @@ struct RouterCommand: AsyncParsableCommand {
             Exit status: 0 after SIGTERM or SIGINT, 64 if an option, the
             environment or the file is wrong, 1 if the router couldn't start.
             """,
-        subcommands: [TokenCommand.self])
+        subcommands: [TokenCommand.self, CheckCommand.self, BackupCommand.self, RestoreCommand.self])
 
     @OptionGroup var options: RouterOptions
 

@@ -32,7 +32,9 @@ package final class RouterServer: Sendable {
         let nodes = try plan.makeTables(loops: loops).map { try NodeHandle($0, isOwn: plan.isOwn) }
         let answers = WebhookStore()
         let loopMailboxes: [any StoreMailbox] = nodes.map { NodeMailbox(handle: $0) }
-        let store = try EmbeddedStore(EmbeddedStoreOptions(configuration), mailboxes: loopMailboxes + [answers])
+        var options = EmbeddedStoreOptions(configuration)
+        options.report = { log.critical("\($0)") }
+        let store = try EmbeddedStore(options, mailboxes: loopMailboxes + [answers])
         do {
             let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log)
             let context = RouterContext(
