@@ -62,8 +62,10 @@ struct TargetOptions: ParsableArguments {
         try withServer(connections: connections) { target, pid, _ in try body(target, pid) }
     }
 
-    /// The same, with the router itself if it was started here.
-    func withServer(connections: Int = 0, _ body: (Target, Int?, ChildServer?) throws -> Void) throws {
+    /// The same, with the router itself if it was started here, behind a shim if one is given.
+    func withServer(
+        connections: Int = 0, shim: String? = nil, _ body: (Target, Int?, ChildServer?) throws -> Void
+    ) throws {
         guard let web = webAddress, let tcp = SocketAddress(tcp) else { return }
         let credential = jwtSecret.map { Credential.secret($0) } ?? .none
         guard let spawn else {
@@ -75,7 +77,7 @@ struct TargetOptions: ParsableArguments {
         if let jwtSecret { arguments += ["--jwt-secret", jwtSecret] }
         // Users aren't spread quite evenly, and a router keeps some descriptors back.
         let loops = Target.tables(for: connections + connections / 16, limit: ProcessResources.descriptorLimit - 256)
-        let server = try ChildServer.router(spawn, arguments: arguments, loops: loops, core: pinServer)
+        let server = try ChildServer.router(spawn, arguments: arguments, loops: loops, core: pinServer, shim: shim)
         defer { server.stop() }
         do {
             try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid, server)

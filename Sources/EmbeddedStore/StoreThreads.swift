@@ -10,8 +10,10 @@ struct JournalThread: ~Copyable {
     private var lastMessages = 0
     /// How often it has given memory back.
     private var releases = 0
-    /// What the operator was told last; nil if all was well.
-    private var told: String?
+    /// What the operator was told last.
+    private var told = Told.nothing
+
+    private enum Told { case nothing, shortage, stop }
 
     /// Messages in the last round above which there is load, and waiting for more pays.
     private static let loadMessages = 64
@@ -32,7 +34,7 @@ struct JournalThread: ~Copyable {
             round(requests)
             work.queuedBytes.subtract(bytes, ordering: .relaxed)
             journal.tidy()
-            if let refusal = journal.refusal { tell(refusal.reason) }
+            if let refusal = journal.refusal { tell(.stop, "messages are refused: \(refusal.reason)") }
         }
         work.index.update { $0.isClosing = true }
         let last = work.committed.load(ordering: .relaxed)
@@ -63,7 +65,11 @@ struct JournalThread: ~Copyable {
         let shortage = work.shortage(for: requests)
         let round = journal.process(
             requests, now: work.options.now(), foldedThrough: folded, shortage: shortage.map { .unavailable($0) })
-        if let shortage { tell(shortage) } else if !round.isFailed { tell(nil) }
+        if let shortage {
+            tell(.shortage, "messages are refused: \(shortage)")
+        } else if !round.isFailed {
+            tell(.nothing, "messages are stored again")
+        }
         lastMessages = round.messages
         if let last = round.committed.last {
             let bytes = round.committed.reduce(0) { $0 + $1.arena.byteCount }
@@ -95,11 +101,11 @@ struct JournalThread: ~Copyable {
 }
 
 extension JournalThread {
-    /// Tells the operator that messages are refused, or aren't any more; once.
-    private mutating func tell(_ trouble: String?) {
-        guard (told == nil) != (trouble == nil) else { return }
-        told = trouble
-        work.options.report(trouble.map { "messages are refused: \($0)" } ?? "messages are stored again")
+    /// Tells the operator how it stands, once.
+    private mutating func tell(_ state: Told, _ text: String) {
+        guard told != state, told != .stop else { return }
+        told = state
+        work.options.report(text)
     }
 }
 

@@ -64,7 +64,7 @@ package struct StoreCheck {
         let batches = try checkJournal(journal, index, &heads)
         let messages = try index.integer("SELECT count(*) FROM messages WHERE kind = 1") ?? 0
         summary =
-            "\(messages) messages in \(heads.conversations.count) conversations and \(heads.users.count) inboxes, "
+            "\(messages) indexed messages, \(heads.conversations.count) conversations, \(heads.users.count) inboxes, "
             + "\(batches) batches in the journal that aren't indexed yet"
     }
 
