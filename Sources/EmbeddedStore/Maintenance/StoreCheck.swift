@@ -72,10 +72,11 @@ package struct StoreCheck {
     private var journalPath: String { directory + "/journal.db" }
     private var indexPath: String { directory + "/switchboard.db" }
 
-    /// Without a WAL a file is read as it lies, so that nothing is made beside it.
+    /// Without anything in the WAL a file is read as it lies, so that nothing is made beside it.
     private func open(_ path: String) throws(SQLiteError) -> Connection {
         var options = ConnectionOptions(isReadOnly: true, cacheBytes: 64 << 20)
-        options.isImmutable = try !WriteAheadLog.exists(path + "-wal", vfs: nil)
+        var log = stat()
+        options.isImmutable = stat(path + "-wal", &log) != 0 || log.st_size == 0
         return try Connection(path: path, options: options)
     }
 
