@@ -48,8 +48,14 @@ let package = Package(
         // Chat rules as state machines; sans-IO.
         .target(name: "Core", dependencies: ["Base", "Wire", "Store"], swiftSettings: settings),
 
+        // JSON web tokens: keys, signatures, claims; sans-IO.
+        .target(name: "Tokens", dependencies: ["Base", "Wire", "COpenSSL"], swiftSettings: settings),
+
+        // Ciphertext to plain bytes and back; sans-IO.
+        .target(name: "TLS", dependencies: ["Base", "COpenSSL"], swiftSettings: settings),
+
         // The only code that touches descriptors.
-        .target(name: "Reactor", dependencies: ["Base", "CEpoll"], swiftSettings: settings),
+        .target(name: "Reactor", dependencies: ["Base", "TLS", "CEpoll"], swiftSettings: settings),
 
         // The web chat's files, in the binary: the router stays one file.
         .target(name: "WebChat", resources: [.embedInCode("Resources")], swiftSettings: settings),
@@ -58,7 +64,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "CCurl", "COpenSSL",
+                "Base", "Wire", "Tokens", "Store", "EmbeddedStore", "Core", "TLS", "Reactor", "WebChat", "CCurl",
+                "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("API/openapi.json")],
@@ -75,7 +82,7 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "Base", "Wire", "Reactor", "CFloor", "CFaultControl", "CSQLite", "COpenSSL",
+                "Base", "Wire", "TLS", "Reactor", "CFloor", "CFaultControl", "CSQLite", "COpenSSL",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: settings),
@@ -93,7 +100,7 @@ let package = Package(
         .executableTarget(
             name: "Router",
             dependencies: [
-                "Base", "Core", "Reactor", "EmbeddedStore", "Server",
+                "Base", "Tokens", "Core", "Reactor", "EmbeddedStore", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -102,7 +109,7 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "LoadGenerator", "Reactor",
+                "LoadGenerator", "TLS", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -129,8 +136,10 @@ let package = Package(
         // Tests.
         .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Base", "Wire"], swiftSettings: settings),
+        .testTarget(name: "TokensTests", dependencies: ["Base", "Wire", "Tokens"], swiftSettings: settings),
         .testTarget(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
+        .testTarget(name: "TLSTests", dependencies: ["Base", "TLS", "Reactor"], swiftSettings: settings),
         .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
         .testTarget(
             name: "BenchTests",
@@ -147,7 +156,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Base", "Wire", "Store", "Core", "Reactor", "Server", "WebChat",
+                "Base", "Wire", "Tokens", "Store", "Core", "Reactor", "Server", "WebChat",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -2,8 +2,8 @@
 package enum Limits {
     /// Largest message body; the contract promises that 1 MiB fits everywhere.
     package static let messageBytesMax = 1 << 20
-    /// Largest members of a JSON message: a content of the largest size, and room for what goes with it.
-    package static let membersBytesMax = messageBytesMax + (64 << 10)
+    /// What a JSON message has besides its `content`, together.
+    package static let otherMembersBytesMax = 64 << 10
     /// Largest frame: a message of the largest size with its envelope, base64 included (4/3 of 1 MiB and members).
     package static let frameBytesMax = 1 << 21
     /// Largest members that an edit or a forward comes to: base64 of the largest body fits, and a frame around it.
@@ -22,11 +22,11 @@ package enum Limits {
     package static let credentialBytesMax = 8 << 10
     /// Nesting of a JSON frame.
     package static let jsonDepthMax = 64
-    /// Entries of one page of inbox or history.
     /// Members of a group whose other members hear of each read; in a larger one only the reader's own sessions do.
     package static let readReceiptMembersMax = 500
     /// Conversations of a page of a chat list.
     package static let chatListMax = 100
+    /// Entries of one page of inbox or history.
     package static let pageEntriesMax = 1_000
     package static let pageEntriesDefault = 100
     /// The window in which a resent `cid` is recognised, per sender.

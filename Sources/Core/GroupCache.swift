@@ -5,7 +5,8 @@ package import Wire
 /// The groups this loop has seen, as immutable snapshots, and what waits for one that is being loaded.
 struct GroupCache {
     enum Entry {
-        case loading(waiting: [(Result<Group, EnvelopeError>) -> Void])
+        /// `number` tells the load from those before, whose answers may still come.
+        case loading(number: UInt64, waiting: [(Result<Group, EnvelopeError>) -> Void])
         case ready(Group)
     }
 
@@ -13,31 +14,33 @@ struct GroupCache {
     private static let groupsMax = 20_000
 
     private var entries: [Identifier: Entry] = [:]
+    private var loads: UInt64 = 0
 
     func ready(_ id: Identifier) -> Group? {
         if case .ready(let group) = entries[id] { return group }
         return nil
     }
 
-    /// Notes who waits; true if the load must be asked for.
-    mutating func wait(for id: Identifier, _ body: @escaping (Result<Group, EnvelopeError>) -> Void) -> Bool {
-        if case .loading(var waiting) = entries[id] {
+    /// Notes who waits; the number of the load if it must be asked for.
+    mutating func wait(for id: Identifier, _ body: @escaping (Result<Group, EnvelopeError>) -> Void) -> UInt64? {
+        if case .loading(let number, var waiting) = entries[id] {
             waiting.append(body)
-            entries[id] = .loading(waiting: waiting)
-            return false
+            entries[id] = .loading(number: number, waiting: waiting)
+            return nil
         }
         if entries.count >= GroupCache.groupsMax {
             entries = entries.filter { if case .loading = $1 { true } else { false } }
         }
-        entries[id] = .loading(waiting: [body])
-        return true
+        loads += 1
+        entries[id] = .loading(number: loads, waiting: [body])
+        return loads
     }
 
-    /// Puts a snapshot in unless a newer one is there; returns who waited for it.
+    /// Puts a changed group in unless a newer one is there; returns who waited for it.
     mutating func install(_ group: Group) -> [(Result<Group, EnvelopeError>) -> Void] {
         switch entries[group.id] {
         case .ready(let known) where known.version > group.version: return []
-        case .loading(let waiting):
+        case .loading(_, let waiting):
             entries[group.id] = .ready(group)
             return waiting
         default:
@@ -46,10 +49,20 @@ struct GroupCache {
         }
     }
 
-    /// Forgets a group that couldn't be loaded; returns who waited for it.
-    mutating func forget(_ id: Identifier) -> [(Result<Group, EnvelopeError>) -> Void] {
-        guard case .loading(let waiting) = entries.removeValue(forKey: id) else { return [] }
-        return waiting
+    /// Takes up what a load has brought. Where something else was installed meanwhile only a newer version counts; and
+    /// none where that is forgotten again, since nobody knows then which of them is older.
+    mutating func loaded(
+        _ number: UInt64, _ id: Identifier, _ group: Group?
+    ) -> [(Result<Group, EnvelopeError>) -> Void] {
+        switch entries[id] {
+        case .loading(number, let waiting):
+            entries[id] = group.map { .ready($0) }
+            return waiting
+        case .ready(let known):
+            if let group, group.version > known.version { entries[id] = .ready(group) }
+            return []
+        case .loading, nil: return []
+        }
     }
 }
 
@@ -57,8 +70,8 @@ extension Hub {
     /// Calls `body` with the group: at once if this loop knows it, else when the store has answered.
     package func withGroup(_ id: Identifier, _ body: @escaping (Result<Group, EnvelopeError>) -> Void) {
         if let group = groups.ready(id) { return body(.success(group)) }
-        guard groups.wait(for: id, body) else { return }
-        ask(.group(id)) { [unowned self] result in groupLoaded(id, result) }
+        guard let number = groups.wait(for: id, body) else { return }
+        ask(.group(id)) { [unowned self] result in groupLoaded(number, id, result) }
     }
 
     /// Takes over a group that was changed; the change is in force here when this returns.
@@ -66,13 +79,14 @@ extension Hub {
         for body in groups.install(group) { body(.success(group)) }
     }
 
-    private func groupLoaded(_ id: Identifier, _ result: Result<DirectoryAnswer, StoreError>) {
+    private func groupLoaded(_ number: UInt64, _ id: Identifier, _ result: Result<DirectoryAnswer, StoreError>) {
         switch result {
-        case .success(.group(let group)): install(group)
+        case .success(.group(let group)):
+            for body in groups.loaded(number, id, group) { body(.success(group)) }
         case .success: preconditionFailure("a group is answered by a group")
         case .failure(let error):
             let refusal = EnvelopeError(store: error)
-            for body in groups.forget(id) { body(.failure(refusal)) }
+            for body in groups.loaded(number, id, nil) { body(.failure(refusal)) }
         }
     }
 }

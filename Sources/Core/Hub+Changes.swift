@@ -39,6 +39,7 @@ extension Hub {
         let place = try messagePlace(bytes)
         scratch.removeAll()
         envelope.appendMembers(of: bytes, to: &scratch)
+        try envelope.checkSize(membersByteCount: scratch.count, in: bytes)
         let members = Array(scratch.unsafeBytes)
         try MessageMembers.checkEdit(members.span.bytes)
         edit(place, members, asker(bytes, session))
@@ -137,17 +138,7 @@ extension Hub {
 
     /// Appends a version that ``edits(of:by:after:limit:completion:)`` gave.
     package func appendVersion(_ record: RecordView, to output: inout OutputBuffer) {
-        output.append(#"{"id":"#)
-        output.append(decimal: record.id)
-        output.append(#","userid":"#)
-        output.appendJSONString(record.sender)
-        output.append(#","time":"#)
-        output.append(decimal: record.time)
-        if let form = BodyForm(rawValue: record.content) {
-            let body = MessageBody(form, RawSpan(_unsafeBytes: record.unsafeBody))
-            try? body.appendJSONMembers(to: &output, scratch: &inflated)
-        }
-        output.append(UInt8(ascii: "}"))
+        output.appendVersion(record, inflated: &inflated)
     }
 
     // MARK: Rules
@@ -194,18 +185,31 @@ extension Hub {
                 kind, head, of: id, at: cseq, to: audience, body: body.span.bytes, reply: asker.reply)
         }
         if let group = message.group { return append(.members(group)) }
-        if isOpen || destination == asker.user { return append(.both) }
+        if (isOpen && !holdsMessages) || destination == asker.user { return append(.both) }
         withRelation(of: asker.user, to: destination) { [unowned self] result in
             switch result {
             case .failure(let refusal): refuse(refusal, asker)
             // What was said before may be taken back, but nothing new comes in its place.
             case .success(let relation) where relation.isBlocked && kind == .edit:
                 refuse(EnvelopeError(.blocked, "this user has blocked you"), asker)
-            case .success(let relation) where strangers == .deliver || relation.standing == .contact: append(.both)
+            case .success(let relation) where relation.standing == .contact: append(.both)
             case .success where strangers == .reject && kind == .edit:
                 refuse(EnvelopeError(.forbidden, "only contacts may write to this user"), asker)
-            // Whom a stranger wrote to may not have seen the message.
-            case .success: append(strangers == .hold ? .actor : .both)
+            case .success where !holdsMessages: append(.both)
+            case .success: withAudience(message, destination, asker, append)
+            }
+        }
+    }
+
+    /// Calls `body` with who hears of the change of a message that may be held: not the other one if it is.
+    private func withAudience(
+        _ message: FoundMessage, _ other: Identifier, _ asker: Asker, _ body: @escaping (ChangeAudience) -> Void
+    ) {
+        let place = message.place
+        withLastSeen(in: place.conversation, through: place.cseq, by: other) { [unowned self] result in
+            switch result {
+            case .failure(let refusal): refuse(refusal, asker)
+            case .success(let cseq): body(cseq == place.cseq ? .both : .actor)
             }
         }
     }

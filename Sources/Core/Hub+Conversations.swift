@@ -49,8 +49,46 @@ extension Hub {
         withConversation(conversation, of: user) { [unowned self] result in
             if case .failure(let refusal) = result { return refuse(reply, refusal, cid: RawSpan()) }
             let (command, destination) = conversation.destination(from: user)
-            currentBatch.appendRead(
-                user: user, command: command, destination: destination, cseq: cseq, reply: reply)
+            guard command != RecordView.groupCommand, holdsMessages, destination != user else {
+                return currentBatch.appendRead(
+                    user: user, command: command, destination: destination, cseq: cseq, reply: reply)
+            }
+            withReadable(conversation, of: user, with: destination, through: cseq) { [unowned self] result in
+                switch result {
+                case .failure(let refusal): refuse(reply, refusal, cid: RawSpan())
+                case .success(let cseq):
+                    currentBatch.appendRead(
+                        user: user, command: command, destination: destination, cseq: cseq, reply: reply)
+                }
+            }
+        }
+    }
+
+    /// Calls `body` with up to where a user can read, at most `cseq`: what is held of the other one doesn't count.
+    private func withReadable(
+        _ conversation: ConversationKey, of user: Identifier, with other: Identifier, through cseq: UInt64,
+        _ body: @escaping (Result<UInt64, EnvelopeError>) -> Void
+    ) {
+        withRelation(of: other, to: user) { [unowned self] result in
+            switch result {
+            case .failure(let refusal): body(.failure(refusal))
+            case .success(let relation) where relation.standing == .contact: body(.success(cseq))
+            case .success: withLastSeen(in: conversation, through: cseq, by: user, body)
+            }
+        }
+    }
+
+    /// Calls `body` with the place of the last message up to `cseq` that isn't held back from a user; 0 for none.
+    func withLastSeen(
+        in conversation: ConversationKey, through cseq: UInt64, by user: Identifier,
+        _ body: @escaping (Result<UInt64, EnvelopeError>) -> Void
+    ) {
+        let end = min(cseq, UInt64(Int64.max) - 1) + 1
+        read(.history(conversation, .before(end), limit: 1, viewer: user)) { result in
+            body(
+                result.mapError(EnvelopeError.init(store:)).map { page in
+                    page.arena.entries.first.map { page.arena.record(at: $0.offset).cseq } ?? 0
+                })
         }
     }
 
@@ -72,19 +110,26 @@ extension Hub {
         }
     }
 
-    /// Passes the event that lies in ``message`` on to the other one, unless the reader's messages wouldn't get there.
+    /// Passes the event that lies in ``message`` on to the other one, unless the reader's messages wouldn't get there
+    /// or the reader has blocked the other one.
     private func tellRead(of reader: Identifier, to other: Identifier) {
         guard reader != other else { return }
-        if let admission = admissionInMemory(of: reader, users.find(reader), to: other) {
-            if case .delivered = admission { tell(other, of: reader) }
+        if isOpen { return tell(other, of: reader) }
+        if let admission = admissionInMemory(of: reader, users.find(reader), to: other),
+            let back = relations.ready(other, reader)
+        {
+            if case .delivered = admission, !back.isBlocked { tell(other, of: reader) }
             return
         }
         let event = Array(message.unsafeBytes)
         withRelation(of: reader, to: other) { [unowned self] result in
             guard case .success(let relation) = result, case .delivered? = admission(by: relation) else { return }
-            message.removeAll()
-            message.append(event.span.bytes)
-            tell(other, of: reader)
+            withRelation(of: other, to: reader) { [unowned self] result in
+                guard case .success(let back) = result, !back.isBlocked else { return }
+                message.removeAll()
+                message.append(event.span.bytes)
+                tell(other, of: reader)
+            }
         }
     }
 

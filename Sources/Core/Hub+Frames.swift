@@ -67,9 +67,7 @@ extension Hub {
             mailbox: node, token: session.handle, form: ReplyForm.json.rawValue, reference: reference(in: bytes))
         scratch.removeAll()
         envelope.appendMembers(of: bytes, to: &scratch)
-        guard scratch.count <= Limits.membersBytesMax else {
-            throw EnvelopeError(.tooLarge, "a message may have at most 1 MiB")
-        }
+        try envelope.checkSize(membersByteCount: scratch.count, in: bytes)
         let body = RawSpan(_unsafeBytes: scratch.unsafeBytes)
         let hasCid = try envelope.withCid(in: bytes) { cid throws(EnvelopeError) in
             send(head, cid: cid, body: body, isAccepted: isAccepted, reply: reply)

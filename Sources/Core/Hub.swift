@@ -21,6 +21,7 @@ package final class Hub {
 
     let users: UserTable
     var sessions = SlotTable<Session>()
+    var loginSpans = LoginSpans()
     var devices = IdentifierPacker()
     var groups = GroupCache()
     /// What becomes of a private message to somebody who is no contact.
@@ -28,6 +29,8 @@ package final class Hub {
     var relations = RelationCache()
     /// Whether every private message is admitted: strangers are welcome, and nobody has blocked anybody.
     var isOpen: Bool
+    /// Whether a message may be one that waits for its destination to accept the sender.
+    let holdsMessages: Bool
     /// Told of a change that a message of this loop made, for the home loops of the two.
     package var relationChanged: (Identifier, Identifier) -> Void = { _, _ in }
     var pending = PendingAnswers()
@@ -81,6 +84,7 @@ package final class Hub {
         self.presence = presence
         self.strangers = strangers
         isOpen = strangers == .deliver && !store.hadBlocks
+        holdsMessages = strangers == .hold || store.hadHeldMessages
         users = UserTable(topology: topology)
         posts = ChannelPosts(node: node, bus: bus, topology: topology, limits: channels)
         channelHome = ChannelHome(posts: posts, limits: channels)

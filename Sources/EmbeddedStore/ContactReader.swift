@@ -53,6 +53,12 @@ struct ContactReader: ~Copyable {
         return try blocked.step()
     }
 
+    /// Whether one of the two has blocked the other.
+    func isBlockBetween(_ one: Identifier, _ other: Identifier) throws(SQLiteError) -> Bool {
+        if try isBlocked(one, by: other) { return true }
+        return try isBlocked(other, by: one)
+    }
+
     func relation(of user: Identifier, to other: Identifier) throws(SQLiteError) -> Relation {
         let standing: Standing =
             switch try state(of: user, to: other) {

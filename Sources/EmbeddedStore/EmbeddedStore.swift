@@ -9,6 +9,7 @@ internal import Synchronization
 package final class EmbeddedStore: Store {
     package let epoch: String
     package let hadBlocks: Bool
+    package let hadHeldMessages: Bool
     /// The key of logins, and those that were ended before the store was opened.
     package let logins: LoginState
     private let work: SharedWork
@@ -23,9 +24,10 @@ package final class EmbeddedStore: Store {
         let directory = try DataDirectory(options.directory)
         do {
             let files = StoreFiles(journal: directory.journal, index: directory.index)
-            let recovery = try Recovery.run(files, options, mailboxes: mailboxes.count)
+            let recovery = try EmbeddedStore.recover(files, options, directory, mailboxes: mailboxes.count)
             epoch = recovery.epoch
             hadBlocks = recovery.hasBlocks
+            hadHeldMessages = recovery.hasHeldMessages
             logins = recovery.logins
             largeGroupMembers = recovery.largeGroupMembers
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
@@ -35,6 +37,17 @@ package final class EmbeddedStore: Store {
         } catch {
             throw StoreOpenError("can't open the store in \(options.directory): \(error.description)")
         }
+    }
+
+    private static func recover(
+        _ files: StoreFiles, _ options: EmbeddedStoreOptions, _ directory: borrowing DataDirectory, mailboxes: Int
+    ) throws(SQLiteError) -> Recovery {
+        do {
+            let recovery = try Recovery.run(files, options, mailboxes: mailboxes)
+            guard recovery.hasUnfinishedErasure else { return recovery }
+        }
+        try UserErasure.finish(directory)
+        return try Recovery.run(files, options, mailboxes: mailboxes)
     }
 
     private static func start(

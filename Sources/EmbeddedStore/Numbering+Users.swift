@@ -83,7 +83,7 @@ extension Numbering {
             otherNumber = users[other].number
             name = privately(users[reader].number, otherNumber)
         }
-        guard let name, let conversation = try existing(name) else {
+        guard record.cseq > 0, let name, let conversation = try existing(name) else {
             record.setStatus(.refused)
             return
         }

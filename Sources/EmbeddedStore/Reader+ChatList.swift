@@ -49,10 +49,7 @@ extension Reader {
         var found: [Chat] = []
         try runs.backward(.activity, owner: user, before: UInt64(Int64.max)) { (place, number) throws(SQLiteError) in
             guard seen.insert(number).inserted, place < end else { return true }
-            // Never in the middle of a millisecond, so that a page can also begin at a time.
-            if found.count >= query.limit, let last = found.last, MessageID.time(place) < MessageID.time(last.place) {
-                return false
-            }
+            guard found.count < query.limit else { return false }
             if let who = try who(in: number, user, query.user) {
                 found.append(Chat(number: number, place: place, who: who))
             }
@@ -61,7 +58,7 @@ extension Reader {
         return found
     }
 
-    private func who(
+    func who(
         in number: UInt64, _ user: UInt64, _ name: Identifier
     ) throws(SQLiteError) -> Chat.Who? {
         conversationUsers.bind(1, number)
@@ -90,7 +87,9 @@ extension Reader {
         var hidden: [UInt64: UInt64] = [:]
         if case .other = chat.who { hidden = try held.messages(in: chat.number, hiddenFrom: user) }
         var last: UInt32?
-        if let id = try lastID(in: chat.number, numbers, hidden) {
+        var begin: UInt64 = 0
+        if case .other = chat.who { begin = try erased.lastID(of: user) }
+        if let id = try lastID(in: chat.number, numbers, hidden), id > begin {
             if try append(id, seq: 0, place: 0, to: &page) {
                 last = page.arena.entries.last?.offset
             } else if needsLast {
@@ -111,12 +110,28 @@ extension Reader {
             let otherName = try self.name(of: other, &page.names)
             item.conversation = ConversationKey(command: 10, sender: name, destination: otherName)
             item.name = try text(accountName, of: otherName)
-            item.peerCursor = numbers[other == user ? side : side.other].cseq
+            if try !contacts.isBlockBetween(name, otherName) {
+                let peer = numbers[other == user ? side : side.other].cseq
+                item.peerCursor = try place(upTo: peer, in: chat.number, without: hidden)
+            }
             cursor = numbers[side]
         }
         item.unread = cursor.unread(head: numbers.head) - UInt64(hidden.values.count { $0 > cursor.cseq })
-        item.cursor = cursor.cseq
+        item.cursor = try place(upTo: cursor.cseq, in: chat.number, without: hidden)
         return item
+    }
+
+    /// The place of the last message up to `cseq` that isn't held back: a cursor that passed held ones doesn't show it.
+    private func place(
+        upTo cseq: UInt64, in conversation: UInt64, without hidden: [UInt64: UInt64]
+    ) throws(SQLiteError) -> UInt64 {
+        guard hidden.values.contains(where: { $0 <= cseq }) else { return cseq }
+        var place: UInt64 = 0
+        try runs.backward(.history, owner: conversation, before: cseq + 1) { (cseq, value) throws(SQLiteError) in
+            if hidden[HistoryValue.id(value)] == nil { place = cseq }
+            return place == 0
+        }
+        return place
     }
 
     /// The last message that isn't held back; nil if there is none.
@@ -135,7 +150,7 @@ extension Reader {
     }
 
     /// The first column of the row for an id, which is a text.
-    private func text(_ row: borrowing Statement, of id: Identifier) throws(SQLiteError) -> String? {
+    func text(_ row: borrowing Statement, of id: Identifier) throws(SQLiteError) -> String? {
         row.bindCopy(1, id.description)
         defer { row.reset() }
         return try row.step() ? row.text(0) : nil

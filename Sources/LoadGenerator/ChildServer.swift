@@ -2,6 +2,7 @@ internal import CFloor
 internal import FoundationEssentials
 internal import Glibc
 package import Reactor
+package import TLS
 internal import Synchronization
 
 /// Lets an interrupted run leave nothing behind: its servers and their data go too.
@@ -123,10 +124,11 @@ package final class ChildServer {
     ///
     /// - Parameter shim: a library that stands in front of the router's C library, see ``FaultControl``.
     package static func router(
-        _ path: String, arguments: [String], loops: Int, core: Int?, shim: String? = nil
+        _ path: String, arguments: [String], security: ClientTLS?, loops: Int, core: Int?, shim: String? = nil
     ) throws -> ChildServer {
         try ChildServer(
-            path, core: core, probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web))?.status == 200 },
+            path, core: core,
+            probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web, security: security))?.status == 200 },
             environment: { directory in
                 shim.map {
                     FaultControl.environment(shim: $0, control: directory + "/faults", directory: directory + "/data")

@@ -35,6 +35,8 @@ package final class Channel: Outlet {
     var isReading = true
     /// Whether reading rests until the peer has taken what was written.
     var isHeld = false
+    /// Whether it speaks TLS; its stream is with the loop.
+    var isSecure = false
     var descriptor: Int32
     /// The loop's second in which something last came in.
     package internal(set) var lastReceived: UInt32
@@ -110,11 +112,14 @@ package final class DetachedChannel: Sendable {
     private let table: DescriptorTable
     /// Bytes that were written and not yet sent.
     let unsent: [UInt8]
+    /// What it has besides, if it speaks TLS.
+    let stream: SecureStream?
 
-    init(_ place: Place, table: DescriptorTable, unsent: [UInt8]) {
+    init(_ place: Place, table: DescriptorTable, unsent: [UInt8], stream: SecureStream? = nil) {
         self.place = Mutex(place)
         self.table = table
         self.unsent = unsent
+        self.stream = stream
     }
 
     deinit {

@@ -22,4 +22,8 @@ package enum Plant: String, CaseIterable, Sendable {
     case lostPublication = "lost-publication"
     /// A recall leaves what was told of earlier edits as it was.
     case lastingEdits = "lasting-edits"
+    /// A restart forgets what was read in groups.
+    case forgottenCursors = "forgotten-cursors"
+    /// Loops don't hear of changes of groups that they know.
+    case staleGroups = "stale-groups"
 }

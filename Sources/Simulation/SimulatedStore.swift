@@ -9,6 +9,7 @@ internal import Store
 final class SimulatedStore: Store, @unchecked Sendable {
     let epoch: String
     let hadBlocks: Bool
+    let hadHeldMessages: Bool
     private var parts: Recovery.Parts
     private let reading: Connection
     private var reader: Reader
@@ -39,6 +40,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
         let recovery = try Recovery.run(disk.files, options, mailboxes: profile.hubs)
         epoch = recovery.epoch
         hadBlocks = recovery.hasBlocks
+        hadHeldMessages = recovery.hasHeldMessages
         committed = recovery.position
         if let notices = recovery.unsentNotices { requests.append(.notices(notices)) }
         largeGroupMembers = recovery.largeGroupMembers
@@ -55,6 +57,11 @@ final class SimulatedStore: Store, @unchecked Sendable {
                     CREATE TEMP TRIGGER lasting BEFORE UPDATE ON messages WHEN OLD.kind = \(RecordKind.edit.rawValue)
                     BEGIN SELECT RAISE(IGNORE); END
                     """)
+            }
+        }
+        if plant == .forgottenCursors {
+            try parts.fold.withConnection { (connection) throws(SQLiteError) in
+                try connection.execute("UPDATE cursors SET cseq = 0, sent_at_cursor = 0")
             }
         }
         if plant == .forgottenWindow {

@@ -237,7 +237,7 @@ extension World {
 
     func installGroup(_ machine: Machine) {
         let (hub, group) = installing.removeFirst()
-        machine.hubs[hub].install(group)
+        if plant != .staleGroups { machine.hubs[hub].install(group) }
         endTick(machine, hub)
         guard let index = groups.firstIndex(of: group.id) else { return }
         let members = Set(group.members.keys.compactMap { checker.userNames.firstIndex(of: $0.description) })

@@ -6,7 +6,8 @@ package struct ChatListQuery: Sendable {
     package enum Place: Sendable {
         /// ``ChatList/Item/place`` of an item: nothing is left out and nothing comes twice.
         case item(UInt64)
-        /// Milliseconds since the Unix epoch: what happened in them or later is left out.
+        /// Milliseconds since the Unix epoch: what happened in them or later is left out. A way to a date; as a place
+        /// behind a page it would leave out what shares the millisecond of the page's oldest item.
         case time(UInt64)
     }
 
@@ -39,7 +40,7 @@ package struct ChatList: Sendable {
         package var unread: UInt64
         /// Up to where the user has read; 0 for nothing.
         package var cursor: UInt64
-        /// Up to where the other one has read; nil in a group.
+        /// Up to where the other one has read; nil in a group, and while one of the two has blocked the other.
         package var peerCursor: UInt64?
 
         package init(
@@ -58,12 +59,37 @@ package struct ChatList: Sendable {
     }
 
     package var arena: RecordArena
-    /// Oldest activity first. Fewer than the limit do not mean the end: large messages end a page early. There are more
-    /// if the activity of several was within one millisecond: a page takes all of them.
+    /// Oldest activity first. Fewer than the limit do not mean the end: large messages end a page early.
     package var items: [Item]
 
     package init(arena: RecordArena, items: [Item]) {
         self.arena = arena
         self.items = items
+    }
+}
+
+/// One conversation as one of its users sees it, and up to where the others have read it.
+package struct ConversationView: Sendable {
+    /// Another user, and the place up to which that one has read.
+    package struct Reader: Sendable, Equatable {
+        package var user: Identifier
+        package var cseq: UInt64
+
+        package init(user: Identifier, cseq: UInt64) {
+            self.user = user
+            self.cseq = cseq
+        }
+    }
+
+    package var arena: RecordArena
+    /// Its place and time mean nothing.
+    package var item: ChatList.Item
+    /// Those who have read something; nil if they weren't asked for, or aren't told.
+    package var readers: [Reader]?
+
+    package init(arena: RecordArena, item: ChatList.Item, readers: [Reader]?) {
+        self.arena = arena
+        self.item = item
+        self.readers = readers
     }
 }

@@ -13,6 +13,9 @@ package protocol Store: Sendable {
     /// Whether anybody had blocked anybody when the store was opened.
     var hadBlocks: Bool { get }
 
+    /// Whether messages were held when the store was opened; they stay so under another policy too.
+    var hadHeldMessages: Bool { get }
+
     /// Whether callers should stop reading from senders until events come in: the queue to the disk is full.
     var isCongested: Bool { get }
 

@@ -196,6 +196,28 @@ package final class Envelope {
         }
         return byteCount + max(0, kept - 1)
     }
+
+    /// Refuses members that are more than a message may have: `content` counts as the text it is, whatever escapes it
+    /// is written with, and all else as it is written, since so it is stored.
+    @inline(__always)
+    package func checkSize(membersByteCount: Int, in bytes: RawSpan) throws(EnvelopeError) {
+        if membersByteCount > Limits.otherMembersBytesMax { try checkLargeMembers(membersByteCount, bytes) }
+    }
+
+    @inline(never)
+    private func checkLargeMembers(_ byteCount: Int, _ bytes: RawSpan) throws(EnvelopeError) {
+        let content = token(.content)
+        guard byteCount - (content?.count ?? 0) <= Limits.otherMembersBytesMax else {
+            throw EnvelopeError(.tooLarge, "a message may have at most 64 KiB besides its content")
+        }
+        guard let content, content.count > Limits.messageBytesMax else { return }
+        let value = bytes.extracting(content)
+        let isText = Envelope.isString(bytes, content)
+        let contentBytes = isText ? JSONText.decodedByteCount(of: value) - 2 : value.byteCount
+        guard contentBytes <= Limits.messageBytesMax else {
+            throw EnvelopeError(.tooLarge, "content may have at most 1 MiB")
+        }
+    }
 }
 
 /// A range of bytes of a frame in half of the space of `Range<Int>`.

@@ -24,8 +24,30 @@ enum JSONText {
         }
     }
 
+    /// How many bytes ``decode(_:into:)`` appends, quotes around the text included if there are any.
+    static func decodedByteCount(of text: RawSpan) -> Int {
+        var byteCount = 0
+        var offset = 0
+        while offset < text.byteCount {
+            let isEscape = text.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self) == JSONBytes.backslash
+            byteCount += 1
+            offset += 1
+            guard isEscape, offset < text.byteCount else { continue }
+            let kind = text.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self)
+            offset += 1
+            guard kind == UInt8(ascii: "u") else { continue }
+            byteCount += scalar(text, &offset).map { UTF8.width($0) - 1 } ?? -1
+        }
+        return byteCount
+    }
+
     /// Appends the scalar of a `\u` escape, or of two that form a surrogate pair; `offset` is after the `u`.
     private static func appendScalar(_ text: RawSpan, _ offset: inout Int, _ decoded: inout [UInt8]) {
+        guard let scalar = scalar(text, &offset) else { return }
+        decoded.append(contentsOf: UTF8.encode(scalar).unsafelyUnwrapped)
+    }
+
+    private static func scalar(_ text: RawSpan, _ offset: inout Int) -> Unicode.Scalar? {
         var value = UInt32(unit(text, offset))
         offset += 4
         if value & 0xFC00 == 0xD800 {
@@ -33,8 +55,7 @@ enum JSONText {
             offset += 6
             value = 0x10000 + (value & 0x3FF) << 10 + (low & 0x3FF)
         }
-        guard let scalar = Unicode.Scalar(value) else { return }
-        decoded.append(contentsOf: UTF8.encode(scalar).unsafelyUnwrapped)
+        return Unicode.Scalar(value)
     }
 
     private static func unit(_ text: RawSpan, _ start: Int) -> UInt16 {

@@ -46,12 +46,15 @@ package struct MessageBody: ~Escapable {
 
     /// Checks a body as a client sent it, so that whatever is stored can be given to every recipient.
     ///
-    /// Text must be UTF-8, members must be a JSON object; compressed bytes must decompress to such. `scratch` is
-    /// emptied and used for decompressed bytes.
+    /// Text must be UTF-8, members must be a JSON object; compressed bytes must decompress to such, and are measured
+    /// as what they decompress to. `scratch` is emptied and used for decompressed bytes.
     package func admit(
         envelope: Envelope, scratch: inout OutputBuffer, cleaned: inout OutputBuffer
     ) throws(EnvelopeError) -> Admission {
-        guard bytes.byteCount <= Limits.messageBytesMax else { throw EnvelopeError(.tooLarge, "the body is too large") }
+        // Members have limits of their own, so that a message is as large in a JSON frame.
+        guard form == .members || bytes.byteCount <= Limits.messageBytesMax else {
+            throw EnvelopeError(.tooLarge, "the body is too large")
+        }
         guard form.isCompressed else { return try admit(bytes, envelope, &cleaned) }
         scratch.removeAll()
         do {
@@ -74,6 +77,8 @@ package struct MessageBody: ~Escapable {
         }
         if form.contentType == .text { return .unchanged }
         try envelope.scanMembers(raw)
+        let byteCount = envelope.dropsMembers ? envelope.membersByteCount : raw.byteCount
+        try envelope.checkSize(membersByteCount: byteCount, in: raw)
         guard envelope.dropsMembers else { return .unchanged }
         envelope.appendMembers(of: raw, to: &cleaned)
         return .cleaned

@@ -155,7 +155,7 @@ struct HubSendingTests {
             #expect(frame["cmd"] == "error" && frame["code"] == code && frame["ref"] == "r", "\(json)")
             if code != "forbidden" { #expect(frame["cid"] == "c", "\(json)") }
         }
-        let long = String(repeating: "a", count: Limits.membersBytesMax)
+        let long = String(repeating: "a", count: Limits.messageBytesMax + 1)
         alice.send(#"{"cmd":10,"dstid":"bob","cid":"c","content":"\#(long)"}"#)
         #expect(try alice.frame()["code"] == "too_large")
         alice.send("not json")

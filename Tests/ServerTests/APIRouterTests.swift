@@ -19,8 +19,9 @@ struct APIRouterTests {
         let node = try NodeHandle()
         let log = Logger(label: "test")
         let logins = Logins(LoginState(key: [1, 2, 3], ends: []))
-        context = RouterContext(
-            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log), log: log)
+        context = try RouterContext(
+            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log),
+            tls: nil, log: log)
         router = APIRouter(context: context, node: node)
     }
 
@@ -89,7 +90,7 @@ struct APIRouterTests {
     @Test("Another method of a known path is 405 and names those that there are")
     func otherMethod() async throws {
         let cases: [(HTTPMethod, String, String)] = [
-            (.post, "/healthz", "GET"), (.delete, "/timeline/send", "POST"), (.put, "/api/groups", "GET, POST"),
+            (.post, "/healthz", "GET, HEAD"), (.delete, "/timeline/send", "POST"), (.put, "/api/groups", "GET, HEAD, POST"),
             (.put, "/api/groups/g/members/u", "DELETE, PATCH"), (.head, "/timeline/send", "POST"),
         ]
         for (method, target, allowed) in cases {

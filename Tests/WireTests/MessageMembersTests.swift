@@ -42,8 +42,8 @@ struct MessageMembersTests {
     }
 
     @Test func whatIsTooLargeIsNotMerged() {
-        let large = #"{"a":"\#(String(repeating: "x", count: Limits.membersBytesMax - 8))"}"#
-        let edit = #"{"b":"\#(String(repeating: "y", count: Limits.membersBytesMax - 8))"}"#
+        let large = #"{"a":"\#(String(repeating: "x", count: Limits.messageBytesMax))"}"#
+        let edit = #"{"b":"\#(String(repeating: "y", count: Limits.messageBytesMax))"}"#
         #expect(edited(large, edit) == nil)
         #expect(edited(large, #"{"b":1}"#) != nil)
         let bytes = Array(edit.utf8)

@@ -107,7 +107,7 @@ def test_taken(strict, account):
 
 
 @pytest.mark.parametrize("fields", [
-    {"email": "no address"}, {"email": "a@b@c"}, {"email": "@b"}, {"email": "a @b"}, {"email": "a" * 253 + "@b"},
+    {"email": "no address"}, {"email": "a@b@c"}, {"email": "@b"}, {"email": "a @b"},
     {"name": ""}, {"name": "n" * 65}, {"name": "line\nbreak"}, {"password": "1234567"}, {"password": "p" * 257},
     {"id": "a:b"}, {"id": ""}, {"id": "x" * 65}, {"email": None}, {"name": 7}, {"password": None},
 ])

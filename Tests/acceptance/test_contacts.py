@@ -538,3 +538,113 @@ def test_who_is_no_contact_any_more_takes_back_but_writes_nothing_new(own, peopl
     assert alice.refused(cmd="edit", conv=sent["conv"], cseq=sent["cseq"], content="second") == "forbidden"
     alice.request(cmd="recall", conv=sent["conv"], cseq=sent["cseq"])
     assert bob.expect("notify", name="message.recalled")["cseq"] == sent["cseq"]
+
+
+def test_changes_of_what_was_delivered_before_are_told(own, people, chat):
+    """Who is no contact any more has new messages held; those of before are edited and recalled as always."""
+    router = own("hold")
+    a, b = people(2)
+    befriend(router, a, b)
+    alice, bob = chat(a, to=router), chat(b, to=router)
+    first, second = alice.post(b, "first"), alice.post(b, "second")
+    bob.messages(2)
+    call(router, b, "DELETE", f"/api/contacts/{a}")
+    notices(bob)
+    held = alice.post(b, "held")
+    alice.request(cmd="edit", conv=held["conv"], cseq=held["cseq"], content="held, too")
+    assert bob.expect("notify")["name"] == "contact.request"
+    alice.request(cmd="edit", conv=first["conv"], cseq=first["cseq"], content="edited")
+    alice.request(cmd="recall", conv=second["conv"], cseq=second["cseq"])
+    told = notices(bob, 2)
+    assert [(n["name"], n["cseq"], n.get("content")) for n in told] == [
+        ("message.edited", 1, "edited"), ("message.recalled", 2, None)]
+    assert silent(bob)
+
+
+def test_what_stays_held_under_another_policy_is_not_told_of(own, people, chat, tmp_path):
+    router = own("hold", directory=tmp_path)
+    a, b = people(2)
+    held = chat(a, to=router).post(b, "held")
+    router.stop()
+    router = own("deliver", directory=tmp_path)
+    alice, bob = chat(a, to=router), chat(b, to=router)
+    alice.request(cmd="edit", conv=held["conv"], cseq=1, content="changed")
+    bob.request(cmd="read", conv=held["conv"], cseq=9)
+    assert silent(bob)
+    assert item_of(router, a, b)["peer_cursor"] == 0
+
+
+def item_of(router, user, other):
+    """The entry of a chat list for the conversation with another user."""
+    name = ":".join(sorted((user, other)))
+    return next(entry for entry in call(router, user, "GET", "/api/conversations") if entry["conv"] == name)
+
+
+@pytest.mark.parametrize("door", ["websocket", "http"])
+def test_nobody_reads_through_the_hold(own, people, chat, door):
+    """Reading far beyond what one sees counts nothing that is held, for the reader, the sender, and later."""
+    router = own("hold")
+    a, b = people(2)
+    befriend(router, a, b)
+    alice, bob, desk = chat(a, to=router), chat(b, to=router), chat(b, to=router)
+    conv = alice.post(b, "seen 1")["conv"]
+    alice.post(b, "seen 2")
+    call(router, a, "DELETE", f"/api/contacts/{b}")
+    for number in range(3):
+        alice.post(b, f"held {number}")
+    alice.request(cmd="read", conv=conv, cseq=5)
+    assert item_of(router, b, a)["peer_cursor"] == 2, "the sender's own position would tell of what is held"
+    if door == "websocket":
+        bob.request(cmd="read", conv=conv, cseq=2**53)
+    else:
+        call(router, b, "POST", f"/api/conversations/{conv}/read", {"cseq": 4})
+    assert desk.expect("read")["cseq"] == 2
+    for user, other in ((b, a), (a, b)):
+        entry = item_of(router, user, other)
+        assert (entry["unread"], entry["cursor" if user == b else "peer_cursor"]) == (0, 2)
+    accept(router, b, a)
+    bob.messages(3)
+    entry = item_of(router, b, a)
+    assert (entry["unread"], entry["cursor"]) == (3, 2)
+    bob.request(cmd="read", conv=conv, cseq=5)
+    assert item_of(router, a, b)["peer_cursor"] == 5
+
+
+def test_nothing_but_held_is_nothing_to_read(own, people, chat):
+    """The answer and what one's other sessions hear are as if there were no conversation."""
+    router = own("hold")
+    a, b = people(2)
+    conv = chat(a, to=router).post(b, "held")["conv"]
+    bob, desk = chat(b, to=router), chat(b, to=router)
+    assert bob.request(cmd="read", conv=conv, cseq=1)["cmd"] == "ok"
+    assert silent(desk)
+
+
+@pytest.mark.parametrize("blocker", [0, 1])
+def test_receipts_stop_while_a_block_stands(own, people, chat, blocker):
+    """Neither of the two sees how far the other has read, live or in a list, whoever has blocked whom."""
+    router = own("deliver")
+    pair = a, b = people(2)
+    alice, bob = chat(a, to=router), chat(b, to=router)
+    conv = alice.post(b, "1")["conv"]
+    bob.post(a, "2")
+    bob.request(cmd="read", conv=conv, cseq=1)
+    assert alice.expect("read")["cseq"] == 1
+    assert item_of(router, a, b)["peer_cursor"] == 1
+    call(router, pair[blocker], "PUT", f"/api/blocks/{pair[1 - blocker]}")
+    for client in (alice, bob):
+        client.fence()
+        client.backlog.clear()
+    alice.request(cmd="read", conv=conv, cseq=2)
+    bob.request(cmd="read", conv=conv, cseq=2)
+    assert silent(alice) and silent(bob)
+    for user, other in ((a, b), (b, a)):
+        entry = item_of(router, user, other)
+        assert "peer_cursor" not in entry
+        assert (entry["cursor"], entry["unread"]) == (2, 0), "one's own position goes on"
+        assert "readers" not in call(router, user, "GET", f"/api/conversations/{conv}")
+    call(router, pair[blocker], "DELETE", f"/api/blocks/{pair[1 - blocker]}")
+    assert item_of(router, a, b)["peer_cursor"] == item_of(router, b, a)["peer_cursor"] == 2
+    alice.post(b, "3")
+    bob.request(cmd="read", conv=conv, cseq=3)
+    assert alice.expect("read")["cseq"] == 3

@@ -181,7 +181,7 @@ def test_host_style(s3, start_router):
 @pytest.mark.parametrize(
     "body, status, code",
     [
-        ({"name": ""}, 400, "bad_request"), ({"name": "x" * 1_025}, 400, "bad_request"),
+        ({"name": ""}, 400, "bad_request"), ({"name": "x" * 1_025}, 413, "too_large"),
         ({"name": None}, 400, "bad_request"), ({"type": "png"}, 400, "bad_request"), ({"type": "image/png\r\nx-amz-acl: public-read"}, 400, "bad_request"),
         ({"size": 0}, 400, "bad_request"), ({"size": -1}, 400, "bad_request"), ({"size": "5"}, 400, "bad_request"),
         ({"size": MAX + 1}, 413, "too_large"), ({"size": 1 << 62}, 413, "too_large"),

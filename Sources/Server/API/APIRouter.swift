@@ -72,9 +72,11 @@ struct APIRouter: Sendable {
     /// All there are; the API document describes those that aren't the web chat's files.
     let routes: [Route]
     private let node: NodeHandle
+    private let origins: Origins
 
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
+        origins = context.origins
         let parts = [
             HealthAPI(context: context).routes,
             DocumentAPI.routes,
@@ -87,6 +89,7 @@ struct APIRouter: Sendable {
             PresenceAPI(context: context).routes,
             MediaAPI(context: context).routes,
             EventAPI(context: context).routes,
+            TokenAPI(context: context).routes,
             SearchAPI(context: context).routes,
             WebChatAPI(media: context.configuration.media).routes,
         ]
@@ -95,12 +98,19 @@ struct APIRouter: Sendable {
 
     /// Answers a request; whatever goes wrong becomes a response.
     func respond(to request: HTTPRequest, from peer: String) async -> HTTPResponse {
-        var allowed: [HTTPMethod] = []
+        var response = await answer(request, from: peer)
+        origins.admit(request, to: &response)
+        return response
+    }
+
+    private func answer(_ request: HTTPRequest, from peer: String) async -> HTTPResponse {
+        var allowed: Set<HTTPMethod> = []
         for route in routes {
             guard let parameters = route.match(request.path) else { continue }
             let isHead = request.method == .head && route.method == .get
             guard route.method == request.method || isHead else {
-                allowed.append(route.method)
+                allowed.insert(route.method)
+                if route.method == .get { allowed.insert(.head) }
                 continue
             }
             do throws(APIError) {
@@ -110,8 +120,14 @@ struct APIRouter: Sendable {
                 return .failure(error)
             }
         }
+        return refusal(of: request, allowed: allowed.sorted { $0.rawValue < $1.rawValue })
+    }
+
+    /// The answer where no route takes the method, or none is at the path.
+    private func refusal(of request: HTTPRequest, allowed: [HTTPMethod]) -> HTTPResponse {
+        if let preflight = origins.preflight(request, methods: allowed) { return preflight }
         guard !allowed.isEmpty else { return .failure(APIError(.notFound, "there is nothing at this path")) }
-        let names = Set(allowed.map(\.rawValue)).sorted().joined(separator: ", ")
+        let names = allowed.map(\.rawValue).joined(separator: ", ")
         var response = HTTPResponse.error(.methodNotAllowed, code: .badRequest, message: "this path takes \(names)")
         try? response.headers.add("Allow", names)
         return response
@@ -179,7 +195,12 @@ extension HTTPResponse {
 
     /// A response with a JSON body that is written already.
     static func json(_ body: borrowing OutputBuffer, status: HTTPStatus = .ok) -> HTTPResponse {
-        var response = HTTPResponse(status, body: Array(body.unsafeBytes))
+        json(Array(body.unsafeBytes), status: status)
+    }
+
+    /// The same with bytes that are shared with whoever keeps them.
+    static func json(_ body: [UInt8], status: HTTPStatus = .ok) -> HTTPResponse {
+        var response = HTTPResponse(status, body: body)
         try? response.headers.add("Content-Type", "application/json")
         return response
     }

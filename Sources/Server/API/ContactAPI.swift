@@ -100,10 +100,7 @@ struct ContactAPI: Sendable {
     private func ask(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
         let body = try request.body(RequestBody.self)
-        let text = body.text ?? ""
-        guard text.utf8.count <= Limits.requestTextBytesMax else {
-            throw APIError(.tooLarge, "text may have at most \(Limits.requestTextBytesMax) bytes")
-        }
+        let text = try TextField.requestText.validated(body.text ?? "")
         let other = try ContactAPI.another(try body.to.validated("to"), than: user)
         return try await change(.request(by: user, to: other, text: text, isImplied: false), user, other, request)
     }

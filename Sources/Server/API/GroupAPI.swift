@@ -30,7 +30,7 @@ struct GroupAPI: Sendable {
     private func create(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
         let body = try request.body(CreateBody.self)
-        try validate(name: body.name)
+        let name = try TextField.groupName.validated(body.name)
         let id = try Identifier.validated(body.id?.text ?? GroupAPI.randomText(), "id")
         var members: [Identifier: GroupRole] = [:]
         for loose in body.members ?? [] {
@@ -41,20 +41,15 @@ struct GroupAPI: Sendable {
         guard members.count <= Limits.groupMembersMax else {
             throw APIError(.tooLarge, "a group may have at most \(Limits.groupMembersMax) members")
         }
-        let group = try await request.node.perform(.create(id: id, name: body.name, members: members, by: user))
+        let group = try await request.node.perform(.create(id: id, name: name, members: members, by: user))
         await publish(group)
         return response(group, status: .created)
     }
 
     private func show(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let user = try signedInUser(request, context)
-        return response(try await group(request, for: user), status: .ok)
-    }
-
-    private func validate(name: String) throws(APIError) {
-        guard (1...256).contains(name.utf8.count) else {
-            throw APIError(.badRequest, "name must have 1 to 256 bytes")
-        }
+        let group = try await group(request, for: user)
+        return .json(request.node.onLoop.groupDocuments.json(of: group, make: GroupAPI.json))
     }
 
     private func list(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
@@ -90,10 +85,10 @@ struct GroupAPI: Sendable {
     private func rename(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
         let actor = try signedInUser(request, context)
         let body = try request.body(RenameBody.self)
-        try validate(name: body.name)
+        let name = try TextField.groupName.validated(body.name)
         let group = try await group(request, for: actor)
         guard group.members[actor] == .admin else { throw APIError(.forbidden, "only admins may do this") }
-        let renamed = try await request.node.perform(.rename(group: group.id, name: body.name, by: actor))
+        let renamed = try await request.node.perform(.rename(group: group.id, name: name, by: actor))
         await publish(renamed)
         return response(renamed, status: .ok)
     }
@@ -182,6 +177,10 @@ struct GroupAPI: Sendable {
     // MARK: Answers
 
     private func response(_ group: Group, status: HTTPStatus) -> HTTPResponse {
+        .json(GroupAPI.json(group), status: status)
+    }
+
+    private static func json(_ group: Group) -> [UInt8] {
         var output = OutputBuffer()
         output.append(#"{"id":"#)
         output.appendJSONString(group.id)
@@ -197,7 +196,7 @@ struct GroupAPI: Sendable {
             output.append(#""}"#)
         }
         output.append("]}")
-        return .json(output, status: status)
+        return Array(output.unsafeBytes)
     }
 
     /// The id of a group that wasn't given one.

@@ -1,5 +1,6 @@
 internal import Base
 internal import Reactor
+internal import Tokens
 internal import Wire
 
 /// Uploads of media (contract, section 5): the client gets an address to upload to; the file never comes here.
@@ -23,9 +24,7 @@ struct MediaAPI: Sendable {
                     + "--media-access-key and --media-secret-key")
         }
         let body = try request.body(Body.self)
-        guard (1...1_024).contains(body.name.utf8.count) else {
-            throw APIError(.badRequest, "name must have 1 to 1,024 bytes")
-        }
+        let name = try TextField.fileName.validated(body.name)
         guard MediaName.isMediaType(body.type) else {
             throw APIError(.badRequest, "type must be a media type like image/png")
         }
@@ -33,7 +32,7 @@ struct MediaAPI: Sendable {
         guard body.size <= Int64(storage.sizeMax) else {
             throw APIError(.tooLarge, "a file may have at most \(storage.sizeMax) bytes")
         }
-        let key = MediaName.key(of: user, random: MediaAPI.randomText(), name: body.name)
+        let key = MediaName.key(of: user, random: MediaAPI.randomText(), name: name)
         let upload = storage.upload(
             key: key, type: body.type, size: Int(body.size), time: Int(Clock.realtimeMilliseconds / 1_000))
         var output = OutputBuffer()

@@ -9,7 +9,6 @@ struct SearchAPI: Sendable {
 
     var routes: [APIRouter.Route] { [.init(.get, "/api/search", search)] }
 
-    private static let textBytesMax = 256
     private static let limitMax = 100
     /// How often a question is asked again while the index is behind, and how long apart: about a second together.
     private static let attempts = 20
@@ -21,11 +20,8 @@ struct SearchAPI: Sendable {
             throw APIError(.unsupported, "search is off: the operator turns it on with --search on")
         }
         var query = SearchQuery(
-            user: user, text: request.http.query("q") ?? "", conversation: nil, before: nil,
-            limit: try request.pageLimit("limit", max: SearchAPI.limitMax), waits: true)
-        guard query.text.utf8.count <= SearchAPI.textBytesMax else {
-            throw APIError(.tooLarge, "q may have at most \(SearchAPI.textBytesMax) bytes")
-        }
+            user: user, text: try TextField.messageSearch.validated(request.http.query("q") ?? ""), conversation: nil,
+            before: nil, limit: try request.pageLimit("limit", max: SearchAPI.limitMax), waits: true)
         guard query.hasWords else { throw APIError(.badRequest, "q must have a word to look for") }
         let before = try request.number("before", default: 0)
         if before > 0 { query.before = before }

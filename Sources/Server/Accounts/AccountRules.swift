@@ -3,25 +3,23 @@ internal import Wire
 
 /// What may stand in an account.
 enum AccountRules {
-    static let emailBytesMax = 254
     private static let nameCharacters = 1...64
-    /// So that characters of many bytes don't make a name endless.
-    private static let nameBytesMax = 256
 
     /// As it was typed: whether mail arrives there is all that could prove more.
     static func email(_ text: String) throws(APIError) -> String {
+        let text = try TextField.email.validated(text)
         let sides = text.split(separator: "@", omittingEmptySubsequences: false)
-        guard text.utf8.count <= emailBytesMax, sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty,
-            !text.unicodeScalars.contains(where: { $0.properties.isWhitespace || isControl($0) })
+        guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty,
+            !text.unicodeScalars.contains(where: \.properties.isWhitespace)
         else { throw APIError(.badRequest, "email must be an address like anna@example.org") }
         return text
     }
 
     static func name(_ text: String) throws(APIError) -> String {
-        guard nameCharacters.contains(text.count), text.utf8.count <= nameBytesMax,
-            !text.unicodeScalars.contains(where: isControl),
-            !text.unicodeScalars.allSatisfy(\.properties.isWhitespace)
-        else { throw APIError(.badRequest, "name must have 1 to 64 characters, and no control characters") }
+        let text = try TextField.accountName.validated(text)
+        guard nameCharacters.contains(text.count), !text.unicodeScalars.allSatisfy(\.properties.isWhitespace) else {
+            throw APIError(.badRequest, "name must have 1 to 64 characters")
+        }
         return text
     }
 
@@ -48,9 +46,5 @@ enum AccountRules {
             preconditionFailure("letters and digits make an id")
         }
         return id
-    }
-
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        [.control, .lineSeparator, .paragraphSeparator].contains(scalar.properties.generalCategory)
     }
 }

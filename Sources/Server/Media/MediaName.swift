@@ -47,7 +47,7 @@ enum MediaName {
 
     /// Whether this is a media type as a field may carry it: `type/subtype`, and parameters in plain ASCII.
     static func isMediaType(_ text: String) -> Bool {
-        guard (3...127).contains(text.utf8.count), text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }),
+        guard TextField.mediaType.bytes.contains(text.utf8.count), text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }),
             !text.contains("  "), text.last != " "
         else { return false }
         let parts = text.prefix { $0 != ";" }.split(separator: "/", omittingEmptySubsequences: false)

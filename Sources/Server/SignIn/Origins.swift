@@ -7,6 +7,12 @@ struct Origins: Sendable {
 
     init(allowed: [String]) { self.allowed = Set(allowed.map { $0.lowercased() }) }
 
+    /// Whether there is any other origin that may.
+    var hasAllowed: Bool { !allowed.isEmpty }
+
+    /// Whether an origin, as browsers write it, is one of those besides our own.
+    func isAllowed(_ origin: String) -> Bool { allowed.contains(origin.lowercased()) }
+
     /// Whether a request comes from a page of the same host or of an allowed origin. Who sends neither `Origin` nor
     /// `Sec-Fetch-Site` is no browser.
     func allow(_ request: HTTPRequest) -> Bool {
