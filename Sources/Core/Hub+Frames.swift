@@ -8,6 +8,7 @@ extension Hub {
     /// Whatever is wrong with it is answered with an error frame; the connection goes on.
     package func receive(json bytes: RawSpan, from session: Session) {
         guard session.state != .closed, !holdBack(json: bytes, from: session) else { return }
+        counters.jsonFramesReceived &+= 1
         do throws(EnvelopeError) {
             try envelope.scan(bytes)
             try dispatch(bytes, session)

@@ -16,6 +16,12 @@ package final class Hub {
 
     /// Milliseconds since the Unix epoch; whoever drives the hub sets it before each round of calls.
     package var milliseconds: UInt64 = 0
+    /// Nanoseconds of a clock that never goes back, likewise; 0 if nobody measures.
+    package var instant: UInt64 = 0
+    package internal(set) var counters = HubCounters()
+    var writtenAcks = WrittenAcks()
+    /// Sessions that are behind now.
+    package internal(set) var behindCount = 0
     /// Whether the store is told of users who come; that they go it is always told.
     package var recordsArrivals = false
 
@@ -48,7 +54,7 @@ package final class Hub {
     private var confirming: [(session: Session, seq: UInt64)] = []
     /// By session: acks for entries that lie behind what was sent to it so far, oldest first.
     var deferredAcks: [UInt64: [DeferredAck]] = [:]
-    private var paused: [Session] = []
+    private(set) var paused: [Session] = []
     /// Messages and confirms that this loop has taken and not yet answered.
     package internal(set) var outstandingReplies = 0
     /// A frame in the making.
@@ -126,6 +132,7 @@ package final class Hub {
 
     private func submit(_ batch: RecordArena) {
         outstandingReplies += batch.replies.count
+        batch.takenAt = instant
         store.submit(batch)
         if store.isCongested { pauseSenders(of: batch) }
     }
@@ -223,6 +230,8 @@ struct PendingAnswers {
         waiting[lastTicket] = pending
         return lastTicket
     }
+
+    var count: Int { waiting.count }
 
     mutating func releaseSpareMemory() { if waiting.isEmpty { waiting = [:] } }
 

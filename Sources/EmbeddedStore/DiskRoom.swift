@@ -22,7 +22,8 @@ struct DiskRoom {
         let needed =
             min(DiskRoom.reserve, UInt64(disk.f_blocks) * unit / 8) + DiskRoom.indexFactor * UInt64(unindexedBytes)
         guard free < needed else { return nil }
-        return "the disk is full: \(free >> 10) KiB are free for \(directory), "
-            + "\(needed >> 10) are needed to go on. Make room; no restart is needed"
+        // The same words as long as it lasts, so that they are logged once.
+        return "the disk is full: there is no room left in \(directory) for messages and their indexes. Make room; no "
+            + "restart is needed"
     }
 }

@@ -24,8 +24,6 @@ package struct EmbeddedStoreOptions: Sendable {
     /// The clock: milliseconds since the Unix epoch.
     package var now: @Sendable () -> UInt64 = { SystemClock.now() }
 
-    /// Told in words for the operator when the store stops taking messages, or answering, and when it does again.
-    package var report: @Sendable (String) -> Void = { _ in }
 
     package init(directory: String) { self.directory = directory }
 }

@@ -121,6 +121,11 @@ final class SharedWork: Sendable {
     let commits = Atomic<UInt64>(0)
     let failedCommits = Atomic<UInt64>(0)
     let folds = Atomic<UInt64>(0)
+    let measures = Mutex(StoreMeasures())
+    /// Why the journal's last round failed; nil if it didn't.
+    let journalTrouble = Mutex<StoreError?>(nil)
+    /// Since when the oldest batch that the fold has taken waits, monotonic nanoseconds; 0 if none does.
+    let foldingSince = Atomic<UInt64>(0)
 
     private static let searchHurryNanoseconds: UInt64 = 1_000_000_000
     /// What an attachment counts as in the queue.
@@ -152,12 +157,39 @@ final class SharedWork: Sendable {
             queuedBytes: queuedBytes.load(ordering: .relaxed), unfoldedBytes: unfoldedBytes.load(ordering: .relaxed))
     }
 
-    /// Why messages are to be refused although the journal could take them; nil if nothing speaks against it.
+    /// Why `requests` are to be refused although the journal could take them; nil if nothing speaks against it.
     func shortage(for requests: [JournalRequest]) -> String? {
         let bytes = requests.reduce(0) { if case .batch(let arena) = $1 { $0 + arena.byteCount } else { $0 } }
-        guard bytes > 0 else { return nil }
-        return DiskRoom(directory: options.directory).shortage(
+        return bytes > 0 ? shortage(for: bytes) : nil
+    }
+
+    /// The same for messages of `bytes`.
+    func shortage(for bytes: Int) -> String? {
+        DiskRoom(directory: options.directory).shortage(
             unindexedBytes: bytes + unfoldedBytes.load(ordering: .relaxed))
+    }
+
+    /// Why the store takes no messages, or answers no questions.
+    var trouble: String? {
+        if let error = journalTrouble.withLock({ $0 }) { return "messages can't be stored: \(error.reason)" }
+        return watermark.withLock { $0.error }.map { "messages can't be read: \($0.reason)" }
+    }
+
+    var figures: StoreFigures {
+        var figures = StoreFigures()
+        figures.counters = counters
+        figures.measures = measures.withLock { $0 }
+        let queued = index.withLock { (since: $0.batches.isEmpty ? 0 : $0.since, commands: $0.commands.count) }
+        let folding = foldingSince.load(ordering: .relaxed)
+        let oldest = folding > 0 ? folding : queued.since
+        let now = SystemClock.monotonic()
+        figures.foldLagNanoseconds = oldest > 0 && now > oldest ? now - oldest : 0
+        figures.waitingCommands = queued.commands
+        figures.waitingReads = reads.withLock { $0.requests.count }
+        figures.trouble = trouble
+        figures.queueBytesMax = options.queueBytesMax
+        figures.unfoldedBytesMax = options.unfoldedBytesMax
+        return figures
     }
 
     // MARK: Callers' side

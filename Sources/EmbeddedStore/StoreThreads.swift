@@ -1,3 +1,4 @@
+internal import Base
 internal import Store
 internal import Synchronization
 
@@ -10,10 +11,8 @@ struct JournalThread: ~Copyable {
     private var lastMessages = 0
     /// How often it has given memory back.
     private var releases = 0
-    /// What the operator was told last.
-    private var told = Told.nothing
-
-    private enum Told { case nothing, shortage, stop }
+    /// When to try whether the disk takes something again, monotonic nanoseconds; 0 while nothing has failed.
+    private var probeAt: UInt64 = 0
 
     /// Messages in the last round above which there is load, and waiting for more pays.
     private static let loadMessages = 64
@@ -25,16 +24,20 @@ struct JournalThread: ~Copyable {
     }
 
     mutating func run() {
-        while let (requests, bytes) = take() {
-            guard !requests.isEmpty else {
+        loop: while true {
+            switch take() {
+            case .round(let requests, let bytes):
+                round(requests)
+                work.queuedBytes.subtract(bytes, ordering: .relaxed)
+                tidy()
+                if let refusal = journal.refusal { note(refusal) }
+            case .releaseMemory:
                 journal.releaseSpareMemory()
                 index.releaseMemory()
-                continue
+            case .probe:
+                if let shortage = work.shortage(for: 0) { note(.unavailable(shortage)) } else { note(journal.probe()) }
+            case .end: break loop
             }
-            round(requests)
-            work.queuedBytes.subtract(bytes, ordering: .relaxed)
-            journal.tidy()
-            if let refusal = journal.refusal { tell(.stop, "messages are refused: \(refusal.reason)") }
         }
         work.index.update { $0.isClosing = true }
         let last = work.committed.load(ordering: .relaxed)
@@ -43,37 +46,77 @@ struct JournalThread: ~Copyable {
         try? journal.finish(foldedThrough: folded)
     }
 
-    /// Waits for work; nothing if memory is to be given back, nil when there will be no more.
-    private mutating func take() -> (requests: [JournalRequest], bytes: Int)? {
+    private enum Next {
+        case round([JournalRequest], bytes: Int)
+        case releaseMemory
+        case probe
+        case end
+    }
+
+    /// Waits for work.
+    private mutating func take() -> Next {
         let window = lastMessages >= JournalThread.loadMessages ? work.options.gatherMicroseconds * 1_000 : 0
         let until = window > 0 ? SystemClock.monotonic() + window : 0
-        let deadline = { (queue: SharedWork.JournalQueue) in queue.requests.isEmpty || window == 0 ? nil : until }
+        let probeAt = probeAt
+        let deadline = { (queue: SharedWork.JournalQueue) -> UInt64? in
+            if queue.requests.isEmpty { return probeAt > 0 ? probeAt : nil }
+            return window == 0 ? nil : until
+        }
         return work.journal.wait(until: deadline) { queue in
             if queue.requests.isEmpty {
-                if queue.isClosing { return .some(nil) }
+                if queue.isClosing { return .end }
+                if probeAt > 0, SystemClock.monotonic() >= probeAt { return .probe }
                 guard queue.releases > releases else { return nil }
                 releases = queue.releases
-                return .some(([], 0))
+                return .releaseMemory
             }
             if window > 0, !queue.isClosing, SystemClock.monotonic() < until { return nil }
-            return .some(SharedWork.take(&queue, bytesMax: SharedWork.roundBytesMax))
+            let (requests, bytes) = SharedWork.take(&queue, bytesMax: SharedWork.roundBytesMax)
+            return .round(requests, bytes: bytes)
+        }
+    }
+
+    /// Notes how the disk does. After a failure it is tried now and then: if nobody sends any more because the router
+    /// says that it isn't ready, nothing else would tell that it is again.
+    private mutating func note(_ failure: StoreError?) {
+        let failedBefore = probeAt > 0
+        probeAt = failure == nil ? 0 : SystemClock.monotonic() + JournalThread.probeNanoseconds
+        guard failure != nil || failedBefore else { return }
+        work.journalTrouble.withLock { $0 = failure }
+    }
+
+    private static let probeNanoseconds: UInt64 = 1_000_000_000
+
+    private mutating func tidy() {
+        let began = SystemClock.monotonic()
+        guard journal.tidy() else { return }
+        let nanoseconds = SystemClock.monotonic() - began
+        work.measures.withLock { $0.checkpointSeconds.record(nanoseconds) }
+    }
+
+    private func measure(_ round: borrowing JournalRound, since began: UInt64, bytes: Int) {
+        let nanoseconds = SystemClock.monotonic() - began
+        let (messages, sync) = (UInt64(round.messages), round.syncNanoseconds)
+        work.measures.withLock { measures in
+            measures.commitSeconds.record(nanoseconds)
+            measures.syncSeconds.record(sync)
+            measures.batchMessages.record(messages)
+            measures.batchBytes.record(UInt64(bytes))
         }
     }
 
     private mutating func round(_ requests: [JournalRequest]) {
         let folded = work.watermark.withLock { $0.folded }
-        let shortage = work.shortage(for: requests)
+        let began = SystemClock.monotonic()
+        let shortage = work.shortage(for: requests).map { StoreError.unavailable($0) }
         let round = journal.process(
-            requests, now: work.options.now(), foldedThrough: folded, shortage: shortage.map { .unavailable($0) })
-        if let shortage {
-            tell(.shortage, "messages are refused: \(shortage)")
-        } else if !round.isFailed {
-            tell(.nothing, "messages are stored again")
-        }
+            requests, now: work.options.now(), foldedThrough: folded, shortage: shortage)
         lastMessages = round.messages
         if let last = round.committed.last {
             let bytes = round.committed.reduce(0) { $0 + $1.arena.byteCount }
             work.unfoldedBytes.add(bytes, ordering: .relaxed)
+            measure(round, since: began, bytes: bytes)
+            if shortage == nil { note(nil) }
             work.index.update { queue in
                 if queue.batches.isEmpty { queue.since = SystemClock.monotonic() }
                 queue.batches += round.committed
@@ -84,7 +127,9 @@ struct JournalThread: ~Copyable {
             work.commits.add(1, ordering: .relaxed)
             work.messages.add(UInt64(round.messages), ordering: .relaxed)
         }
-        if round.isFailed {
+        if let shortage { note(shortage) }
+        if let failure = round.failure {
+            note(failure)
             work.failedCommits.add(1, ordering: .relaxed)
             let returned = requests.compactMap { if case .notices(let arena) = $0 { arena } else { nil } }
             if !returned.isEmpty {
@@ -100,15 +145,6 @@ struct JournalThread: ~Copyable {
     }
 }
 
-extension JournalThread {
-    /// Tells the operator how it stands, once.
-    private mutating func tell(_ state: Told, _ text: String) {
-        guard told != state, told != .stop else { return }
-        told = state
-        work.options.report(text)
-    }
-}
-
 /// Drives the fold, and makes the directory's changes between folds.
 struct IndexThread: ~Copyable {
     var fold: Fold
@@ -118,8 +154,6 @@ struct IndexThread: ~Copyable {
     let files: DataDirectory
     private var waiting: [CommittedBatch] = []
     private var retryAt: UInt64 = 0
-    /// Whether the operator knows that folds fail.
-    private var hasTold = false
     private var releases = 0
     /// Whether much was folded last: then there is no time for the full-text index.
     private var isBusy = false
@@ -158,7 +192,10 @@ struct IndexThread: ~Copyable {
             waiting += next.batches
             if next.commands.contains(where: \.command.movesMessages) { foldWaiting() }
             for request in next.commands {
+                let began = SystemClock.monotonic()
                 let result = fold.perform(request.command, &directory, now: work.options.now())
+                let nanoseconds = SystemClock.monotonic() - began
+                work.measures.withLock { $0.directorySeconds.record(nanoseconds) }
                 if let notices = directory.takeNotices() {
                     if notices.hasReleases { hurryUntil = SystemClock.monotonic() + IndexThread.hurryNanoseconds }
                     work.enqueue(notices: notices)
@@ -210,6 +247,7 @@ struct IndexThread: ~Copyable {
                     searches: searches)
             }
             noteLoad(queue)
+            if !queue.batches.isEmpty, waiting.isEmpty { self.work.foldingSince.store(queue.since, ordering: .relaxed) }
             let work = Work(batches: queue.batches, commands: queue.takeCommands(), isLast: queue.isClosing)
             queue.batches = []
             queue.bytes = 0
@@ -261,24 +299,20 @@ struct IndexThread: ~Copyable {
 
     private mutating func foldWaiting() {
         guard let last = waiting.last else { return }
+        let began = SystemClock.monotonic()
         do {
             try fold.fold(waiting, now: work.options.now())
         } catch {
             retryAt = SystemClock.monotonic() + IndexThread.retryNanoseconds
-            if !hasTold {
-                work.options.report("nothing can be read until the index can be written: \(error)")
-                hasTold = true
-            }
             work.watermark.update {
                 $0.failures += 1
                 $0.error = .unavailable("the index can't be written: \(error)")
             }
             return
         }
+        measureFold(since: began)
         work.unfoldedBytes.subtract(waiting.reduce(0) { $0 + $1.arena.byteCount }, ordering: .relaxed)
         waiting = []
-        if hasTold { work.options.report("the index is written again") }
-        hasTold = false
         if let releases = fold.takeReleases() { work.enqueue(notices: releases) }
         work.folds.add(1, ordering: .relaxed)
         work.watermark.update {
@@ -287,6 +321,19 @@ struct IndexThread: ~Copyable {
         }
         // A checkpoint that fails leaves everything in the WAL, where it is just as durable; the next one tries again.
         try? fold.checkpointIfDue()
+    }
+}
+
+extension IndexThread {
+    private func measureFold(since began: UInt64) {
+        let now = SystemClock.monotonic()
+        let since = work.foldingSince.exchange(0, ordering: .relaxed)
+        let records = waiting.reduce(0) { $0 + $1.arena.entries.count }
+        work.measures.withLock { measures in
+            measures.foldSeconds.record(now - began)
+            measures.foldRecords.record(UInt64(records))
+            if since > 0, now > since { measures.foldLagSeconds.record(now - since) }
+        }
     }
 }
 
@@ -309,8 +356,11 @@ struct ReaderThread: ~Copyable {
         while true {
             switch take() {
             case .request(let request):
+                let began = SystemClock.monotonic()
                 let failure = waitForFold(through: request.after).map { request.failed($0) }
                 let event = failure ?? reader.answer(request, now: work.options.now())
+                let nanoseconds = SystemClock.monotonic() - began
+                work.measures.withLock { $0.readSeconds.record(nanoseconds) }
                 work.deliver([event], to: request.mailbox)
             case .releaseMemory: connection.releaseMemory()
             case .end: return

@@ -155,6 +155,8 @@ package enum ProcessResources {
     package static var coreCount: Int { max(1, Int(cep_core_count())) }
     /// Lets the allocator keep this much of freed memory for what comes next; before other threads begin.
     package static func keepFreedMemory(bytes: Int) { _ = cep_keep_freed_memory(bytes) }
+    /// CPU time that the calling thread has taken.
+    package static var threadNanoseconds: UInt64 { cep_thread_nanoseconds() }
     /// Gives the pages of freed memory back to the kernel. Takes milliseconds in which allocations may wait.
     package static func returnFreedMemory() { _ = cep_return_freed_memory() }
     /// Binds the calling thread to one core.

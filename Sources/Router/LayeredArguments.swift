@@ -109,6 +109,10 @@ struct OptionNames {
         for child in Mirror(reflecting: Options()).children {
             // The wrapper of `tcpListen` is stored as `_tcpListen`.
             guard let label = child.label, label.first == "_" else { continue }
+            if child.value is OptionGroup<LogOptions> {
+                takesValue.merge(OptionNames(LogOptions.self).takesValue) { $1 }
+                continue
+            }
             let name = label.dropFirst().map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
             takesValue[name] = !(child.value is Flag<Bool>)
             if child.value is Option<[String]> { mayRepeat.insert(name) }

@@ -1,6 +1,6 @@
 internal import Base
 internal import EmbeddedStore
-package import Logging
+internal import Logging
 package import Reactor
 internal import Store
 internal import Synchronization
@@ -19,6 +19,7 @@ package final class RouterServer: Sendable {
     private let store: EmbeddedStore
     private let threads: Mutex<[LoopThread]>
     private let tidying: Task<Void, Never>
+    private let watching: Task<Void, Never>
     private let webhook: Webhook?
     private let sending: Task<Void, Never>?
 
@@ -28,7 +29,7 @@ package final class RouterServer: Sendable {
     /// Opens the store, recovers what a crash left, starts the loops and listens.
     ///
     /// Errors: in words for the operator (``ConfigurationError``, `ListenError`, the store's own).
-    package static func start(_ configuration: Configuration, log: Logger) async throws -> RouterServer {
+    package static func start(_ configuration: Configuration, log: RouterLog) async throws -> RouterServer {
         try configuration.validate()
         let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
         let plan = try TablePlan(configuration, loops: loops, limit: ProcessResources.descriptorLimit)
@@ -36,16 +37,18 @@ package final class RouterServer: Sendable {
         let tls = try makeTLS(configuration)
         let answers = WebhookStore()
         let loopMailboxes: [any StoreMailbox] = nodes.map { NodeMailbox(handle: $0) }
-        var options = EmbeddedStoreOptions(configuration)
-        options.report = { log.critical("\($0)") }
-        let store = try EmbeddedStore(options, mailboxes: loopMailboxes + [answers])
+        let store = try EmbeddedStore(EmbeddedStoreOptions(configuration), mailboxes: loopMailboxes + [answers])
         do {
-            let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log)
+            let passwords = PasswordWorkers(count: min(2, (loops + 1) / 2))
             do {
+                var sources = OperatorSources(store, plan)
+                sources.webhook = try configuration.webhook.map { settings in
+                    try Webhook(settings, store, answers, mailbox: MailboxIndex(nodes.count), log: log.webhook)
+                }
                 let context = try RouterContext(
                     configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, tls: tls,
-                    log: log)
-                return try await RouterServer(context, store, plan, answers)
+                    log: log, sources: sources)
+                return try await RouterServer(context, store, plan)
             } catch {
                 passwords.stop()
                 throw error
@@ -63,13 +66,10 @@ package final class RouterServer: Sendable {
     }
 
     private init(
-        _ context: RouterContext, _ store: EmbeddedStore, _ plan: TablePlan, _ answers: WebhookStore
+        _ context: RouterContext, _ store: EmbeddedStore, _ plan: TablePlan
     ) async throws {
         self.context = context
-        let webhook = try context.configuration.webhook.map { settings in
-            try Webhook(
-                settings, store, answers, mailbox: MailboxIndex(context.nodes.count), log: context.log)
-        }
+        let webhook = context.sources.webhook
         self.webhook = webhook
         tables = plan
         self.store = store
@@ -93,6 +93,7 @@ package final class RouterServer: Sendable {
         self.tcp = tcp
         self.threads = Mutex(threads)
         tidying = Task.detached { await MemoryTidying.run(context.nodes, store) }
+        watching = Task.detached { await StoreWatch.run(store, context.log.store) }
         sending = webhook.map { webhook in Task.detached { await webhook.run() } }
     }
 
@@ -139,8 +140,10 @@ package final class RouterServer: Sendable {
     package func stop() async {
         context.beginDraining()
         tidying.cancel()
+        watching.cancel()
         sending?.cancel()
         await tidying.value
+        await watching.value
         await sending?.value
         for node in context.nodes { await node.run { $0.beginDraining() } }
         let deadline = Clock.monotonicNanoseconds + UInt64(RouterServer.drainSeconds) * 1_000_000_000
@@ -167,9 +170,9 @@ package final class RouterServer: Sendable {
         guard context.configuration.hasKeyFiles else { return }
         do throws(ConfigurationError) {
             try context.authenticator.reload()
-            context.log.notice("the keys of tokens were read again")
+            context.log.router.notice("the keys of tokens were read again")
         } catch {
-            context.log.error("the keys of tokens stay as they were: \(error)")
+            context.log.router.error("the keys of tokens stay as they were: \(error)")
         }
     }
 
@@ -177,9 +180,9 @@ package final class RouterServer: Sendable {
         guard let tls = context.tls else { return }
         do {
             try tls.reload()
-            context.log.notice("certificate and key were read anew, for connections that begin from now on")
+            context.log.router.notice("certificate and key were read anew, for connections that begin from now on")
         } catch {
-            context.log.error("the old certificate and key stay in use: \(error)")
+            context.log.router.error("the old certificate and key stay in use: \(error)")
         }
     }
 
@@ -197,6 +200,15 @@ package final class RouterServer: Sendable {
                 try? await Task.sleep(nanoseconds: 2_000_000)
             }
         }
+    }
+}
+
+extension OperatorSources {
+    fileprivate init(_ store: EmbeddedStore, _ plan: TablePlan) {
+        self.store = { store.figures }
+        files = { store.fileSizes }
+        trouble = { store.trouble }
+        connectionsMax = plan.room
     }
 }
 

@@ -48,6 +48,9 @@ package struct HTTPRequestDecoder: ~Copyable {
         return line.isEmpty
     }
 
+    /// Bytes of a request in progress that it holds.
+    package var ownedByteCount: Int { line.count + body.count }
+
     /// Decodes from `bytes` at `offset`, moves `offset` behind what it used, and returns the first event.
     ///
     /// Call it until `.needMore`. After `.request`, `offset` is right behind the request, so that a connection that is

@@ -58,6 +58,9 @@ package struct WebSocketDecoder: ~Copyable {
     /// Whether no frame and no message is incomplete; then the decoder owns no memory.
     package var isIdle: Bool { partial == nil }
 
+    /// Bytes of a message in progress that it holds.
+    package var ownedByteCount: Int { partial.map { $0.pointee.message.count } ?? 0 }
+
     /// Decodes from `bytes` at `offset`, moves `offset` behind what it used, and returns the first event.
     ///
     /// Call it until `.needMore`. Ranges of events count from the first byte of `bytes`. After `.close` and `.failure`

@@ -27,6 +27,8 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
         if let refusal { refuse(refusal) }
     }
 
+    var bufferedBytes: Int { decoder.ownedByteCount + signIn.waitingByteCount }
+
     // MARK: Reading
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
@@ -85,16 +87,27 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
     /// else than we do.
     private func refuse(_ error: BinaryError) {
         let refusal = EnvelopeError(error.code, error.reason)
-        guard case .signedIn = signIn.state, let cid = error.cid else { return fail(refusal) }
+        guard case .signedIn = signIn.state, let cid = error.cid else {
+            if case .awaitingClient = signIn.state {
+                node.noteRefusedSignIn(error.code == .unauthorized ? .unauthorized : .malformed)
+            }
+            return fail(refusal)
+        }
         guard let channel else { return }
+        node.hub.noteError(error.code)
         channel.prepareToWrite()
         channel.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: false)
     }
 
-    func refuse(_ refusal: Refusal) { fail(EnvelopeError(refusal.code, refusal.reason)) }
+    func refuse(_ refusal: Refusal) {
+        guard channel != nil, !signIn.hasEnded else { return }
+        note(refusal)
+        fail(EnvelopeError(refusal.code, refusal.reason))
+    }
 
     private func fail(_ refusal: EnvelopeError) {
         guard let channel else { return }
+        node.hub.noteError(refusal.code)
         channel.prepareToWrite()
         channel.buffer.appendBinaryError(refusal, cid: 0, isWebSocket: false)
         end()

@@ -64,6 +64,9 @@ struct SignInProgress {
         }
     }
 
+    /// Bytes that wait for the store's answer.
+    var waitingByteCount: Int { if case .askingStore(_, let waiting) = state { waiting.count } else { 0 } }
+
     var hasEnded: Bool { if case .ended = state { true } else { false } }
 
     /// Gives the client ten seconds to say who it is.
@@ -136,29 +139,34 @@ struct Refusal {
     let code: ErrorCode
     let closeCode: UInt16
     let reason: StaticString
+    let cause: RefusalCause
 
     static let fullShard = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded,
-        reason: "this part of the server is full; try again later")
+        reason: "this part of the server is full; try again later", cause: .fullShard)
     static let noRoom = Refusal(
-        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later")
+        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later",
+        cause: .noRoom)
     static let storeFailed = Refusal(
         code: .internal, closeCode: WebSocketCloseCode.internalError,
-        reason: "the store is unavailable; try again later")
+        reason: "the store is unavailable; try again later", cause: .storeFailed)
     static let goingDown = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.goingAway,
-        reason: "the server is going down; reconnect in a moment")
+        reason: "the server is going down; reconnect in a moment", cause: .goingDown)
     static let late = Refusal(
-        code: .unauthorized, closeCode: WebSocketCloseCode.signInTimeout, reason: "no sign-in within 10 s")
+        code: .unauthorized, closeCode: WebSocketCloseCode.signInTimeout, reason: "no sign-in within 10 s",
+        cause: .late)
     static let silent = Refusal(
-        code: .unauthorized, closeCode: WebSocketCloseCode.heartbeatTimeout, reason: "no answer to pings")
+        code: .unauthorized, closeCode: WebSocketCloseCode.heartbeatTimeout, reason: "no answer to pings",
+        cause: .silent)
 
     static let loggedOut = Refusal(
-        code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized, reason: "this login has ended; log in again")
+        code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized, reason: "this login has ended; log in again",
+        cause: .loggedOut)
 
     static let expired = Refusal(
         code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized,
-        reason: "the token's time is over; sign in with a new one")
+        reason: "the token's time is over; sign in with a new one", cause: .expired)
 
     /// The answer to a request that was to become a connection.
     var httpFailure: HTTPFailure {

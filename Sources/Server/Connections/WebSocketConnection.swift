@@ -13,6 +13,8 @@ final class WebSocketConnection: ClientConnection {
 
     init(node: LoopNode) { self.node = node }
 
+    var bufferedBytes: Int { decoder.ownedByteCount + signIn.waitingByteCount }
+
     // MARK: Beginning
 
     /// Signs in a connection that has come to its user's loop.
@@ -29,6 +31,7 @@ final class WebSocketConnection: ClientConnection {
         }
         channel.prepareToWrite()
         if let refusal {
+            note(refusal)
             HTTPResponse.failure(refusal.httpFailure).write(to: &channel.buffer, keepAlive: false)
             end()
         } else {
@@ -100,9 +103,11 @@ extension WebSocketConnection {
         do throws(EnvelopeError) {
             try envelope.scan(payload)
             guard envelope.command == .connect, let token = try envelope.string(.token, in: payload) else {
+                node.noteRefusedSignIn(.malformed)
                 return close(WebSocketCloseCode.unauthorized, "the first message must be connect with a token")
             }
             guard let credential = node.context.authenticator.credential(token, now: node.loop.milliseconds) else {
+                node.noteRefusedSignIn(.unauthorized)
                 return close(WebSocketCloseCode.unauthorized, "the token is wrong or out of date")
             }
             let device = try envelope.identifier(.device, in: payload) ?? expectation.device ?? .defaultDevice
@@ -110,6 +115,7 @@ extension WebSocketConnection {
             signIn.leave(
                 for: SignInRequest(credential: credential, device: device, after: after, form: .json), node)
         } catch {
+            node.noteRefusedSignIn(.malformed)
             close(WebSocketCloseCode.unauthorized, error.reason)
         }
     }
@@ -122,6 +128,8 @@ extension WebSocketConnection {
             let request = try BinaryRequest(header, payload: payload)
             signIn.leave(for: try node.signInRequest(of: request, payload), node)
         } catch {
+            node.noteRefusedSignIn(error.code == .unauthorized ? .unauthorized : .malformed)
+            node.hub.noteError(error.code)
             channel.prepareToWrite()
             channel.buffer.appendBinaryError(EnvelopeError(error.code, error.reason), cid: 0, isWebSocket: true)
             close(WebSocketCloseCode.unauthorized, error.reason)
@@ -146,6 +154,7 @@ extension WebSocketConnection {
             default: node.hub.receive(request, flags: header.flags, payload: payload, from: session)
             }
         } catch {
+            node.hub.noteError(error.code)
             session.outlet.prepareToWrite()
             session.outlet.buffer.appendBinaryError(
                 EnvelopeError(error.code, error.reason), cid: error.cid ?? 0, isWebSocket: true)
@@ -160,7 +169,11 @@ extension WebSocketConnection {
 // MARK: - Ending
 
 extension WebSocketConnection {
-    func refuse(_ refusal: Refusal) { close(refusal.closeCode, refusal.reason) }
+    func refuse(_ refusal: Refusal) {
+        guard channel != nil, !signIn.hasEnded else { return }
+        note(refusal)
+        close(refusal.closeCode, refusal.reason)
+    }
 
     /// Sends a close frame and ends the connection once it is out.
     private func close(_ code: UInt16, _ reason: StaticString) {
