@@ -8,7 +8,8 @@ internal import CSQLite
 enum OpenMark {
     /// Refuses a database that was in use and has no WAL; changes nothing.
     static func check(database path: String, vfs: String?) throws(SQLiteError) {
-        guard try WriteAheadLog.exists(path, vfs: vfs), try !WriteAheadLog.exists(path + "-wal", vfs: vfs) else { return }
+        let hasLog = try WriteAheadLog.exists(path + "-wal", vfs: vfs)
+        guard !hasLog, try WriteAheadLog.exists(path, vfs: vfs) else { return }
         var options = ConnectionOptions(vfs: vfs, isReadOnly: true)
         options.isImmutable = true
         guard try isSet(Connection(path: path, options: options)) else { return }

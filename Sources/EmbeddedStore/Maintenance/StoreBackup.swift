@@ -31,7 +31,8 @@ package enum StoreBackup {
             try copyIndex("\(source)/switchboard.db", "\(partial)/switchboard.db", progress)
             let position = try settleIndex("\(partial)/switchboard.db")
             if let first, first > position + 1 {
-                throw StoreOpenError("the copies don't fit together: the journal begins at \(first), \(position) is indexed")
+                throw StoreOpenError(
+                    "the copies don't fit together: the journal begins at \(first), \(position) is indexed")
             }
         } catch let error as StoreOpenError {
             throw error

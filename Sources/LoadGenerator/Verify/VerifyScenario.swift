@@ -125,7 +125,7 @@ package struct VerifyScenario {
 
     private static let logShown = 2_000
 
-    /// A router that has asked for a restart must not ack anything. Behind a proxy older acks may still be on their way.
+    /// A router that has asked for a restart must not ack anything. Behind a proxy older acks may still be on the way.
     private func checkSilence(_ crew: Crew<VerifyLoop>, _ result: inout Result) throws {
         guard proxy == nil else { return }
         usleep(VerifyScenario.silenceMicroseconds)
