@@ -30,10 +30,12 @@ struct JournalThread: ~Copyable {
                 round(requests)
                 work.queuedBytes.subtract(bytes, ordering: .relaxed)
                 tidy()
+                if let refusal = journal.refusal { note(refusal) }
             case .releaseMemory:
                 journal.releaseSpareMemory()
                 index.releaseMemory()
-            case .probe: note(journal.probe())
+            case .probe:
+                if let shortage = work.shortage(for: 0) { note(.unavailable(shortage)) } else { note(journal.probe()) }
             case .end: break loop
             }
         }
@@ -106,13 +108,15 @@ struct JournalThread: ~Copyable {
     private mutating func round(_ requests: [JournalRequest]) {
         let folded = work.watermark.withLock { $0.folded }
         let began = SystemClock.monotonic()
-        let round = journal.process(requests, now: work.options.now(), foldedThrough: folded)
+        let shortage = work.shortage(for: requests).map { StoreError.unavailable($0) }
+        let round = journal.process(
+            requests, now: work.options.now(), foldedThrough: folded, shortage: shortage)
         lastMessages = round.messages
         if let last = round.committed.last {
             let bytes = round.committed.reduce(0) { $0 + $1.arena.byteCount }
             work.unfoldedBytes.add(bytes, ordering: .relaxed)
             measure(round, since: began, bytes: bytes)
-            note(nil)
+            if shortage == nil { note(nil) }
             work.index.update { queue in
                 if queue.batches.isEmpty { queue.since = SystemClock.monotonic() }
                 queue.batches += round.committed
@@ -123,6 +127,7 @@ struct JournalThread: ~Copyable {
             work.commits.add(1, ordering: .relaxed)
             work.messages.add(UInt64(round.messages), ordering: .relaxed)
         }
+        if let shortage { note(shortage) }
         if let failure = round.failure {
             note(failure)
             work.failedCommits.add(1, ordering: .relaxed)
