@@ -63,6 +63,12 @@ package enum Limits {
     package static let inboxMembersDefault = 500
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
+    /// Looks of the timer, some 30 s apart, that a frame may take to come in whole: a minute and a half.
+    package static let unfinishedLooksMax: UInt8 = 3
+    /// What frames that wait for a group, a relation or a channel may take in a loop; more are refused.
+    package static let heldFrameBytesMax = 64 << 20
+    /// What a session may add in a tick to a queue that is long already, and still be read from.
+    package static let modestBytes = 16 << 10
     /// Silence of both sides after which the server pings.
     package static let heartbeatSeconds: UInt64 = 30
     /// Silence of the client after which the connection is given up: at least one ping was not answered.

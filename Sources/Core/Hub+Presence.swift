@@ -139,6 +139,8 @@ extension Hub {
 
     /// Tells loops of users who didn't come back, and sessions of users whom they watch.
     func tellPresence() {
+        // Those whom it would be told are leaving too, and all of them may be back in a moment.
+        guard !isGoingDown else { return }
         for (change, nodes) in watched.gone(now: milliseconds) {
             for node in nodes { bus.send(.interest(.presence(change)), to: node) }
         }

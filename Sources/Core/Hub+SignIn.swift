@@ -20,6 +20,7 @@ extension Hub {
             readsLZ4: readsLZ4)
         session.handle = sessions.add(session)
         if user.sessions.isEmpty {
+            user.credit = FrameCredit(allowance, now: milliseconds)
             userCame(userID)
             largeGroups.arrived(user.token)
         }
@@ -56,7 +57,8 @@ extension Hub {
         session.state = .closed
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
-        held[session.handle] = nil
+        dropHeld(session.handle)
+        leaving[session.handle] = nil
         endWatches(of: session)
         leaveChannels(session)
         sessions.remove(session.handle)

@@ -4,6 +4,9 @@ package struct EmbeddedStoreOptions: Sendable {
     package var directory: String
     /// Bytes that may wait for the disk before callers should stop reading.
     package var queueBytesMax = 32 << 20
+    /// Bytes from which on those who sent most of them should wait: some ten milliseconds of a disk's time, so that
+    /// others wait no longer.
+    package var ladenBytes = 2 << 20
     /// Bytes that may be committed and not yet folded before callers should stop reading.
     package var unfoldedBytesMax = 256 << 20
     /// Bytes, records and time after which a fold begins without anybody asking. Readers who need one sooner ask, so

@@ -143,6 +143,8 @@ final class SharedWork: Sendable {
             || unfoldedBytes.load(ordering: .relaxed) > options.unfoldedBytesMax
     }
 
+    var isLaden: Bool { queuedBytes.load(ordering: .relaxed) > options.ladenBytes || isCongested }
+
     var counters: StoreCounters {
         let mark = watermark.withLock { $0 }
         return StoreCounters(

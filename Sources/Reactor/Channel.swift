@@ -36,6 +36,8 @@ package final class Channel: Outlet {
     /// Whether reading rests until the peer has taken what was written.
     var isHeld = false
     var descriptor: Int32
+    /// What it counts as among the connections of its address.
+    package var origin: ConnectionCounts.Place = 0
     /// The loop's second in which something last came in.
     package internal(set) var lastReceived: UInt32
     /// The loop's second in which something last went out.
@@ -110,14 +112,24 @@ package final class DetachedChannel: Sendable {
     private let table: DescriptorTable
     /// Bytes that were written and not yet sent.
     let unsent: [UInt8]
+    /// What it counts as among the connections of its address.
+    let origin: ConnectionCounts.Place
+    private let counts: ConnectionCounts?
 
-    init(_ place: Place, table: DescriptorTable, unsent: [UInt8]) {
+    init(
+        _ place: Place, table: DescriptorTable, unsent: [UInt8], origin: ConnectionCounts.Place = 0,
+        _ counts: ConnectionCounts? = nil
+    ) {
         self.place = Mutex(place)
         self.table = table
         self.unsent = unsent
+        self.origin = origin
+        self.counts = counts
     }
 
     deinit {
+        if case .adopted = place.withLock({ $0 }) { return }
+        counts?.giveBack(origin)
         switch place.withLock({ $0 }) {
         case .table(let rawValue):
             _ = Descriptor(rawValue)

@@ -23,6 +23,8 @@ package final class EventLoop {
     /// Called when descriptors run out while accepting, at most once a second.
     package var acceptFailed: ((Errno) -> Void)?
 
+    /// Who counts the connections of each address, if somebody does.
+    package var counts: ConnectionCounts?
     /// Where the connections of this loop have their descriptors.
     package let table: DescriptorTable
     let epoll: Int32
@@ -46,7 +48,7 @@ package final class EventLoop {
     /// The loop's second in which it was last told that descriptors have run out.
     var acceptFailedSecond: UInt32?
     /// Bytes that the peers of closing channels hadn't taken when last looked at, by token.
-    private var untaken: [UInt64: Int] = [:]
+    private var untaken: [UInt64: (bytes: Int, looks: Int)] = [:]
     private var isRunning = true
     private var hasEnded = false
 
@@ -63,6 +65,8 @@ package final class EventLoop {
     private static let lingerSeconds: UInt64 = 2
     /// How long it may take none of what is still on its way to it.
     private static let stallSeconds: UInt64 = 10
+    /// Looks, two seconds apart, after which it is closed however slowly it still takes.
+    private static let lingerLooksMax = 150
 
     /// - Parameters:
     ///   - mailbox: made before the loop, so that others can post before its thread runs.
@@ -304,9 +308,13 @@ package final class EventLoop {
     /// by the kernel's queue: it asks for more only when a good part of that is free.
     private func linger(_ channel: Channel) {
         let left = channel.buffer.count + SystemCall.untakenBytes(channel.descriptor)
-        if untaken.updateValue(left, forKey: channel.token) ?? 0 != left { channel.closingSince = second }
+        let before = untaken[channel.token] ?? (0, 0)
+        untaken[channel.token] = (left, before.looks + 1)
+        if before.bytes != left { channel.closingSince = second }
         let patience = left > 0 ? EventLoop.stallSeconds : EventLoop.lingerSeconds
-        guard UInt64(second &- channel.closingSince) < patience else { return close(channel) }
+        guard UInt64(second &- channel.closingSince) < patience, before.looks < EventLoop.lingerLooksMax else {
+            return close(channel)
+        }
         wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
     }
 
@@ -343,6 +351,7 @@ package final class EventLoop {
         channel.state = .closed
         _ = cep_close(channel.descriptor)
         table.giveBack()
+        counts?.giveBack(channel.origin)
         channel.buffer.release()
         forget(channel)
         channel.delegate.channelClosed(channel)

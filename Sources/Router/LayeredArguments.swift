@@ -110,8 +110,21 @@ struct OptionNames {
         for child in Mirror(reflecting: Options()).children {
             // The wrapper of `tcpListen` is stored as `_tcpListen`.
             guard let label = child.label, label.first == "_" else { continue }
+            if let group = child.value as? any OptionContainer {
+                takesValue.merge(group.names.takesValue) { $1 }
+                continue
+            }
             let name = label.dropFirst().map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
             takesValue[name] = !(child.value is Flag<Bool>)
         }
     }
+}
+
+/// A group of options within others.
+private protocol OptionContainer {
+    var names: OptionNames { get }
+}
+
+extension OptionGroup: OptionContainer {
+    fileprivate var names: OptionNames { OptionNames(Value.self) }
 }

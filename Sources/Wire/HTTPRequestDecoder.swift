@@ -48,6 +48,14 @@ package struct HTTPRequestDecoder: ~Copyable {
         return line.isEmpty
     }
 
+    /// Whether the head of a request is there and its body isn't.
+    package var hasHead: Bool {
+        switch state {
+        case .requestLine, .fields, .ended: false
+        case .body, .chunkSize, .chunk, .chunkEnd, .trailers: true
+        }
+    }
+
     /// Decodes from `bytes` at `offset`, moves `offset` behind what it used, and returns the first event.
     ///
     /// Call it until `.needMore`. After `.request`, `offset` is right behind the request, so that a connection that is

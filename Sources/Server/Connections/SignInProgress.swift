@@ -134,18 +134,42 @@ struct Refusal {
     let code: ErrorCode
     let closeCode: UInt16
     let reason: StaticString
+    /// Milliseconds after which the client may come again.
+    var retry: UInt64?
 
     static let fullShard = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded,
-        reason: "this part of the server is full; try again later")
+        reason: "this part of the server is full; try again later", retry: 5_000)
     static let noRoom = Refusal(
-        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later")
+        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later",
+        retry: 5_000)
     static let storeFailed = Refusal(
         code: .internal, closeCode: WebSocketCloseCode.internalError,
         reason: "the store is unavailable; try again later")
-    static let goingDown = Refusal(
-        code: .overloaded, closeCode: WebSocketCloseCode.goingAway,
-        reason: "the server is going down; reconnect in a moment")
+    static let shortOfMemory = Refusal(
+        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is short of memory",
+        retry: 10_000)
+    static func goingDown(retry: UInt64) -> Refusal {
+        Refusal(
+            code: .overloaded, closeCode: WebSocketCloseCode.goingAway, reason: "the server is going down",
+            retry: retry)
+    }
+    static func tooManyConnections(retry: UInt64) -> Refusal {
+        Refusal(
+            code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited,
+            reason: "too many connections from this address", retry: retry)
+    }
+    static func tooManySignIns(retry: UInt64) -> Refusal {
+        Refusal(
+            code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited,
+            reason: "too many sign-ins from this address", retry: retry)
+    }
+    static let tooHasty = Refusal(
+        code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited, reason: "too much too fast, again and again",
+        retry: 10_000)
+    static let unfinished = Refusal(
+        code: .badRequest, closeCode: WebSocketCloseCode.heartbeatTimeout,
+        reason: "a frame took too long to come in whole")
     static let late = Refusal(
         code: .unauthorized, closeCode: WebSocketCloseCode.signInTimeout, reason: "no sign-in within 10 s")
     static let silent = Refusal(
@@ -156,6 +180,12 @@ struct Refusal {
 
     /// The answer to a request that was to become a connection.
     var httpFailure: HTTPFailure {
-        HTTPFailure(code == .unauthorized ? .unauthorized : .serviceUnavailable, "\(reason)")
+        let status: HTTPStatus =
+            switch code {
+            case .unauthorized: .unauthorized
+            case .rateLimited: .tooManyRequests
+            default: .serviceUnavailable
+            }
+        return HTTPFailure(status, "\(reason)", retryAfter: retry)
     }
 }
