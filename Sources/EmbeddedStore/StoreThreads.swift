@@ -27,7 +27,9 @@ struct JournalThread: ~Copyable {
                 index.releaseMemory()
                 continue
             }
+            let began = SystemClock.monotonic()
             round(requests)
+            work.notePace(bytes: bytes, nanoseconds: SystemClock.monotonic() - began)
             work.queuedBytes.subtract(bytes, ordering: .relaxed)
             journal.tidy()
         }

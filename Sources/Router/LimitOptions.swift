@@ -3,7 +3,7 @@ import Server
 
 /// What keeps one client from taking what is everybody's. See docs/limits.md.
 struct LimitOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Connections of one address at a time.", valueName: "n"))
+    @Option(help: ArgumentHelp("Connections of one address at a time; 0 (here and below): any number.", valueName: "n"))
     var addressConnections = TrafficLimits().connections
     @Option(help: ArgumentHelp("New connections of one address a second.", valueName: "n"))
     var addressConnectionRate = TrafficLimits().connectionRate

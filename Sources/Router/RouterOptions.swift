@@ -92,7 +92,7 @@ struct RouterOptions: ParsableArguments {
     var webhookPatience = 86_400
     @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
     var inboxMembers = 500
-    @OptionGroup(title: "Limits (0: none)") var limits: LimitOptions
+    @OptionGroup var limits: LimitOptions
     @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
     var logLevel: LogLevel = .notice
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")

@@ -145,6 +145,7 @@ final class LoopNode {
         loop.counts = context.traffic.counts
         hub.allowance = FrameAllowance(context.traffic.limits)
         hub.milliseconds = loop.milliseconds
+        hub.beginResuming(at: loop.milliseconds)
         hub.recordsArrivals = context.configuration.recordsEvents
         loop.beforeFlush = { [unowned self] in
             hub.milliseconds = loop.milliseconds

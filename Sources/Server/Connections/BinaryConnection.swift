@@ -33,6 +33,7 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
     // MARK: Reading
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
+        node.hub.milliseconds = node.loop.milliseconds
         if !signIn.keepBack(bytes, from: channel) { process(bytes, channel) }
     }
 

@@ -52,6 +52,7 @@ final class WebSocketConnection: ClientConnection {
     // MARK: Reading
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
+        node.hub.milliseconds = node.loop.milliseconds
         if !signIn.keepBack(bytes, from: channel) { process(bytes, channel) }
     }
 
