@@ -47,8 +47,14 @@ let package = Package(
         // Chat rules as state machines; sans-IO.
         .target(name: "Core", dependencies: ["Base", "Wire", "Store"], swiftSettings: settings),
 
+        // JSON web tokens: keys, signatures, claims; sans-IO.
+        .target(name: "Tokens", dependencies: ["Base", "Wire", "COpenSSL"], swiftSettings: settings),
+
+        // Ciphertext to plain bytes and back; sans-IO.
+        .target(name: "TLS", dependencies: ["Base", "COpenSSL"], swiftSettings: settings),
+
         // The only code that touches descriptors.
-        .target(name: "Reactor", dependencies: ["Base", "CEpoll"], swiftSettings: settings),
+        .target(name: "Reactor", dependencies: ["Base", "TLS", "CEpoll"], swiftSettings: settings),
 
         // The web chat's files, in the binary: the router stays one file.
         .target(name: "WebChat", resources: [.embedInCode("Resources")], swiftSettings: settings),
@@ -57,7 +63,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Base", "Wire", "Store", "EmbeddedStore", "Core", "Reactor", "WebChat", "CCurl", "COpenSSL",
+                "Base", "Wire", "Tokens", "Store", "EmbeddedStore", "Core", "TLS", "Reactor", "WebChat", "CCurl",
+                "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("API/openapi.json")],
@@ -74,7 +81,7 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "Base", "Wire", "Reactor", "CFloor", "CSQLite", "COpenSSL",
+                "Base", "Wire", "TLS", "Reactor", "CFloor", "CSQLite", "COpenSSL",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: settings),
@@ -87,7 +94,7 @@ let package = Package(
         .executableTarget(
             name: "Router",
             dependencies: [
-                "Base", "Core", "Reactor", "Server",
+                "Base", "Tokens", "Core", "Reactor", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -96,7 +103,7 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "LoadGenerator", "Reactor",
+                "LoadGenerator", "TLS", "Reactor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -123,8 +130,10 @@ let package = Package(
         // Tests.
         .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Base", "Wire"], swiftSettings: settings),
+        .testTarget(name: "TokensTests", dependencies: ["Base", "Wire", "Tokens"], swiftSettings: settings),
         .testTarget(
             name: "EmbeddedStoreTests", dependencies: ["Base", "Store", "EmbeddedStore"], swiftSettings: settings),
+        .testTarget(name: "TLSTests", dependencies: ["Base", "TLS", "Reactor"], swiftSettings: settings),
         .testTarget(name: "ReactorTests", dependencies: ["Base", "Reactor"], swiftSettings: settings),
         .testTarget(
             name: "BenchTests",
@@ -141,7 +150,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Base", "Wire", "Store", "Core", "Reactor", "Server", "WebChat",
+                "Base", "Wire", "Tokens", "Store", "Core", "Reactor", "Server", "WebChat",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -1,10 +1,11 @@
 import ArgumentParser
 import LoadGenerator
 import Reactor
+import TLS
 
 /// Whom to load: a router that runs, or one to start.
 struct TargetOptions: ParsableArguments {
-    @Option(help: "The router's address for HTTP and WebSocket.")
+    @Option(help: "The router's address for HTTP and WebSocket; with wss:// both protocols are spoken over TLS.")
     var url = "ws://127.0.0.1:8080"
 
     @Option(help: "The router's address for the binary protocol.")
@@ -24,7 +25,11 @@ struct TargetOptions: ParsableArguments {
     var spawn: String?
 
     @Option(
-        parsing: .singleValue, help: "An option for the started router, as --router-args=--loops=2; may be repeated.")
+        parsing: .singleValue,
+        help: """
+            An option for the started router, as --router-args=--loops=2; may be repeated. With --tls-cert=… and \
+            --tls-key=… TLS is spoken.
+            """)
     var routerArgs: [String] = []
 
     @Option(help: "The core that the started router is pinned to.")
@@ -49,10 +54,18 @@ struct TargetOptions: ParsableArguments {
 
     /// The numeric address in the URL; nil if there is none.
     var webAddress: SocketAddress? {
-        guard url.hasPrefix("ws://") else { return nil }
-        var rest = url.dropFirst("ws://".count)
+        guard let scheme = ["ws://", "wss://"].first(where: url.hasPrefix) else { return nil }
+        var rest = url.dropFirst(scheme.count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }
         return SocketAddress(String(rest))
+    }
+
+    /// What makes clients speak TLS, if they shall. Whose certificate it is isn't looked at: it is our own router.
+    private var security: ClientTLS? {
+        get throws {
+            let isSecure = spawn == nil ? url.hasPrefix("wss://") : routerArgs.contains { $0.hasPrefix("--tls-cert") }
+            return isSecure ? try ClientTLS() : nil
+        }
     }
 
     /// Calls `body` with the target and the router's process, which is started before and stopped after if asked for.
@@ -66,8 +79,9 @@ struct TargetOptions: ParsableArguments {
     func withServer(connections: Int = 0, _ body: (Target, Int?, ChildServer?) throws -> Void) throws {
         guard let web = webAddress, let tcp = SocketAddress(tcp) else { return }
         let credential = jwtSecret.map { Credential.secret($0) } ?? .none
+        let security = try security
         guard let spawn else {
-            let target = Target(web: web, tcp: tcp, wire: wire, credential: credential)
+            let target = Target(web: web, tcp: tcp, wire: wire, credential: credential, security: security)
             let port = wire == .binary ? tcp.port : web.port
             return try body(target, serverPid ?? ProcessUsage.listener(port: port), nil)
         }
@@ -75,10 +89,13 @@ struct TargetOptions: ParsableArguments {
         if let jwtSecret { arguments += ["--jwt-secret", jwtSecret] }
         // Users aren't spread quite evenly, and a router keeps some descriptors back.
         let loops = Target.tables(for: connections + connections / 16, limit: ProcessResources.descriptorLimit - 256)
-        let server = try ChildServer.router(spawn, arguments: arguments, loops: loops, core: pinServer)
+        let server = try ChildServer.router(
+            spawn, arguments: arguments, security: security, loops: loops, core: pinServer)
         defer { server.stop() }
         do {
-            try body(Target(web: server.web, tcp: server.tcp, wire: wire, credential: credential), server.pid, server)
+            let target = Target(
+                web: server.web, tcp: server.tcp, wire: wire, credential: credential, security: security)
+            try body(target, server.pid, server)
         } catch let error as BenchError {
             guard let end = server.ownEnd else { throw error }
             throw BenchError("the router ended (\(end)):\n\(server.log)")

@@ -138,17 +138,7 @@ extension Hub {
 
     /// Appends a version that ``edits(of:by:after:limit:completion:)`` gave.
     package func appendVersion(_ record: RecordView, to output: inout OutputBuffer) {
-        output.append(#"{"id":"#)
-        output.append(decimal: record.id)
-        output.append(#","userid":"#)
-        output.appendJSONString(record.sender)
-        output.append(#","time":"#)
-        output.append(decimal: record.time)
-        if let form = BodyForm(rawValue: record.content) {
-            let body = MessageBody(form, RawSpan(_unsafeBytes: record.unsafeBody))
-            try? body.appendJSONMembers(to: &output, scratch: &inflated)
-        }
-        output.append(UInt8(ascii: "}"))
+        output.appendVersion(record, inflated: &inflated)
     }
 
     // MARK: Rules

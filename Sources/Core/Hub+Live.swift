@@ -10,7 +10,8 @@ extension Hub {
     ) {
         if !isGroup {
             if let admission = admissionInMemory(of: sender, session.user, to: destination) {
-                return typing(message.unsafeBytes, from: sender, to: destination, admission, session, reference: reference)
+                return typing(
+                    message.unsafeBytes, from: sender, to: destination, admission, session, reference: reference)
             }
             let event = Array(message.unsafeBytes)
             // It doesn't ask for anything: only messages do.

@@ -110,12 +110,7 @@ extension Hub {
 
     /// Appends a stored message as the JSON object that clients see.
     package func appendMessage(_ record: RecordView, withSeq: Bool, to output: inout OutputBuffer) {
-        output.appendMessage(record, inflated: &inflated)
-        if withSeq {
-            output.append(#","seq":"#)
-            output.append(decimal: record.senderSeq)
-        }
-        output.append(UInt8(ascii: "}"))
+        output.appendStored(record, withSeq: withSeq, inflated: &inflated)
     }
 
     // MARK: For HTTP

@@ -8,17 +8,19 @@ extension Hub {
     ///
     /// - Parameters:
     ///   - login: what the client was believed by, for ``sessions(of:where:)``.
+    ///   - span: how long that counts; see ``secondsLeft(_:at:)``.
     ///   - after: resume behind this inbox entry; nil for live entries only.
     /// - Returns: nil if the user's shard is full.
     package func signIn(
-        _ userID: Identifier, device: Identifier, login: LoginMark = .none, after: UInt64?, form: Session.Form,
-        readsLZ4: Bool, outlet: Outlet, owner: any SessionOwner
+        _ userID: Identifier, device: Identifier, login: LoginMark = .none, span: LoginSpan = LoginSpan(),
+        after: UInt64?, form: Session.Form, readsLZ4: Bool, outlet: Outlet, owner: any SessionOwner
     ) -> Session? {
         guard let user = users.findOrAdd(userID) else { return nil }
         let session = Session(
             outlet: outlet, user: user, device: devices.pack(device), login: login, resumingAfter: after, form: form,
             readsLZ4: readsLZ4)
         session.handle = sessions.add(session)
+        loginSpans[SlotTable<Session>.slot(session.handle)] = span
         if user.sessions.isEmpty {
             user.credit = FrameCredit(allowance, now: milliseconds)
             userCame(userID)
@@ -44,11 +46,38 @@ extension Hub {
     }
 
     /// The sessions that a user has here by certain logins.
-    package func sessions(of user: Identifier, where isMeant: (LoginMark) -> Bool) -> [Session] {
+    package func sessions(of user: Identifier, where isMeant: (LoginMark, LoginSpan) -> Bool) -> [Session] {
         var sessions: [Session] = []
-        users.find(user)?.sessions.forEach { if isMeant($0.login) { sessions.append($0) } }
+        users.find(user)?.sessions.forEach { if isMeant($0.login, span(of: $0)) { sessions.append($0) } }
         return sessions
     }
+
+    private func span(of session: Session) -> LoginSpan { loginSpans[SlotTable<Session>.slot(session.handle)] }
+
+    /// Seconds until the login ends that a session was believed by; nil if it doesn't end by itself.
+    ///
+    /// - Parameter milliseconds: now, since the Unix epoch.
+    package func secondsLeft(_ session: Session, at milliseconds: UInt64) -> UInt64? {
+        span(of: session).secondsLeft(at: milliseconds)
+    }
+
+    /// The sessions by certain logins in a piece of the loop, however many users there are: a look at all of them at
+    /// once would keep everyone waiting.
+    ///
+    /// - Parameter start: 0, or where the piece before ended.
+    /// - Returns: the sessions, and where the next piece begins; nil after the last one.
+    package func sessions(
+        from start: Int, where isMeant: (LoginMark) -> Bool
+    ) -> (found: [Session], next: Int?) {
+        let end = min(start + Hub.sessionsInPiece, sessions.slotCount)
+        var found: [Session] = []
+        for slot in min(start, end)..<end {
+            if let session = sessions[slot: slot], isMeant(session.login) { found.append(session) }
+        }
+        return (found, end < sessions.slotCount ? end : nil)
+    }
+
+    private static let sessionsInPiece = 4096
 
     /// Ends a session; its connection is gone or going.
     package func signOut(_ session: Session) {

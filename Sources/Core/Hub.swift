@@ -29,6 +29,7 @@ package final class Hub {
 
     let users: UserTable
     var sessions = SlotTable<Session>()
+    var loginSpans = LoginSpans()
     var devices = IdentifierPacker()
     var groups = GroupCache()
     /// What becomes of a private message to somebody who is no contact.

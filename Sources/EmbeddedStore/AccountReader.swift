@@ -7,6 +7,7 @@ struct AccountReader: ~Copyable {
     private let byEmail: Statement
     private let byName: Statement
     private let inbox: Statement
+    private var positions: Positions
     private let contacts: ContactReader
 
     static let invalid = "switchboard.db: an account has no valid id"
@@ -17,20 +18,23 @@ struct AccountReader: ~Copyable {
         let byEmail = try connection.prepare("\(columns) email_key = ?1")
         let byName = try connection.prepare(
             "\(columns) name_key >= ?1 AND name_key < ?2 ORDER BY name_key, id LIMIT ?3")
-        let inbox = try connection.prepare("SELECT 1 FROM users WHERE name = ?1")
+        let inbox = try connection.prepare(
+            "SELECT number, head FROM users LEFT JOIN erased ON id = name WHERE name = ?1")
+        let positions = try Positions(connection)
         let contacts = try ContactReader(connection)
         self.contacts = contacts
         self.byID = byID
         self.byEmail = byEmail
         self.byName = byName
         self.inbox = inbox
+        self.positions = positions
     }
 
     /// What names and addresses are compared by.
     static func key(_ text: String) -> String { text.lowercased() }
 
     /// nil: what was asked for isn't there.
-    func answer(_ question: AccountQuestion) throws(SQLiteError) -> AccountAnswer? {
+    mutating func answer(_ question: AccountQuestion) throws(SQLiteError) -> AccountAnswer? {
         switch question {
         case .find(let name): try secret(name).map { .secret($0) }
         case .isTaken(let id): .flag(try isTaken(id))
@@ -52,16 +56,19 @@ struct AccountReader: ~Copyable {
         }
     }
 
-    private func isTaken(_ id: Identifier) throws(SQLiteError) -> Bool {
+    private mutating func isTaken(_ id: Identifier) throws(SQLiteError) -> Bool {
         if try secret(.id(id)) != nil { return true }
         return try hasInbox(id)
     }
 
-    /// Whether anything was ever stored for an id.
-    func hasInbox(_ id: Identifier) throws(SQLiteError) -> Bool {
+    /// Whether anything was ever stored for an id, or since its user was erased.
+    mutating func hasInbox(_ id: Identifier) throws(SQLiteError) -> Bool {
         inbox.bindCopy(1, id.description)
         defer { inbox.reset() }
-        return try inbox.step()
+        guard try inbox.step() else { return false }
+        guard !inbox.isNull(1) else { return true }
+        positions.begin()
+        return try positions.user(inbox.unsigned(0), .head) > inbox.unsigned(1)
     }
 
     private func search(_ text: String, _ viewer: Identifier, _ limit: Int) throws(SQLiteError) -> [Profile] {

@@ -5,12 +5,15 @@ internal import Store
 ///
 /// *Thread:* that of the fold.
 struct Accounts: ~Copyable {
-    private let reader: AccountReader
+    private var reader: AccountReader
     private let create: Statement
     private let rehash: Statement
     private let setPassword: Statement
     private let end: Statement
     private let forget: Statement
+    private let outdate: Statement
+    private let revoke: Statement
+    private let revoked: Statement
 
     init(_ connection: borrowing Connection) throws(SQLiteError) {
         let reader = try AccountReader(connection)
@@ -18,13 +21,25 @@ struct Accounts: ~Copyable {
             """
             INSERT INTO accounts(
                 id, name, name_key, email, email_key, password, created, generation, kept, older_expire)
-            VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 0)
+            VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce((SELECT generation FROM erased WHERE id = ?1), 0), 0, 0)
+            RETURNING generation
             """)
         let rehash = try connection.prepare("UPDATE accounts SET password = ?3 WHERE id = ?1 AND password = ?2")
         let setPassword = try connection.prepare(
             "UPDATE accounts SET password = ?2, generation = ?3, kept = ?4, older_expire = ?5 WHERE id = ?1")
         let end = try connection.prepare("INSERT OR REPLACE INTO ended_logins VALUES(?1, ?2, ?3)")
         let forget = try connection.prepare("DELETE FROM ended_logins WHERE expires <= ?1")
+        let outdate = try connection.prepare(
+            "UPDATE accounts SET generation = ?2, kept = 0, older_expire = ?3 WHERE id = ?1")
+        let revoke = try connection.prepare(
+            """
+            INSERT INTO revoked_users VALUES(?1, ?2)
+            ON CONFLICT(user) DO UPDATE SET issued_before = max(issued_before, excluded.issued_before)
+            """)
+        let revoked = try connection.prepare("SELECT issued_before FROM revoked_users WHERE user = ?1")
+        self.outdate = outdate
+        self.revoke = revoke
+        self.revoked = revoked
         self.reader = reader
         self.create = create
         self.rehash = rehash
@@ -33,7 +48,7 @@ struct Accounts: ~Copyable {
         self.forget = forget
     }
 
-    func change(_ command: AccountCommand) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
+    mutating func change(_ command: AccountCommand) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
         switch command {
         case .create(let account, let password, let takesInbox, let time):
             try add(account, password, takesInbox: takesInbox, time: time)
@@ -43,10 +58,12 @@ struct Accounts: ~Copyable {
             try change(old, to: new, of: id, keeping: kept, expires: expires)
         case .end(let login, let user, let expires, let time):
             try end(login, of: user, expires: expires, time: time)
+        case .revoke(let user, let before, let expires):
+            try revoke(user, before: before, expires: expires)
         }
     }
 
-    private func add(
+    private mutating func add(
         _ account: Account, _ password: String, takesInbox: Bool, time: UInt64
     ) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
         if try reader.secret(.email(account.email)) != nil {
@@ -63,8 +80,11 @@ struct Accounts: ~Copyable {
         create.bindCopy(5, AccountReader.key(account.email))
         create.bindCopy(6, password)
         create.bind(7, time)
-        try create.run()
-        return .success(.done)
+        defer { create.reset() }
+        guard try create.step() else { throw SQLiteError(corrupt: "switchboard.db: an account wasn't written") }
+        let generation = UInt32(truncatingIfNeeded: create.integer(0))
+        _ = try create.step()
+        return .success(.created(generation: generation))
     }
 
     private func replace(
@@ -89,19 +109,40 @@ struct Accounts: ~Copyable {
         setPassword.bind(4, kept)
         setPassword.bind(5, expires)
         try setPassword.run()
-        return .success(.ended(.older(user: id, generation: generation, kept: kept, expires: expires)))
+        return .success(.ended([.older(user: id, generation: generation, kept: kept, expires: expires)]))
     }
 
     private func end(
-        _ login: UInt64, of user: Identifier, expires: UInt64, time: UInt64
+        _ login: UInt64, of user: Identifier?, expires: UInt64, time: UInt64
     ) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
         forget.bind(1, time)
         try forget.run()
         end.bind(1, login)
-        end.bindCopy(2, user.description)
+        end.bindCopy(2, user?.description ?? "")
         end.bind(3, expires)
         try end.run()
-        return .success(.ended(.login(id: login, expires: expires)))
+        return .success(.ended([.login(id: login, expires: expires)]))
+    }
+
+    private func revoke(
+        _ user: Identifier, before: UInt64, expires: UInt64
+    ) throws(SQLiteError) -> Result<AccountAnswer, StoreError> {
+        revoke.bindCopy(1, user.description)
+        revoke.bind(2, before)
+        try revoke.run()
+        revoked.bindCopy(1, user.description)
+        defer { revoked.reset() }
+        guard try revoked.step() else { throw SQLiteError(corrupt: "switchboard.db: a row just written is missing") }
+        var ends = [LoginEnd.issued(user: user, before: revoked.unsigned(0))]
+        if let secret = try reader.secret(.id(user)) {
+            let generation = secret.generation + 1
+            outdate.bindCopy(1, user.description)
+            outdate.bind(2, UInt64(generation))
+            outdate.bind(3, expires)
+            try outdate.run()
+            ends.append(.older(user: user, generation: generation, kept: 0, expires: expires))
+        }
+        return .success(.ended(ends))
     }
 }
 
@@ -129,8 +170,12 @@ extension LoginState {
         let logins = try connection.prepare("SELECT login, expires FROM ended_logins WHERE expires > ?1")
         logins.bind(1, now)
         while try logins.step() { ends.append(.login(id: logins.unsigned(0), expires: logins.unsigned(1))) }
+        // Who was erased comes first: a new account of the same id may have ended logins of its own.
         let older = try connection.prepare(
-            "SELECT id, generation, kept, older_expire FROM accounts WHERE older_expire > 0 AND older_expire > ?1")
+            """
+            SELECT id, generation, 0, expires FROM erased WHERE expires > ?1 UNION ALL
+            SELECT id, generation, kept, older_expire FROM accounts WHERE older_expire > 0 AND older_expire > ?1
+            """)
         older.bind(1, now)
         while try older.step() {
             guard let user = Identifier(older.text(0)) else { throw SQLiteError(corrupt: AccountReader.invalid) }
@@ -138,6 +183,11 @@ extension LoginState {
                 .older(
                     user: user, generation: UInt32(truncatingIfNeeded: older.integer(1)), kept: older.unsigned(2),
                     expires: older.unsigned(3)))
+        }
+        let revoked = try connection.prepare("SELECT user, issued_before FROM revoked_users")
+        while try revoked.step() {
+            guard let user = Identifier(revoked.text(0)) else { throw SQLiteError(corrupt: AccountReader.invalid) }
+            ends.append(.issued(user: user, before: revoked.unsigned(1)))
         }
         self.init(key: key, ends: ends)
     }

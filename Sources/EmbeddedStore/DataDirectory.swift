@@ -2,7 +2,7 @@ internal import Glibc
 
 /// The directory of the store's files, locked for this process as long as the value lives.
 struct DataDirectory: ~Copyable {
-    private let path: String
+    let path: String
     private let lock: Int32
 
     var journal: String { path + "/journal.db" }
@@ -29,6 +29,14 @@ struct DataDirectory: ~Copyable {
 
     /// Closing the file gives the lock back.
     deinit { close(lock) }
+
+    /// Whether another process has the directory.
+    static func isInUse(_ path: String) -> Bool {
+        let file = open(path + "/switchboard.lock", O_RDWR | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        return flock(file, LOCK_EX | LOCK_NB) != 0
+    }
 
     private static func create(_ path: String) throws(StoreOpenError) {
         var part = path.hasPrefix("/") ? "/" : ""

@@ -8,7 +8,7 @@ package import Store
 package struct Directory: ~Copyable {
     private let groups: Groups
     private let contacts: Contacts
-    private let accounts: Accounts
+    private var accounts: Accounts
     private let events: EventDelivery
     private var pending: PendingRecords
 

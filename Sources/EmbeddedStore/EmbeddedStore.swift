@@ -24,7 +24,7 @@ package final class EmbeddedStore: Store {
         let directory = try DataDirectory(options.directory)
         do {
             let files = StoreFiles(journal: directory.journal, index: directory.index)
-            let recovery = try Recovery.run(files, options, mailboxes: mailboxes.count)
+            let recovery = try EmbeddedStore.recover(files, options, directory, mailboxes: mailboxes.count)
             epoch = recovery.epoch
             hadBlocks = recovery.hasBlocks
             hadHeldMessages = recovery.hasHeldMessages
@@ -37,6 +37,17 @@ package final class EmbeddedStore: Store {
         } catch {
             throw StoreOpenError("can't open the store in \(options.directory): \(error.description)")
         }
+    }
+
+    private static func recover(
+        _ files: StoreFiles, _ options: EmbeddedStoreOptions, _ directory: borrowing DataDirectory, mailboxes: Int
+    ) throws(SQLiteError) -> Recovery {
+        do {
+            let recovery = try Recovery.run(files, options, mailboxes: mailboxes)
+            guard recovery.hasUnfinishedErasure else { return recovery }
+        }
+        try UserErasure.finish(directory)
+        return try Recovery.run(files, options, mailboxes: mailboxes)
     }
 
     private static func start(

@@ -51,7 +51,7 @@ struct MessageChanges: ~Copyable {
 
     /// Takes the content away wherever it is: from the message, from what it was before, and from what was told of
     /// its edits.
-    private func recall(_ message: UInt64) throws(SQLiteError) {
+    func recall(_ message: UInt64) throws(SQLiteError) {
         try write(replace, message, MessageMembers.recalled)
         try write(emptyEdits, message, MessageMembers.recalled)
         forget.bind(1, message)

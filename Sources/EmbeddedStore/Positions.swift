@@ -42,6 +42,12 @@ struct Positions: ~Copyable {
         try users.raise(which.rawValue, of: user, to: value)
     }
 
+    /// Empties a user's inbox, which goes on behind its last entry; and when the user was online is forgotten.
+    mutating func clear(user: UInt64) throws(SQLiteError) {
+        let head = try users.number(UserNumber.head.rawValue, of: user)
+        try users.put([head, head, 0] as [3 of UInt64], of: user)
+    }
+
     /// Puts the numbers of a conversation; cheap for conversations in ascending order.
     mutating func put(_ numbers: ConversationNumbers, ofConversation number: UInt64) throws(SQLiteError) {
         try conversations.put(numbers, of: number)

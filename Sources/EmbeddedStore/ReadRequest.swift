@@ -48,6 +48,8 @@ extension Reader {
         case .contactList(let user): .contactList(try contactList(of: user))
         case .blocks(let user): .users(try contacts.blocks(by: user))
         case .chatList(let query): .chatList(try chatList(query))
+        case .conversation(let key, let viewer, let withReaders):
+            .conversation(try conversation(key, for: viewer, withReaders: withReaders))
         case .events(let query): .events(try events(query))
         case .search(let query): .search(try search(query))
         case .account(let question): try accounts.answer(question).map { .account($0) }

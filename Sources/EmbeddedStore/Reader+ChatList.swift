@@ -58,7 +58,7 @@ extension Reader {
         return found
     }
 
-    private func who(
+    func who(
         in number: UInt64, _ user: UInt64, _ name: Identifier
     ) throws(SQLiteError) -> Chat.Who? {
         conversationUsers.bind(1, number)
@@ -87,7 +87,9 @@ extension Reader {
         var hidden: [UInt64: UInt64] = [:]
         if case .other = chat.who { hidden = try held.messages(in: chat.number, hiddenFrom: user) }
         var last: UInt32?
-        if let id = try lastID(in: chat.number, numbers, hidden) {
+        var begin: UInt64 = 0
+        if case .other = chat.who { begin = try erased.lastID(of: user) }
+        if let id = try lastID(in: chat.number, numbers, hidden), id > begin {
             if try append(id, seq: 0, place: 0, to: &page) {
                 last = page.arena.entries.last?.offset
             } else if needsLast {
@@ -148,7 +150,7 @@ extension Reader {
     }
 
     /// The first column of the row for an id, which is a text.
-    private func text(_ row: borrowing Statement, of id: Identifier) throws(SQLiteError) -> String? {
+    func text(_ row: borrowing Statement, of id: Identifier) throws(SQLiteError) -> String? {
         row.bindCopy(1, id.description)
         defer { row.reset() }
         return try row.step() ? row.text(0) : nil

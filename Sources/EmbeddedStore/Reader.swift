@@ -21,13 +21,15 @@ package struct Reader: ~Copyable {
     private let firstVersion: Statement
     let contacts: ContactReader
     let held: HeldReader
+    let erased: ErasedReader
     // Of chat lists too.
     let group: Statement
     let member: Statement
     let conversationUsers: Statement
     let cursor: Statement
+    let groupReaders: GroupReaders
     let accountName: Statement
-    let accounts: AccountReader
+    var accounts: AccountReader
     let events: EventStatements
     let search: SearchStatements
     private let ownGroups: Statement
@@ -65,9 +67,11 @@ package struct Reader: ~Copyable {
             "SELECT content, body FROM edits WHERE message = ?1 ORDER BY edit LIMIT 1")
         let contacts = try ContactReader(connection)
         let held = try HeldReader(connection)
+        let erased = try ErasedReader(connection)
         let member = try connection.prepare("SELECT 1 FROM members WHERE group_id = ?1 AND user = ?2")
         let conversationUsers = try connection.prepare("SELECT owner, peer FROM conversations WHERE number = ?1")
         let cursor = try CursorTable.select(connection)
+        let groupReaders = try GroupReaders(connection)
         let accountName = try connection.prepare("SELECT name FROM accounts WHERE id = ?1")
         let accounts = try AccountReader(connection)
         let events = try EventStatements(connection)
@@ -79,6 +83,7 @@ package struct Reader: ~Copyable {
             """)
         self.contacts = contacts
         self.held = held
+        self.erased = erased
         self.retentionMilliseconds = options.retentionMilliseconds
         inboxMembersMax = options.inboxMembersMax
         self.snapshot = snapshot
@@ -97,6 +102,7 @@ package struct Reader: ~Copyable {
         self.member = member
         self.conversationUsers = conversationUsers
         self.cursor = cursor
+        self.groupReaders = groupReaders
         self.accountName = accountName
         self.accounts = accounts
         self.events = events
@@ -139,10 +145,13 @@ package struct Reader: ~Copyable {
             return try inbox(of: user, name, after: confirmed, limit: limit, now: now)
         case .history(let key, let range, let limit, let viewer):
             guard let conversation = try number(of: key) else { return empty(through: 0) }
-            let hidden = try viewer.flatMap { (viewer) throws(SQLiteError) in
-                try held.messages(in: conversation, hiddenFrom: try number(of: viewer))
+            var view = HistoryView()
+            if let viewer {
+                let viewerNumber = try number(of: viewer)
+                view.hidden = try held.messages(in: conversation, hiddenFrom: viewerNumber)
+                if case .privately = key { view.begin = try erased.lastID(of: viewerNumber) }
             }
-            return try history(of: conversation, range, limit: limit, hidden: hidden ?? [:])
+            return try history(of: conversation, range, limit: limit, view)
         case .edits(let message, let after, let limit):
             return try edits(of: message, after: after, limit: limit)
         }
@@ -221,8 +230,16 @@ package struct Reader: ~Copyable {
         return page.finish()
     }
 
+    /// What of a conversation one of its users sees.
+    private struct HistoryView {
+        /// The ids of messages that are held back, and their places.
+        var hidden: [UInt64: UInt64] = [:]
+        /// Messages up to this one were there before the user's id was given anew; 0: it never was.
+        var begin: UInt64 = 0
+    }
+
     private func history(
-        of conversation: UInt64, _ range: HistoryRange, limit: Int, hidden: [UInt64: UInt64]
+        of conversation: UInt64, _ range: HistoryRange, limit: Int, _ view: HistoryView
     ) throws(SQLiteError) -> Page {
         let limit = clamp(limit)
         let end: UInt64
@@ -231,7 +248,7 @@ package struct Reader: ~Copyable {
             var page = PageBuilder(limit: limit, through: clamp(after))
             try runs.forward(.history, owner: conversation, after: clamp(after)) { (cseq, value) throws(SQLiteError) in
                 let id = HistoryValue.id(value)
-                guard hidden[id] == nil else { return true }
+                guard id > view.begin, view.hidden[id] == nil else { return true }
                 return try append(id, seq: 0, place: cseq, to: &page)
             }
             return page.finish()
@@ -244,7 +261,8 @@ package struct Reader: ~Copyable {
         var more = false
         try runs.backward(.history, owner: conversation, before: end) { (cseq, value) throws(SQLiteError) in
             let id = HistoryValue.id(value)
-            guard hidden[id] == nil else { return true }
+            guard id > view.begin else { return false }
+            guard view.hidden[id] == nil else { return true }
             bytes += try size(of: id)
             more = found.count == limit || (!found.isEmpty && bytes > Reader.pageBytesMax)
             if !more { found.append((cseq, id)) }

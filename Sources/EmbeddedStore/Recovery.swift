@@ -31,6 +31,8 @@ package struct Recovery: ~Copyable {
     private let lookup: Connection
     /// Who may be owed marks.
     package let largeGroupMembers: LargeGroupMembers
+    /// Whether an erasure of a user was interrupted: it must be finished before anything else is done.
+    let hasUnfinishedErasure: Bool
 
     /// What ``split()`` gives: each part goes to a thread of its own.
     package struct Parts: ~Copyable {
@@ -89,6 +91,9 @@ package struct Recovery: ~Copyable {
         let hasHeldMessages = try fold.withConnection { (connection) throws(SQLiteError) in
             try connection.integer("SELECT EXISTS(SELECT 1 FROM held)") == 1
         }
+        let hasUnfinishedErasure = try fold.withConnection { (connection) throws(SQLiteError) in
+            try connection.integer("SELECT EXISTS(SELECT 1 FROM erased WHERE unfinished)") == 1
+        }
         let logins = try fold.withConnection { (connection) throws(SQLiteError) in
             try LoginState(connection, now: options.now())
         }
@@ -100,7 +105,7 @@ package struct Recovery: ~Copyable {
         return Recovery(
             epoch: epoch, hasBlocks: hasBlocks, hasHeldMessages: hasHeldMessages, position: fold.position,
             logins: logins, fold: fold, directory: directory, unsentNotices: unsent, journal: journal, lookup: lookup,
-            largeGroupMembers: members)
+            largeGroupMembers: members, hasUnfinishedErasure: hasUnfinishedErasure)
     }
 
     /// Folds the journal's tail.

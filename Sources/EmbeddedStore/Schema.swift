@@ -52,7 +52,9 @@ struct Schema {
     /// for members of groups who have read or sent. Edits and recalls lie like notices, with the id of the message they
     /// are about as `cid`; `edits` has what a message was before each edit, by the edit's id, and of old versions only
     /// that they were. `history_only` has the last message of each group that was too large for its members' inboxes,
-    /// `marks` up to where each member's inbox tells of it.
+    /// `marks` up to where each member's inbox tells of it. `erased` has who was erased: the generation of logins that
+    /// a new account of the id begins with, and until when older ones must be refused; the last message and inbox entry
+    /// of before; up to which message the user's content is taken away, and whether something is left to do.
     static let index = Schema(steps: [
         (
             "index",
@@ -130,6 +132,22 @@ struct Schema {
             "search",
             """
             CREATE TABLE search_parts(part INTEGER PRIMARY KEY, first INTEGER NOT NULL, messages INTEGER NOT NULL);
+            """
+        ),
+        (
+            "erasure",
+            """
+            CREATE TABLE erased(
+                id TEXT PRIMARY KEY, user INTEGER NOT NULL, generation INTEGER NOT NULL, expires INTEGER NOT NULL,
+                last_id INTEGER NOT NULL, head INTEGER NOT NULL, scrubbed INTEGER NOT NULL,
+                unfinished INTEGER NOT NULL) WITHOUT ROWID;
+            CREATE INDEX erased_users ON erased(user);
+            """
+        ),
+        (
+            "revoked tokens",
+            """
+            CREATE TABLE revoked_users(user TEXT PRIMARY KEY, issued_before INTEGER NOT NULL) WITHOUT ROWID;
             """
         ),
     ])

@@ -2,6 +2,7 @@ internal import CFloor
 internal import FoundationEssentials
 internal import Glibc
 package import Reactor
+package import TLS
 internal import Synchronization
 
 /// Lets an interrupted run leave nothing behind: its servers and their data go too.
@@ -106,9 +107,12 @@ package final class ChildServer {
 
     /// Starts a router for development, with as many loops as given unless `arguments` say otherwise, and waits until
     /// it is ready.
-    package static func router(_ path: String, arguments: [String], loops: Int, core: Int?) throws -> ChildServer {
+    package static func router(
+        _ path: String, arguments: [String], security: ClientTLS?, loops: Int, core: Int?
+    ) throws -> ChildServer {
         try ChildServer(
-            path, core: core, probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web))?.status == 200 },
+            path, core: core,
+            probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web, security: security))?.status == 200 },
             arguments: { directory, web, tcp in
                 var words = ["--dev", "--data", directory + "/data", "--listen", "\(web)", "--tcp-listen", "\(tcp)"]
                 if !arguments.contains(where: { $0.hasPrefix("--loops") }) { words += ["--loops", "\(loops)"] }

@@ -7,7 +7,7 @@ extension Target {
         var bearer = founder
         if case .secret(let secret) = credential { bearer = try WebToken.make(founder, secret: secret) }
         let answer = try HTTPCall.send(
-            "POST", "/api/groups", to: web, bearer: bearer,
+            "POST", "/api/groups", to: web, security: security, bearer: bearer,
             json: "{\"id\":\"\(group)\",\"name\":\"bench\",\"members\":[\(names)]}")
         guard (200..<300).contains(answer.status) else {
             throw BenchError("the group wasn't created: \(answer.status) \(answer.body)")

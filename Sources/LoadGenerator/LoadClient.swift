@@ -33,7 +33,8 @@ package class LoadClient: ChannelDelegate {
         startedAt = Stamp.now
         state = .connecting
         let source = Target.source(index: index, of: owner.plan.connections, to: address)
-        channel = try owner.loop.connect(to: address, from: source, delegate: self)
+        channel = try owner.loop.connect(
+            to: address, from: source, security: owner.plan.target.security, delegate: self)
     }
 
     /// Makes a client whose connection ended ready to connect again.

@@ -1,4 +1,5 @@
 package import Reactor
+package import TLS
 
 /// What the clients speak.
 package enum WireProtocol: String, CaseIterable, Sendable {
@@ -38,13 +39,16 @@ package struct Target: Sendable {
     package var tcp: SocketAddress
     package var wire: WireProtocol
     package var credential: Credential
+    /// What makes connections speak TLS; nil: they don't.
+    package var security: ClientTLS?
     /// Names this run, so that its users are new ones.
     package var run: String
 
     package init(
         web: SocketAddress, tcp: SocketAddress, wire: WireProtocol, credential: Credential = .none,
-        run: String = Target.randomRun()
+        security: ClientTLS? = nil, run: String = Target.randomRun()
     ) {
+        self.security = security
         self.web = web
         self.tcp = tcp
         self.wire = wire

@@ -35,6 +35,8 @@ package final class Channel: Outlet {
     var isReading = true
     /// Whether reading rests until the peer has taken what was written.
     var isHeld = false
+    /// Whether it speaks TLS; its stream is with the loop.
+    var isSecure = false
     var descriptor: Int32
     /// What it counts as among the connections of its address.
     package var origin: ConnectionCounts.Place = 0
@@ -112,17 +114,20 @@ package final class DetachedChannel: Sendable {
     private let table: DescriptorTable
     /// Bytes that were written and not yet sent.
     let unsent: [UInt8]
+    /// What it has besides, if it speaks TLS.
+    let stream: SecureStream?
     /// What it counts as among the connections of its address.
     let origin: ConnectionCounts.Place
     private let counts: ConnectionCounts?
 
     init(
-        _ place: Place, table: DescriptorTable, unsent: [UInt8], origin: ConnectionCounts.Place = 0,
-        _ counts: ConnectionCounts? = nil
+        _ place: Place, table: DescriptorTable, unsent: [UInt8], stream: SecureStream? = nil,
+        origin: ConnectionCounts.Place = 0, _ counts: ConnectionCounts? = nil
     ) {
         self.place = Mutex(place)
         self.table = table
         self.unsent = unsent
+        self.stream = stream
         self.origin = origin
         self.counts = counts
     }

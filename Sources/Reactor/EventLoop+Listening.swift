@@ -1,5 +1,6 @@
 internal import Base
 internal import CEpoll
+package import TLS
 
 private let acceptsPerEvent = 64
 
@@ -9,17 +10,19 @@ extension EventLoop {
     ///
     /// - Parameters:
     ///   - isExclusive: fail if anyone listens there already; for the first of several loops.
+    ///   - security: what makes its connections speak TLS. The time limit of their handshake is kept by the timer
+    ///     that the delegate starts.
     ///   - accepted: makes the delegate of a new channel, which then gets the channel.
     /// - Returns: the port, which the kernel chose if 0 was asked for.
     package func listen(
         on address: SocketAddress, backlog: Int32 = 4096, isExclusive: Bool = true,
-        accepted: @escaping () -> any AcceptingDelegate
+        security: ListenerSecurity? = nil, accepted: @escaping () -> any AcceptingDelegate
     ) throws(Errno) -> UInt16 {
         let descriptor = try SystemCall.listen(address, backlog: backlog, isExclusive: isExclusive)
         let port = try SystemCall.localPort(descriptor.rawValue)
         let data = EventLoop.listenerBit | UInt64(listeners.count)
         try SystemCall.epollAdd(epoll, descriptor.rawValue, CEP_IN, data)
-        listeners.append(Listener(descriptor: descriptor, data: data, makeDelegate: accepted))
+        listeners.append(Listener(descriptor: descriptor, data: data, security: security, makeDelegate: accepted))
         return port
     }
 
@@ -36,6 +39,9 @@ extension EventLoop {
                 let delegate = listener.makeDelegate()
                 let channel = Channel(loop: self, descriptor: Descriptor(accepted), state: .open, delegate: delegate)
                 try register(channel, events: CEP_IN)
+                if let security = listener.security {
+                    secure(channel, SecureStream(accepting: security, since: second))
+                }
                 delegate.channelAccepted(channel)
             } catch {
                 pause(listener, because: error)
@@ -79,9 +85,11 @@ extension EventLoop {
         try? SystemCall.epollAdd(epoll, descriptor, CEP_IN, listener.data)
     }
 
-    /// Starts to connect; the delegate hears of success or of the end.
+    /// Starts to connect, over TLS if `security` is given; the delegate hears of success or of the end. What is
+    /// written before the handshake is done goes out then.
     package func connect(
-        to address: SocketAddress, from source: String? = nil, delegate: any ChannelDelegate
+        to address: SocketAddress, from source: String? = nil, security: ClientTLS? = nil,
+        delegate: any ChannelDelegate
     ) throws(Errno) -> Channel {
         guard table.reserveForArrival() else { throw .tableFull }
         let descriptor: Descriptor
@@ -93,6 +101,7 @@ extension EventLoop {
         }
         let channel = Channel(loop: self, descriptor: descriptor, state: .connecting, delegate: delegate)
         try register(channel, events: CEP_OUT)
+        if let security { secure(channel, SecureStream(connecting: security, since: second)) }
         return channel
     }
 
@@ -100,6 +109,7 @@ extension EventLoop {
         guard cep_socket_error(channel.descriptor) == 0 else { return close(channel) }
         channel.state = .open
         updateInterest(channel)
+        if channel.isSecure { beginHandshake(channel) }
         channel.delegate.channelConnected(channel)
         if !channel.buffer.isEmpty { channel.prepareToWrite() }
     }
@@ -114,12 +124,17 @@ package protocol AcceptingDelegate: ChannelDelegate {
 final class Listener {
     private(set) var descriptor: Int32?
     let data: UInt64
+    let security: ListenerSecurity?
     let makeDelegate: () -> any AcceptingDelegate
     var isPaused = false
 
-    init(descriptor: consuming Descriptor, data: UInt64, makeDelegate: @escaping () -> any AcceptingDelegate) {
+    init(
+        descriptor: consuming Descriptor, data: UInt64, security: ListenerSecurity?,
+        makeDelegate: @escaping () -> any AcceptingDelegate
+    ) {
         self.descriptor = descriptor.release()
         self.data = data
+        self.security = security
         self.makeDelegate = makeDelegate
     }
 

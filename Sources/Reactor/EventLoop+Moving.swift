@@ -6,9 +6,9 @@ extension EventLoop {
     /// Takes a channel off this loop, to be adopted by one with the same table. Its delegate hears no more of it, and
     /// its place in the table goes with it.
     package func detach(_ channel: Channel) -> DetachedChannel {
-        let unsent = takeOff(channel)
+        let (unsent, stream) = takeOff(channel)
         return DetachedChannel(
-            .table(channel.descriptor), table: table, unsent: unsent, origin: channel.origin, counts)
+            .table(channel.descriptor), table: table, unsent: unsent, stream: stream, origin: channel.origin, counts)
     }
 
     /// Takes a channel off this loop and sends its descriptor to one with another table. Its delegate hears no more
@@ -22,10 +22,10 @@ extension EventLoop {
         _ channel: Channel, through passage: DescriptorPassage, into table: DescriptorTable,
         _ body: @escaping (DetachedChannel) -> Void
     ) {
-        let unsent = takeOff(channel)
+        let (unsent, stream) = takeOff(channel)
         let ticket = passage.nextTicket()
         let detached = DetachedChannel(
-            .passage(ticket: ticket), table: table, unsent: unsent, origin: channel.origin, counts)
+            .passage(ticket: ticket), table: table, unsent: unsent, stream: stream, origin: channel.origin, counts)
         departures.append(
             Departure(passage: passage, descriptor: channel.descriptor, ticket: ticket) { body(detached) })
         if departures.count == 1 { sendDepartures() }
@@ -67,14 +67,15 @@ extension EventLoop {
         table.giveBack()
     }
 
-    private func takeOff(_ channel: Channel) -> [UInt8] {
+    private func takeOff(_ channel: Channel) -> (unsent: [UInt8], SecureStream?) {
         precondition(channel.state == .open)
         try? SystemCall.epollRemove(epoll, channel.descriptor)
         channel.state = .closed
         let unsent = Array(channel.buffer.unsafeBytes)
         channel.buffer.release()
+        let stream = takeStream(of: channel)
         forget(channel)
-        return unsent
+        return (unsent, stream)
     }
 
     /// Makes a detached channel part of this loop.
@@ -83,6 +84,10 @@ extension EventLoop {
         let channel = Channel(loop: self, descriptor: try descriptor(of: detached), state: .open, delegate: delegate)
         channel.origin = detached.origin
         try register(channel, events: CEP_IN)
+        if let stream = detached.stream {
+            secure(channel, stream)
+            if !stream.unsent.isEmpty { channel.prepareToWrite() }
+        }
         if !unsent.isEmpty {
             channel.prepareToWrite()
             unsent.withUnsafeBytes { channel.buffer.append($0) }

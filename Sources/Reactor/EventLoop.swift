@@ -1,5 +1,6 @@
 internal import Base
 internal import CEpoll
+package import TLS
 
 /// One thread's world: an epoll set, listeners, channels, a timer wheel and a mailbox.
 ///
@@ -22,6 +23,8 @@ package final class EventLoop {
     package var wakeAt: UInt64?
     /// Called when descriptors run out while accepting, at most once a second.
     package var acceptFailed: ((Errno) -> Void)?
+    /// Called when a client doesn't come as far as speaking TLS.
+    package var handshakeFailed: ((TLSFailure) -> Void)?
 
     /// Who counts the connections of each address, if somebody does.
     package var counts: ConnectionCounts?
@@ -36,7 +39,13 @@ package final class EventLoop {
     private var dirty: [Channel] = []
     private var flushing: [Channel] = []
     private var closed: [UInt32] = []
-    private var blocks = BlockPool()
+    var blocks = BlockPool()
+    /// Of the channels that speak TLS, by slot; empty where none does.
+    var streams: [SecureStream?] = []
+    /// Where records are opened; made for the first.
+    var plainBuffer: UnsafeMutableRawBufferPointer?
+    /// Steps of handshakes that were taken in this tick.
+    var handshakeSteps = 0
     private var wheel: TimerWheel
     private var due: [UInt64] = []
     private var mails: [Mailbox.Mail] = []
@@ -59,7 +68,7 @@ package final class EventLoop {
 
     private static let mailboxData = UInt64.max
     static let listenerBit = UInt64(1) << 63
-    private static let readBufferBytes = 64 << 10
+    static let readBufferBytes = 64 << 10
     private static let eventsPerWait = 512
     /// How long a peer may take to end its side after we ended ours.
     private static let lingerSeconds: UInt64 = 2
@@ -92,6 +101,7 @@ package final class EventLoop {
 
     deinit {
         readBuffer.deallocate()
+        plainBuffer?.deallocate()
         if !hasEnded { closeDescriptors() }
     }
 
@@ -119,6 +129,7 @@ package final class EventLoop {
     package func runOnce() {
         let count = waitForEvents()
         milliseconds = Clock.realtimeMilliseconds
+        handshakeSteps = 0
         for index in 0..<count { handle(events[index]) }
         runMail()
         beforeFlush?()
@@ -176,20 +187,28 @@ package final class EventLoop {
             if isGone { close(channel) }
             return
         }
+        if channel.isSecure, channel.state == .open, !mayOpen(channel) { return }
         do {
             guard let count = try SystemCall.receive(channel.descriptor, readBuffer) else { return }
             guard count > 0 else { return peerEnded(channel) }
             // What comes in after we said goodbye is only read so that it doesn't reset the goodbye.
             guard channel.state == .open else { return }
             channel.lastReceived = second
-            channel.delegate.channel(channel, received: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count])
+            if channel.isSecure { return receiveSealed(UnsafeRawBufferPointer(bytes), channel) }
+            channel.delegate.channel(channel, received: bytes)
         } catch {
             close(channel)
         }
     }
 
-    private func peerEnded(_ channel: Channel) {
-        guard channel.state == .open, channel.delegate.channelPeerEnded(channel) else { return close(channel) }
+    func peerEnded(_ channel: Channel) {
+        guard channel.state == .open else { return close(channel) }
+        guard isEstablished(channel) else {
+            handshakeFailed?(.gone)
+            return close(channel)
+        }
+        guard channel.delegate.channelPeerEnded(channel) else { return close(channel) }
         // The kernel would tell of the end with every wait.
         if channel.state == .open { channel.setReading(false) }
     }
@@ -218,7 +237,8 @@ package final class EventLoop {
                     linger(channel)
                     continue
                 }
-                if let seconds = channel.delegate.channelTimer(channel) { wheel.schedule(token, in: seconds) }
+                let next = channel.isSecure ? secureTimer(channel) : channel.delegate.channelTimer(channel)
+                if let seconds = next { wheel.schedule(token, in: seconds) }
             }
             resumeListeners()
             // What timers wrote goes out together: one tick's pings in one flush.
@@ -252,20 +272,21 @@ package final class EventLoop {
         channel.isDirty = false
         guard channel.state == .open || channel.state == .closing else { return }
         let wasMuch = channel.buffer.count > Limits.sessionOutputBytesMax
-        if !channel.buffer.isEmpty {
-            do {
+        do {
+            if channel.isSecure {
+                try sendSealed(channel)
+            } else if !channel.buffer.isEmpty {
                 let sent = try SystemCall.send(channel.descriptor, channel.buffer.unsafeBytes)
                 channel.buffer.discardFirst(sent)
-                if sent > 0 { channel.lastSent = second }
-                // Whoever takes answers lives, though nothing is read from it meanwhile.
-                if sent > 0, channel.isHeld { channel.lastReceived = second }
-            } catch {
-                return close(channel)
+                noteSent(channel, sent)
             }
+        } catch {
+            return close(channel)
         }
         guard channel.buffer.count <= Limits.outputBytesMax else { return close(channel) }
-        hold(channel, channel.buffer.count > (channel.isHeld ? 0 : Limits.unreadAnswersMax))
-        let mustWait = !channel.buffer.isEmpty
+        let backlog = backlog(channel)
+        hold(channel, backlog > (channel.isHeld ? 0 : Limits.unreadAnswersMax))
+        let mustWait = backlog > 0
         if mustWait != channel.waitsForRoom {
             channel.waitsForRoom = mustWait
             updateInterest(channel)
@@ -274,9 +295,17 @@ package final class EventLoop {
             // The kernel took at once what had kept somebody from writing more.
             channel.delegate.channelDrained(channel)
         }
-        guard !mustWait else { return }
+        // Empty, unless it waits for a handshake.
+        guard !mustWait, channel.buffer.isEmpty else { return }
         blocks.takeBack(from: &channel.buffer)
         if channel.state == .closing { finishClosing(channel) }
+    }
+
+    func noteSent(_ channel: Channel, _ count: Int) {
+        guard count > 0 else { return }
+        channel.lastSent = second
+        // Whoever takes answers lives, though nothing is read from it meanwhile.
+        if channel.isHeld { channel.lastReceived = second }
     }
 
     /// Reads nothing more from who doesn't take its answers, until it has taken all.
@@ -359,6 +388,7 @@ package final class EventLoop {
 
     func forget(_ channel: Channel) {
         closed.append(UInt32(channel.token & 0xFFFF_FFFF))
+        _ = takeStream(of: channel)
         if !untaken.isEmpty { untaken[channel.token] = nil }
         channelCount -= 1
     }

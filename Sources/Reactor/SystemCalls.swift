@@ -10,6 +10,8 @@ package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     package static let wouldBlock = Errno(rawValue: EAGAIN)
     /// The descriptor table has no place left.
     package static let tableFull = Errno(rawValue: EMFILE)
+    /// The peer doesn't keep to the protocol.
+    static let protocolBroken = Errno(rawValue: EPROTO)
     /// What was to be there isn't.
     static let missing = Errno(rawValue: ENOENT)
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Reactor
 import Yams
 
 /// Options from the configuration file and the environment, as arguments in front of the command line's own: the parser
@@ -8,6 +9,7 @@ enum LayeredArguments {
     /// The options that may stand in a file and in the environment.
     private static let known = OptionNames(RouterOptions.self)
     private static let prefix = "SWITCHBOARD_"
+    private static let fileBytesMax = 1 << 20
 
     /// The command line with what the file and the environment say in front of it.
     static func assemble(_ arguments: [String]) throws -> [String] {
@@ -48,12 +50,15 @@ enum LayeredArguments {
     // MARK: File
 
     private static func fileOptions(_ path: String) throws -> [String] {
-        guard let text = contents(of: path) else {
-            throw ValidationError("can't read the configuration file \(path): \(String(cString: strerror(errno)))")
+        let text: [UInt8]
+        do throws(Errno) {
+            text = try SmallFile.read(path, bytesMax: fileBytesMax)
+        } catch {
+            throw ValidationError("can't read the configuration file \(path): \(error)")
         }
         let node: Node?
         do {
-            node = try Yams.compose(yaml: text)
+            node = try Yams.compose(yaml: String(decoding: text, as: UTF8.self))
         } catch {
             throw ValidationError("\(path) is no YAML: \(error)")
         }
@@ -63,10 +68,15 @@ enum LayeredArguments {
         }
         var arguments: [String] = []
         for (key, value) in mapping {
-            guard let name = key.string, let scalar = value.scalar else {
-                throw ValidationError("\(path): each option must have one plain value")
+            let values = value.sequence.map(Array.init) ?? [value]
+            let scalars = values.compactMap { $0.scalar?.string }
+            guard let name = key.string, scalars.count == values.count else {
+                throw ValidationError("\(path): each option must have one plain value, or a list of them")
             }
-            arguments += try argument(name, scalar.string, from: "key “\(name)” in \(path)")
+            guard value.sequence == nil || known.mayRepeat.contains(name) else {
+                throw ValidationError("\(path): “\(name)” takes one value")
+            }
+            for scalar in scalars { arguments += try argument(name, scalar, from: "key “\(name)” in \(path)") }
         }
         return arguments
     }
@@ -83,19 +93,6 @@ enum LayeredArguments {
         default: throw ValidationError("\(source) must be true or false")
         }
     }
-
-    private static func contents(of path: String) -> String? {
-        guard let file = fopen(path, "r") else { return nil }
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = fread(&buffer, 1, buffer.count, file)
-            if count == 0 { break }
-            bytes.append(contentsOf: buffer[..<count])
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
 }
 
 /// The long options that a type declares, read off its properties as the parser does.
@@ -105,6 +102,8 @@ struct OptionNames {
 
     /// By name without the dashes, whether the option takes a value.
     private(set) var takesValue: [String: Bool] = [:]
+    /// Those that may stand there more than once.
+    private(set) var mayRepeat: Set<String> = []
 
     init<Options: ParsableArguments>(_ options: Options.Type) {
         for child in Mirror(reflecting: Options()).children {
@@ -116,6 +115,7 @@ struct OptionNames {
             }
             let name = label.dropFirst().map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
             takesValue[name] = !(child.value is Flag<Bool>)
+            if child.value is Option<[String]> { mayRepeat.insert(name) }
         }
     }
 }

@@ -16,6 +16,7 @@ struct RouterCommand: AsyncParsableCommand {
             For real use:
               router --jwt-secret SECRET --api-key KEY --data /var/lib/switchboard
               with a token from: router token alice --jwt-secret SECRET
+            or with tokens of your own sign-in: --jwt-key public.pem
 
             Every option may also stand in the environment (--jwt-secret as
             SWITCHBOARD_JWT_SECRET) and in a YAML file given by --config
@@ -25,7 +26,7 @@ struct RouterCommand: AsyncParsableCommand {
             Exit status: 0 after SIGTERM or SIGINT, 64 if an option, the
             environment or the file is wrong, 1 if the router couldn't start.
             """,
-        subcommands: [TokenCommand.self])
+        subcommands: [TokenCommand.self, UserCommand.self])
 
     @OptionGroup var options: RouterOptions
 
@@ -53,15 +54,16 @@ struct RouterCommand: AsyncParsableCommand {
     private func announce(_ server: RouterServer, descriptors: Int) {
         let plan = server.tables
         let tables = plan.count == 1 ? "1 table" : "\(plan.count) tables"
+        let secure = server.speaksTLS ? "s" : ""
         var lines = """
             Switchboard is ready.
-              WebSocket and HTTP  http://\(server.http)
-              binary protocol     tcp://\(server.tcp)
+              WebSocket and HTTP  http\(secure)://\(server.http)
+              binary protocol     \(server.speaksTLS ? "tls" : "tcp")://\(server.tcp)
               data                \(options.data)
               open files          \(descriptors): room for \(plan.room) connections in \(tables)
             """
         if options.dev {
-            lines += "\n  development mode: user ids are believed. Try: ws://\(server.http)/chat?id=alice"
+            lines += "\n  development mode: user ids are believed. Try: ws\(secure)://\(server.http)/chat?id=alice"
         }
         var standardError = StandardError()
         print(lines, to: &standardError)

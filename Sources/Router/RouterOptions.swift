@@ -3,16 +3,35 @@ import Core
 import Logging
 import Reactor
 import Server
+import Tokens
 
 /// The options of the router. Each may also stand in the environment and in a file, see ``LayeredArguments``.
 struct RouterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("HTTP and WebSocket.", valueName: "address:port")) var listen = "127.0.0.1:8080"
     @Option(help: ArgumentHelp("The binary protocol.", valueName: "address:port")) var tcpListen = "127.0.0.1:8081"
+    @Option(
+        help: ArgumentHelp(
+            "Certificate chain (PEM): clients speak TLS on both; read anew on SIGHUP.", valueName: "file"))
+    var tlsCert: String?
+    @Option(help: ArgumentHelp("Its key (PEM), without a password.", valueName: "file")) var tlsKey: String?
     @Option(help: ArgumentHelp("Directory of the embedded store.", valueName: "dir")) var data = "./data"
     @Option(help: ArgumentHelp("A YAML file with options; read before everything else.", valueName: "file"))
     var config: String?
-    @Option(help: ArgumentHelp("Secret of HS256 tokens, at least 16 bytes.", valueName: "secret"))
+    @Option(help: ArgumentHelp("Secret of tokens by HS256, HS384 and HS512, at least 16 bytes.", valueName: "secret"))
     var jwtSecret: String?
+    @Option(
+        help: ArgumentHelp(
+            "A public key (PEM) of tokens: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA; may be repeated.",
+            valueName: "file"))
+    var jwtKey: [String] = []
+    @Option(help: ArgumentHelp("Keys of tokens as a JWKS; SIGHUP reads all key files again.", valueName: "file"))
+    var jwtJwks: String?
+    @Option(help: ArgumentHelp("What aud of a token must name; not looked at without.", valueName: "name"))
+    var jwtAudience: String?
+    @Option(help: ArgumentHelp("What iss of a token must be; not looked at without.", valueName: "name"))
+    var jwtIssuer: String?
+    @Option(help: ArgumentHelp("Seconds by which the clock of who signs tokens may differ.", valueName: "seconds"))
+    var jwtLeeway = 60
     @Option(help: ArgumentHelp("Key of the timeline service.", valueName: "key")) var apiKey: String?
     @Option(help: ArgumentHelp("Secret of md5 sessions (/chat/private); off without.", valueName: "secret"))
     var sessionSecret: String?
@@ -103,8 +122,15 @@ struct RouterOptions: ParsableArguments {
         var configuration = Configuration()
         configuration.listen = try address(listen, "--listen")
         configuration.tcpListen = try address(tcpListen, "--tcp-listen")
+        configuration.tlsCertificate = tlsCert
+        configuration.tlsKey = tlsKey
         configuration.data = data
         configuration.jwtSecret = jwtSecret
+        configuration.jwtKeys = jwtKey
+        configuration.jwtKeySet = jwtJwks
+        configuration.jwtRules.audience = jwtAudience
+        configuration.jwtRules.issuer = jwtIssuer
+        configuration.jwtRules.leewaySeconds = jwtLeeway
         configuration.apiKey = apiKey
         configuration.sessionSecret = sessionSecret
         configuration.sessionWindowMinutes = sessionWindow

@@ -1,6 +1,7 @@
 internal import Base
 package import Core
 package import Reactor
+package import Tokens
 
 /// Everything an operator can decide about a router. Checked by ``validate()`` before anything starts.
 package struct Configuration: Sendable {
@@ -8,6 +9,9 @@ package struct Configuration: Sendable {
     package var listen = SocketAddress(host: "127.0.0.1", port: 8080)
     /// The binary protocol over TCP.
     package var tcpListen = SocketAddress(host: "127.0.0.1", port: 8081)
+    /// File (PEM) of the certificate chain and of its key; nil: no TLS.
+    package var tlsCertificate: String?
+    package var tlsKey: String?
     /// Directory of the embedded store; made if it isn't there.
     package var data = "./data"
     /// Event loops; 0: one for each core.
@@ -16,8 +20,14 @@ package struct Configuration: Sendable {
     package var descriptorTables = DescriptorTables.auto
     package var shardsPerLoop = 4
     package var usersPerShardMax = 100_000
-    /// Secret of HS256 tokens; nil: no tokens are believed.
+    /// Secret of tokens by HS256, HS384 and HS512.
     package var jwtSecret: String?
+    /// Files with a public key in PEM for tokens.
+    package var jwtKeys: [String] = []
+    /// A file with keys for tokens as a JWKS.
+    package var jwtKeySet: String?
+    /// What tokens must say besides the user.
+    package var jwtRules = TokenVerifier.Rules()
     /// Key of the timeline service; nil: it is closed, unless in `dev`.
     package var apiKey: String?
     /// Secret of md5 sessions (`/chat/private`); nil: that sign-in is off.
@@ -50,6 +60,8 @@ package struct Configuration: Sendable {
     package var loginDays = 30
     /// Whether cookies go over TLS only.
     package var secureCookies = false
+    /// Whether clients come over TLS, to us or to a proxy.
+    var cookiesNeedTLS: Bool { secureCookies || tlsCertificate != nil }
     /// Web origins besides our own whose pages may act by a user's cookie.
     package var origins: [String] = []
     /// What one address, and one user, may do.
@@ -62,6 +74,10 @@ package struct Configuration: Sendable {
 
     /// The longest time that a login may be good for.
     static let loginDaysMax = 365
+    /// How far clocks may be apart at most.
+    static let leewaySecondsMax = 3600
+    /// By when, whatever `--login-days` was, every login of before now has ended by itself.
+    static func loginsEnd(now: UInt64) -> UInt64 { now + UInt64(loginDaysMax + 1) * 86_400_000 }
 
     /// What becomes of a private message to somebody who is no contact.
     package var strangers = StrangerPolicy.deliver
@@ -74,6 +90,9 @@ package struct Configuration: Sendable {
             throw ConfigurationError(
                 "--dev believes every user id, so it needs loopback listeners: give --listen and --tcp-listen an "
                     + "address like 127.0.0.1:8080, or leave --dev out and set --jwt-secret")
+        }
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ConfigurationError("--tls-cert and --tls-key go together: the certificate's chain, and its key")
         }
         guard (0...256).contains(loops) else { throw ConfigurationError("--loops must be 0 (one a core) to 256") }
         guard (1...1024).contains(shardsPerLoop) else {
@@ -98,8 +117,11 @@ package struct Configuration: Sendable {
         guard (1...Limits.groupMembersMax).contains(inboxMembersMax) else {
             throw ConfigurationError("--inbox-members must be 1 to \(Limits.groupMembersMax)")
         }
-        if let jwtSecret, jwtSecret.utf8.count < 16 {
+        if let jwtSecret, jwtSecret.utf8.count < SigningAlgorithm.secretBytesMin {
             throw ConfigurationError("--jwt-secret must have at least 16 bytes: shorter ones can be guessed")
+        }
+        guard (0...Configuration.leewaySecondsMax).contains(jwtRules.leewaySeconds) else {
+            throw ConfigurationError("--jwt-leeway must be 0 to \(Configuration.leewaySecondsMax) seconds")
         }
         if let sessionSecret, sessionSecret.isEmpty { throw ConfigurationError("--session-secret is empty") }
         guard (1...36_500).contains(eventsDays) else {

@@ -4,6 +4,7 @@ internal import Logging
 internal import Reactor
 internal import Store
 internal import Synchronization
+internal import TLS
 internal import Wire
 
 /// What all loops of a router share. Immutable but for the lifecycle flag; any thread may read.
@@ -17,6 +18,8 @@ final class RouterContext: Sendable {
     let traffic: TrafficGuard
     let memory = MemoryState()
     let passwords: PasswordWorkers
+    /// What makes clients' connections speak TLS; nil: they don't.
+    let tls: ServerTLS?
     let topology: Topology
     let presence = PresenceDirectory()
     let nodes: [NodeHandle]
@@ -24,14 +27,16 @@ final class RouterContext: Sendable {
     private let draining = Atomic(false)
 
     init(
-        _ configuration: Configuration, nodes: [NodeHandle], logins: Logins, passwords: PasswordWorkers, log: Logger
-    ) {
+        _ configuration: Configuration, nodes: [NodeHandle], logins: Logins, passwords: PasswordWorkers,
+        tls: ServerTLS?, log: Logger
+    ) throws(ConfigurationError) {
         self.configuration = configuration
+        self.tls = tls
         self.nodes = nodes
         self.log = log
         self.logins = logins
         self.passwords = passwords
-        authenticator = Authenticator(configuration, logins)
+        authenticator = try Authenticator(configuration, logins)
         origins = Origins(allowed: configuration.origins)
         addresses = ClientAddress(proxies: configuration.trustedProxies)
         traffic = TrafficGuard(configuration, addresses)
@@ -120,6 +125,7 @@ final class LoopNode {
     private var presenceSwept: UInt32 = 0
     /// The loop's second in which it was last said that a table is full.
     var fullTableLogged: UInt32 = 0
+    private var handshakesFailed = 0
     private var explaining: (second: UInt32, count: Int) = (0, 0)
 
     /// Connections that are refused in words in a second.
@@ -157,6 +163,10 @@ final class LoopNode {
         loop.acceptFailed = { error in
             log.error("can't accept connections: \(error); trying again every second. Raise the limit of open files")
         }
+        loop.handshakeFailed = { [unowned self] failure in
+            handshakesFailed += 1
+            log.debug("a client didn't get as far as TLS (\(handshakesFailed) on this loop): \(failure)")
+        }
     }
 
     /// Forgets users who left long ago, a part of them each second; one loop does it for all.
@@ -179,8 +189,10 @@ final class LoopNode {
     private func listen(
         on address: SocketAddress, _ makeDelegate: @escaping () -> any AcceptingDelegate
     ) throws(ListenError) -> UInt16 {
+        let security = context.tls.map { ListenerSecurity($0, answerToPlainHTTP: HTTPConnection.answerWithoutTLS) }
         do {
-            return try loop.listen(on: address, isExclusive: index.rawValue == 0, accepted: makeDelegate)
+            return try loop.listen(
+                on: address, isExclusive: index.rawValue == 0, security: security, accepted: makeDelegate)
         } catch {
             throw ListenError(address: address, cause: error)
         }

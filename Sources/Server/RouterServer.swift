@@ -4,6 +4,7 @@ package import Logging
 package import Reactor
 internal import Store
 internal import Synchronization
+internal import TLS
 
 /// A running router: its loops and its store. *Thread:* any.
 package final class RouterServer: Sendable {
@@ -12,6 +13,8 @@ package final class RouterServer: Sendable {
     package let tcp: SocketAddress
     /// How many connections there is room for.
     package let tables: TablePlan
+    /// Whether clients speak TLS.
+    package var speaksTLS: Bool { context.tls != nil }
     private let context: RouterContext
     private let store: EmbeddedStore
     private let threads: Mutex<[LoopThread]>
@@ -37,14 +40,16 @@ package final class RouterServer: Sendable {
         let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
         let plan = try TablePlan(configuration, loops: loops, limit: ProcessResources.descriptorLimit)
         let nodes = try plan.makeTables(loops: loops).map { try NodeHandle($0, isOwn: plan.isOwn) }
+        let tls = try makeTLS(configuration)
         let answers = WebhookStore()
         let loopMailboxes: [any StoreMailbox] = nodes.map { NodeMailbox(handle: $0) }
         let store = try EmbeddedStore(EmbeddedStoreOptions(configuration), mailboxes: loopMailboxes + [answers])
         do {
             let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log)
-            let context = RouterContext(
-                configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, log: log)
             do {
+                let context = try RouterContext(
+                    configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, tls: tls,
+                    log: log)
                 return try await RouterServer(context, store, plan, answers)
             } catch {
                 passwords.stop()
@@ -55,6 +60,11 @@ package final class RouterServer: Sendable {
             release(nodes)
             throw error
         }
+    }
+
+    private static func makeTLS(_ configuration: Configuration) throws -> ServerTLS? {
+        guard let certificate = configuration.tlsCertificate, let key = configuration.tlsKey else { return nil }
+        return try ServerTLS(certificate: certificate, key: key) { Clock.monotonicNanoseconds / 1_000_000_000 }
     }
 
     private init(
@@ -165,12 +175,13 @@ package final class RouterServer: Sendable {
         var isDone = false
         while !isDone {
             isDone = true
-            for node in context.nodes {
-                if await node.run({ $0.closeConnections(slot, spread: spread) }) { isDone = false }
-            }
             // The last moment is everyone's.
-            let isLate = Clock.monotonicNanoseconds + RouterServer.slotNanoseconds > deadline
-            if !isDone, !isLate { try? await Task.sleep(nanoseconds: RouterServer.slotNanoseconds) }
+            let isLast = Clock.monotonicNanoseconds + RouterServer.slotNanoseconds > deadline
+            for node in context.nodes {
+                let hasMore = await node.run { $0.closeConnections(isLast ? .max : slot, spread: spread) }
+                if hasMore { isDone = false }
+            }
+            if !isDone { try? await Task.sleep(nanoseconds: RouterServer.slotNanoseconds) }
         }
     }
 
@@ -179,8 +190,33 @@ package final class RouterServer: Sendable {
         UInt64(min(1_000 + clients / reconnectsPerMillisecond, reconnectMillisecondsMax))
     }
 
-    /// Goes on with what waits for the operator to mend something. *Thread:* any.
-    package func resume() { webhook?.resume() }
+    /// Goes on with what waits for the operator to mend something, and reads certificate and keys again. *Thread:* any
+    /// that may open files.
+    package func resume() {
+        webhook?.resume()
+        reloadTokenKeys()
+        reloadCertificate()
+    }
+
+    private func reloadTokenKeys() {
+        guard context.configuration.hasKeyFiles else { return }
+        do throws(ConfigurationError) {
+            try context.authenticator.reload()
+            context.log.notice("the keys of tokens were read again")
+        } catch {
+            context.log.error("the keys of tokens stay as they were: \(error)")
+        }
+    }
+
+    private func reloadCertificate() {
+        guard let tls = context.tls else { return }
+        do {
+            try tls.reload()
+            context.log.notice("certificate and key were read anew, for connections that begin from now on")
+        } catch {
+            context.log.error("the old certificate and key stay in use: \(error)")
+        }
+    }
 
     /// Parts what knows each other, once nothing runs any more.
     private static func release(_ nodes: [NodeHandle]) {

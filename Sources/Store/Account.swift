@@ -49,6 +49,9 @@ package enum LoginEnd: Sendable, Equatable {
     case login(id: UInt64, expires: UInt64)
     /// All of a user's of an older generation, but for the one that is kept (0: none is).
     case older(user: Identifier, generation: UInt32, kept: UInt64, expires: UInt64)
+    /// All of a user's that no account stands behind and that were issued before a time, in seconds since the Unix
+    /// epoch.
+    case issued(user: Identifier, before: UInt64)
 }
 
 /// What a router must know of logins before it believes any.
@@ -73,15 +76,19 @@ package enum AccountName: Sendable {
 /// A change of accounts.
 package enum AccountCommand: Sendable {
     /// Fails with `conflict` if the id or the address is another account's, or if the id has an inbox already, unless
-    /// `takesInbox`.
+    /// `takesInbox`. Answered by the generation of its logins, which is not 0 if the id had an account before.
     case create(Account, password: String, takesInbox: Bool, time: UInt64)
     /// Puts another hash of the same password in the place of `old`. Without effect if that isn't there any more.
     case rehash(Identifier, old: String, new: String)
     /// Puts a new password in the place of `old`, and ends all other logins until `expires`, when none of them is good
     /// any more: answered by that end. Fails with `conflict` if the old one isn't there any more.
     case setPassword(Identifier, old: String, new: String, keeping: UInt64, expires: UInt64)
-    /// Ends a login for good.
-    case end(login: UInt64, of: Identifier, expires: UInt64, time: UInt64)
+    /// Ends a login for good: one of a user's, or whoever's it is.
+    case end(login: UInt64, of: Identifier?, expires: UInt64, time: UInt64)
+    /// Ends all of a user's logins by an account until `expires`, when none of them is good any more, and all others
+    /// that were issued before a time, in seconds since the Unix epoch, for good. Answered by these ends; an earlier
+    /// time than that of before changes nothing.
+    case revoke(Identifier, before: UInt64, expires: UInt64)
 }
 
 /// A question about accounts.
@@ -98,8 +105,10 @@ package enum AccountQuestion: Sendable {
 /// What the store answers to an ``AccountCommand`` or an ``AccountQuestion``.
 package enum AccountAnswer: Sendable {
     case done
+    /// An account was made; its first logins are of this generation.
+    case created(generation: UInt32)
     case flag(Bool)
     case secret(AccountSecret)
-    case ended(LoginEnd)
+    case ended([LoginEnd])
     case profiles([Profile])
 }

@@ -67,3 +67,29 @@ package struct ChatList: Sendable {
         self.items = items
     }
 }
+
+/// One conversation as one of its users sees it, and up to where the others have read it.
+package struct ConversationView: Sendable {
+    /// Another user, and the place up to which that one has read.
+    package struct Reader: Sendable, Equatable {
+        package var user: Identifier
+        package var cseq: UInt64
+
+        package init(user: Identifier, cseq: UInt64) {
+            self.user = user
+            self.cseq = cseq
+        }
+    }
+
+    package var arena: RecordArena
+    /// Its place and time mean nothing.
+    package var item: ChatList.Item
+    /// Those who have read something; nil if they weren't asked for, or aren't told.
+    package var readers: [Reader]?
+
+    package init(arena: RecordArena, item: ChatList.Item, readers: [Reader]?) {
+        self.arena = arena
+        self.item = item
+        self.readers = readers
+    }
+}

@@ -40,6 +40,8 @@ package enum DirectoryQuestion: Sendable {
     case blocks(by: Identifier)
     /// A page of a user's conversations; answered by ``DirectoryAnswer/chatList(_:)``.
     case chatList(ChatListQuery)
+    /// A conversation that the viewer may see; answered by ``DirectoryAnswer/conversation(_:)``.
+    case conversation(ConversationKey, viewer: Identifier, withReaders: Bool)
     case account(AccountQuestion)
     /// Answered by ``DirectoryAnswer/search(_:)``.
     case search(SearchQuery)
@@ -50,7 +52,7 @@ package enum DirectoryQuestion: Sendable {
     package var readsMessages: Bool {
         switch self {
         case .group, .ownGroups, .relation, .contacts, .blocks: false
-        case .lastSeen, .contactList, .chatList, .account, .search, .events: true
+        case .lastSeen, .contactList, .chatList, .conversation, .account, .search, .events: true
         }
     }
 }
@@ -66,6 +68,7 @@ package enum DirectoryAnswer: Sendable {
     case contactList(ContactList)
     case users([Identifier])
     case chatList(ChatList)
+    case conversation(ConversationView)
     case account(AccountAnswer)
     case events(EventPage)
     /// nil if the index is behind and the question waits for it.

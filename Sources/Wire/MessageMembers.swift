@@ -19,7 +19,7 @@ package enum MessageMembers {
     package static func checkEdit(_ members: RawSpan) throws(EnvelopeError) {
         var isEmpty = true
         var hasName = false
-        try forEachMember(of: members) { name, _ in
+        try JSONObject.forEachMember(of: members) { name, _, _ in
             isEmpty = false
             hasName = hasName || name.elementsEqual("name".utf8)
         }
@@ -33,7 +33,8 @@ package enum MessageMembers {
     /// `encoding` says how `content` is written, so it goes with the content that is replaced.
     package static func edited(_ old: MessageBody, by edit: RawSpan, at time: UInt64) -> [UInt8]? {
         var replaced: Set<[UInt8]> = [Array("edited".utf8)]
-        guard (try? forEachMember(of: edit) { name, _ in replaced.insert(name) }) != nil else { return nil }
+        let isObject = (try? JSONObject.forEachMember(of: edit) { name, _, _ in replaced.insert(name) }) != nil
+        guard isObject else { return nil }
         if replaced.contains(Array("content".utf8)) { replaced.insert(Array("encoding".utf8)) }
         return object([members(of: old, without: replaced), members(of: edit, without: []), edited(at: time)])
     }
@@ -78,40 +79,11 @@ package enum MessageMembers {
     private static func members(of object: RawSpan, without names: Set<[UInt8]>) -> [UInt8] {
         var kept: [UInt8] = []
         // What was admitted is an object; of anything else nothing is kept.
-        try? forEachMember(of: object) { name, member in
+        try? JSONObject.forEachMember(of: object) { name, member, _ in
             if names.contains(name) { return }
             if !kept.isEmpty { kept.append(JSONBytes.comma) }
             object.extracting(member).withUnsafeBytes { kept.append(contentsOf: $0) }
         }
         return kept
-    }
-
-    /// Calls `body` with the decoded name of each member of an object, and where the member lies.
-    private static func forEachMember(
-        of object: RawSpan, _ body: (_ name: [UInt8], _ member: Range<Int>) -> Void
-    ) throws(EnvelopeError) {
-        var scanner = JSONScanner(object)
-        var keys = JSONKeys()
-        scanner.skipWhitespace()
-        try scanner.expect(JSONBytes.openBrace, "members must be an object")
-        scanner.skipWhitespace()
-        if scanner.current == JSONBytes.closeBrace { return }
-        while true {
-            scanner.skipWhitespace()
-            let start = scanner.offset
-            try scanner.expect(JSONBytes.quote, "a key is missing")
-            let nameStart = scanner.offset
-            _ = try scanner.finishString()
-            var name: [UInt8] = []
-            JSONText.decode(object.extracting(nameStart..<scanner.offset - 1), into: &name)
-            scanner.skipWhitespace()
-            try scanner.expect(JSONBytes.colon, "a colon is missing")
-            scanner.skipWhitespace()
-            try scanner.skipValue(depth: 1, keys: &keys)
-            body(name, start..<scanner.offset)
-            scanner.skipWhitespace()
-            guard scanner.current == JSONBytes.comma else { return }
-            scanner.offset += 1
-        }
     }
 }

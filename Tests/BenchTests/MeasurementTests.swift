@@ -134,14 +134,14 @@ import Testing
     @Test(arguments: [("/nope", "no such program /nope"), (".", ". is no program"), ("/etc/passwd", "is no program")])
     func refusesWhatIsNoProgram(_ path: String, _ part: String) {
         let error = #expect(throws: BenchError.self) {
-            try ChildServer.router(path, arguments: [], loops: 1, core: nil)
+            try ChildServer.router(path, arguments: [], security: nil, loops: 1, core: nil)
         }
         #expect(error?.description.contains(part) == true)
     }
 
     @Test func aServerThatEndsAtOnceSaysHow() {
         let error = #expect(throws: BenchError.self) {
-            try ChildServer.router("/bin/false", arguments: [], loops: 1, core: nil)
+            try ChildServer.router("/bin/false", arguments: [], security: nil, loops: 1, core: nil)
         }
         #expect(error?.description.contains("ended at once (exit code 1)") == true)
         #expect(ChildServer.description(ofEnd: 9) == "signal 9")

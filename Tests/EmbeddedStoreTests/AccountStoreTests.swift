@@ -62,8 +62,8 @@ struct AccountStoreTests {
         _ = try store.perform(.rehash(anna, old: "hash of anna", new: "y"))
         #expect(try store.secret(.id(anna))?.password == "y")
         let change = AccountCommand.setPassword(anna, old: "y", new: "z", keeping: 7, expires: 99)
-        guard case .ended(let end) = try store.perform(change) else { throw StoreError.notFound }
-        #expect(end == .older(user: anna, generation: 1, kept: 7, expires: 99))
+        guard case .ended(let ends) = try store.perform(change) else { throw StoreError.notFound }
+        #expect(ends == [.older(user: anna, generation: 1, kept: 7, expires: 99)])
         #expect(throws: StoreError.self) { try store.perform(change) }
         let secret = try #require(try store.secret(.id(anna)))
         #expect(secret.password == "z" && secret.generation == 1)
@@ -97,6 +97,35 @@ struct AccountStoreTests {
         #expect(ends.contains(.older(user: anna, generation: 1, kept: .max, expires: 2_500)))
         store.close()
         #expect(try StoreHarness.embedded(TemporaryDirectory()).closing { $0.logins?.key } != key)
+    }
+
+    @Test func revokingEndsAllOfAUserForGood() throws {
+        var store = try StoreHarness.embedded(directory) { $0.now = { 1_000 } }
+        let anna = name("anna"), bert = name("bert")
+        _ = try store.perform(create(account("anna")))
+        let revoke = { (store: StoreHarness, user: Identifier, before: UInt64) in
+            guard case .ended(let ends) = try store.perform(.revoke(user, before: before, expires: 5_000)) else {
+                throw StoreError.notFound
+            }
+            return ends
+        }
+        let first = LoginEnd.older(user: anna, generation: 1, kept: 0, expires: 5_000)
+        #expect(try revoke(store, anna, 50) == [.issued(user: anna, before: 50), first])
+        #expect(try store.secret(.id(anna))?.generation == 1)
+        // Nobody's account; and what was revoked stays so.
+        #expect(try revoke(store, bert, 70) == [.issued(user: bert, before: 70)])
+        #expect(try revoke(store, bert, 60) == [.issued(user: bert, before: 70)])
+        _ = try store.perform(.end(login: 9, of: nil, expires: 3_000, time: 1_000))
+        let copy = try StoreHarness.embedded(try directory.copy()) { $0.now = { 1_000 } }
+        let all: [LoginEnd] = [
+            .login(id: 9, expires: 3_000), first, .issued(user: anna, before: 50), .issued(user: bert, before: 70),
+        ]
+        #expect(copy.logins?.ends == all)
+        copy.close()
+        store.close()
+        store = try StoreHarness.embedded(directory) { $0.now = { 5_000 } }
+        #expect(store.logins?.ends == Array(all[2...]))
+        store.close()
     }
 
     @Test func searchFindsNamesByTheirBeginningAndShowsNoAddresses() throws {

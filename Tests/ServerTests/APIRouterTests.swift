@@ -19,8 +19,9 @@ struct APIRouterTests {
         let node = try NodeHandle()
         let log = Logger(label: "test")
         let logins = Logins(LoginState(key: [1, 2, 3], ends: []))
-        context = RouterContext(
-            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log), log: log)
+        context = try RouterContext(
+            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log),
+            tls: nil, log: log)
         router = APIRouter(context: context, node: node)
     }
 

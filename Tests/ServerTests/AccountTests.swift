@@ -3,6 +3,7 @@ import Core
 import Logging
 import Store
 import Testing
+import Tokens
 import Wire
 
 @testable import Server
@@ -136,7 +137,7 @@ struct LoginTokenTests {
     @Test("It can be taken neither for a JWT nor for an id, and no id for it")
     func confusion() {
         #expect(LoginTokens.looksLikeToken(LoginTokenTests.token))
-        #expect(!JSONWebTokens.looksLikeToken(LoginTokenTests.token))
+        #expect(!TokenVerifier.looksLikeToken(LoginTokenTests.token))
         #expect(Identifier(LoginTokenTests.token) == nil)
         let shortest = LoginTokens(key: key).mint(alice, Login(id: 0, generation: 0, expires: 0))
         #expect(shortest.utf8.count > Identifier.bytesMax)
@@ -182,13 +183,13 @@ struct LoginsTests {
     }
 
     @Test("An ended token isn't believed, a JWT neither")
-    func authenticator() {
+    func authenticator() throws {
         var configuration = Configuration()
         configuration.jwtSecret = "a secret of 16 bytes or more"
         let logins = logins()
-        let authenticator = Authenticator(configuration, logins)
+        let authenticator = try Authenticator(configuration, logins)
         let own = logins.make(alice, generation: 0, expires: now + 1000)
-        let web = JSONWebTokens(secret: "a secret of 16 bytes or more").mint(alice, now: now, seconds: 60)
+        let web = try TokenSigner(secret: Array("a secret of 16 bytes or more".utf8)).token(TokenClaims(subject: alice))
         for token in [own, web] {
             let believed = authenticator.credential(token, now: now)
             #expect(believed?.user == alice)
@@ -198,6 +199,30 @@ struct LoginsTests {
             #expect(authenticator.credential(token, now: now) == nil)
             #expect(authenticator.credential(of: alice, token: token, now: now) == nil)
         }
+    }
+
+    @Test("JWTs that were issued before a time are ended by user, those without iat too, and logins aren't")
+    func issued() {
+        let logins = logins([.issued(user: alice, before: 100)])
+        let token = { (issued: UInt64, generation: UInt32?) in
+            Credential(user: alice, login: Login(id: 9, generation: generation, expires: nil, issued: issued))
+        }
+        #expect(logins.isEnded(token(0, nil)) && logins.isEnded(token(99, nil)) && !logins.isEnded(token(100, nil)))
+        #expect(!logins.isEnded(token(0, 0)) && !logins.isEnded(Credential(user: alice)))
+        var other = token(1, nil)
+        if let bob = Identifier("bob") { other.user = bob }
+        #expect(!logins.isEnded(other))
+    }
+
+    @Test("Spans say how long a login has left, in whole seconds")
+    func left() {
+        let span = { (expires: UInt64?) in LoginSpan(issued: 7, expires: expires) }
+        #expect(span(nil).secondsLeft(at: now) == nil && LoginSpan().secondsLeft(at: now) == nil)
+        let cases: [(UInt64, UInt64)] = [(now + 10_000, 10), (now + 9_001, 10), (now + 1, 1), (now, 0), (0, 0)]
+        for (expires, left) in cases {
+            #expect(span(expires).secondsLeft(at: now) == left, "\(expires)")
+        }
+        #expect(span(.max).secondsLeft(at: now) == nil)
     }
 
     @Test("Marks tell logins apart, and an account's from a JWT's")

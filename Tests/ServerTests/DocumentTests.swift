@@ -27,9 +27,10 @@ struct DocumentTests {
         document = try JSONDecoder().decode(Document.self, from: Data(DocumentAPI.document.body))
         let log = Logger(label: "test")
         let node = try NodeHandle()
-        let context = RouterContext(
+        let context = try RouterContext(
             Configuration(), nodes: [node], logins: Logins(LoginState(key: [1], ends: [])),
-            passwords: try PasswordWorkers(count: 1, log: log), log: log)
+            passwords: try PasswordWorkers(count: 1, log: log),
+            tls: nil, log: log)
         routes = APIRouter(context: context, node: node).routes
     }
 

@@ -47,7 +47,7 @@ def window(chromium, router):
         page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
         page.on("dialog", lambda dialog: (wrong.append(f"{name}: {dialog.message}"), dialog.dismiss()))
         page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
-        page.goto(f"http://127.0.0.1:{(to or router).port}/")
+        page.goto(f"{(to or router).origin}/")
         if name is not None:
             sign_in(page, name)
         return page

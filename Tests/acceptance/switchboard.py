@@ -20,6 +20,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+import certificate as certificates
+
 PATIENCE = 10.0  # seconds: the longest wait for anything that should come at once
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY_COMMANDS = (10, 11, "notify")  # the frames that are inbox entries
@@ -74,17 +76,19 @@ class Response:
 class Router:
     """One router process on its own ports and data directory; start, stop, kill and start again."""
 
-    def __init__(self, directory, *options, dev=True, environment=None, data="data"):
+    def __init__(self, directory, *options, dev=True, environment=None, data="data", certificate=None):
         self.directory = Path(directory)
         self.data = self.directory / data
         self.options, self.dev, self.environment = list(options), dev, environment or {}
         self.port, self.tcp_port = free_port(), free_port()
+        self.certificate = certificate or certificates.of_all_routers()
         self.log = self.directory / "router.log"
         self.process = None
 
     def arguments(self):
         arguments = [router_binary()] + (["--dev"] if self.dev else [])
         arguments += ["--listen", f"127.0.0.1:{self.port}", "--tcp-listen", f"127.0.0.1:{self.tcp_port}"]
+        arguments += self.certificate.options if self.certificate else []
         return arguments + ["--data", str(self.data)] + self.options
 
     def launch(self, arguments=None):
@@ -151,7 +155,11 @@ class Router:
             fields.setdefault("Content-Type", "application/json")
         if bearer is not None:
             fields["Authorization"] = f"Bearer {bearer}"
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        if self.certificate:
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=PATIENCE, context=self.certificate.context)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, fields)
             answer = connection.getresponse()
@@ -174,16 +182,30 @@ class Router:
         options = dict(
             open_timeout=PATIENCE, close_timeout=2, ping_interval=None, compression=None, max_size=None,
             max_queue=None, proxy=None) | options
+        scheme = "ws"
+        if self.certificate:
+            scheme, options = "wss", {"ssl": self.certificate.context} | options
         # Entered here and closed by whoever asked for it: tests hold several connections at once.
-        return connect(f"ws://127.0.0.1:{self.port}{path}", **options).__enter__()
+        return connect(f"{scheme}://127.0.0.1:{self.port}{path}", **options).__enter__()
 
     def raw(self):
-        """A plain TCP connection to the HTTP listener."""
-        return Wire(socket.create_connection(("127.0.0.1", self.port), PATIENCE))
+        """A connection to the HTTP listener, for bytes as they are."""
+        return self._wire(self.port)
 
     def raw_tcp(self):
-        """A plain TCP connection to the binary listener."""
-        return Wire(socket.create_connection(("127.0.0.1", self.tcp_port), PATIENCE))
+        """A connection to the binary listener, for bytes as they are."""
+        return self._wire(self.tcp_port)
+
+    def _wire(self, port):
+        sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        if self.certificate:
+            sock = self.certificate.context.wrap_socket(sock, server_hostname="127.0.0.1")
+        return Wire(sock)
+
+    @property
+    def origin(self):
+        """What browsers call the router."""
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}"
 
 
 class Wire:

@@ -71,6 +71,7 @@ ON_GROUPS = [
     ("lower a moderator", "PATCH", MEMBERS + "/{moderator}", {"role": "member"}, {"admin"}),
     ("remove a member", "DELETE", MEMBERS + "/{other}", None, LEADERS),
     ("remove the admin", "DELETE", MEMBERS + "/{admin}", None, set()),
+    ("look at its conversation", "GET", "/api/conversations/{group}", None, INSIDE),
     ("read its history", "GET", MESSAGES, None, INSIDE),
     ("send", "POST", MESSAGES, {"content": "x"}, INSIDE - {"silent"}),
     ("edit a message", "PATCH", MESSAGES + "/1", {"content": "x"}, LEADERS | {"author"}),
@@ -129,6 +130,7 @@ def test_groups_by_frames(strict, chat, operation, role):
 
 
 ON_PRIVATE = [
+    ("look", "GET", "/api/conversations/{conv}", None, {"author", "other"}),
     ("read", "GET", "/api/conversations/{conv}/messages", None, {"author", "other"}),
     ("send", "POST", "/api/conversations/{conv}/messages", {"content": "x"}, {"author", "other"}),
     ("edit", "PATCH", "/api/conversations/{conv}/messages/1", {"content": "x"}, {"author"}),

@@ -642,6 +642,7 @@ def test_receipts_stop_while_a_block_stands(own, people, chat, blocker):
         entry = item_of(router, user, other)
         assert "peer_cursor" not in entry
         assert (entry["cursor"], entry["unread"]) == (2, 0), "one's own position goes on"
+        assert "readers" not in call(router, user, "GET", f"/api/conversations/{conv}")
     call(router, pair[blocker], "DELETE", f"/api/blocks/{pair[1 - blocker]}")
     assert item_of(router, a, b)["peer_cursor"] == item_of(router, b, a)["peer_cursor"] == 2
     alice.post(b, "3")

@@ -310,3 +310,64 @@ def test_a_long_list_pages_quickly_and_completely(router, chat, people):
             query["before"] = page[0]["id"]
         assert [item["name"] for item in found] == expected
         assert set(sizes[:-1]) == {limit}, "also where many are of one millisecond"
+
+
+def view(router, user, conv):
+    answer = router.http("GET", f"/api/conversations/{urllib.parse.quote(conv)}", bearer=user)
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def test_one_conversation(router, chat, people):
+    """As in the chat list, and how far the other one has read; also before anything is said."""
+    a, b, c = people(3)
+    conv = f"{a}:{b}"
+    assert view(router, a, conv) == {
+        "conv": conv, "kind": "private", "name": b, "last": None, "unread": 0, "cursor": 0, "readers": []}
+    alice, bob = chat(a), chat(b)
+    alice.post(b, "1")
+    bob.post(a, "2")
+    bob.request(cmd="read", conv=conv, cseq=1)
+    listed_item = item(router, a, conv)
+    del listed_item["id"], listed_item["time"]
+    assert view(router, a, conv) == listed_item | {"readers": [{"user": b, "cseq": 1}]}
+    assert view(router, b, conv)["readers"] == []
+    for user, status in ((c, 403), (a, 200)):
+        assert router.http("GET", f"/api/conversations/{conv}", bearer=user).status == status
+    assert router.http("GET", "/api/conversations/nowhere", bearer=a).status == 404
+    assert router.http("GET", f"/api/conversations/{conv}").status == 401
+
+
+def test_readers_of_a_group(router, chat, people):
+    """What a session was told live is what a new one asks for: each member's position, one's own left out."""
+    a, b, c, d, e = people(5)
+    group = router.group(a, f"{a}-group", b, c, d)
+    alice, bob, carol = chat(a), chat(b), chat(c)
+    for content in "123":
+        alice.post(group, content, cmd=11)
+    told = {}
+    for client, user, cseq in ((bob, b, 2), (carol, c, 1), (carol, c, 3), (alice, a, 3)):
+        client.request(cmd="read", conv=group, cseq=cseq)
+        if client is not alice:
+            event = alice.expect("read", userid=user)
+            told[event["userid"]] = event["cseq"]
+    assert told == {b: 2, c: 3}
+    assert {reader["user"]: reader["cseq"] for reader in view(router, a, group)["readers"]} == told
+    assert view(router, d, group)["readers"] == [
+        {"user": a, "cseq": 3}, {"user": b, "cseq": 2}, {"user": c, "cseq": 3}]
+    assert (view(router, d, group)["unread"], view(router, d, group)["last"]["content"]) == (3, "3")
+    assert router.http("DELETE", f"/api/groups/{group}/members/{c}", bearer=a).status == 200
+    assert view(router, a, group)["readers"] == [{"user": b, "cseq": 2}]
+    for outsider in (c, e):
+        answer = router.http("GET", f"/api/conversations/{group}", bearer=outsider)
+        assert (answer.status, answer.json["error"]["code"]) == (403, "not_member")
+
+
+def test_readers_of_a_group_that_is_too_large_for_it(router, chat, people):
+    (a,) = people(1)
+    group = router.group(a, f"{a}-large", *(f"{a}-{number}" for number in range(500)))
+    chat(a).post(group, "hello", cmd=11)
+    chat(f"{a}-1").request(cmd="read", conv=group, cseq=1)
+    assert "readers" not in view(router, a, group)
+    assert router.http("DELETE", f"/api/groups/{group}/members/{a}-2", bearer=a).status == 200
+    assert view(router, a, group)["readers"] == [{"user": f"{a}-1", "cseq": 1}]

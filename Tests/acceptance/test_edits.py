@@ -144,9 +144,9 @@ def test_an_edit_can_be_as_large_as_a_message_and_not_larger(pair):
 
 def test_many_edits_at_once_stay_bounded(pair):
     ack = pair.alice.post(pair.b, "small")
-    for number in range(12):
-        pair.alice.send(cmd="edit", conv=pair.conv, cseq=ack["cseq"], **{f"f{number}": "y" * 500_000})
-    pair.alice.entries(3)
+    for number in range(48):
+        pair.alice.send(cmd="edit", conv=pair.conv, cseq=ack["cseq"], **{f"f{number}": "y" * 60_000})
+    pair.alice.entries(31)
     kept = message(pair.bob, pair.conv, ack["cseq"])
     assert len(json.dumps(kept)) < 2 << 20
 

@@ -362,3 +362,26 @@ def test_who_was_removed_sees_nothing_of_later_edits(start_router, chat):
     assert "original" in sync and "later" not in sync
     admin.request(cmd="recall", conv="leavers", cseq=sent["cseq"])
     assert "original" not in str(member.fetch_all())
+
+
+def test_the_list_of_a_large_group_follows_its_changes(router, people):
+    """Whoever asks again and again sees what is in force, whichever loop answers."""
+    (a,) = people(1)
+    members = [f"{a}-{number:03}" for number in range(200)]
+    group = router.group(a, f"{a}-group", *members)
+
+    def roles():
+        found = {tuple((m["user"], m["role"]) for m in get()["members"]) for _ in range(8)}
+        assert len(found) == 1
+        return dict(found.pop())
+
+    def get():
+        return router.http("GET", f"/api/groups/{group}", bearer=a).json
+
+    assert roles() == {a: "admin"} | {member: "member" for member in members}
+    router.set_role(a, group, members[7], "silent")
+    assert roles()[members[7]] == "silent"
+    assert router.http("DELETE", f"/api/groups/{group}/members/{members[8]}", bearer=a).status == 200
+    assert members[8] not in roles() and len(roles()) == 200
+    assert router.http("PATCH", f"/api/groups/{group}", {"name": "Another"}, bearer=a).status == 200
+    assert get()["name"] == "Another"

@@ -7,6 +7,7 @@ import time
 import pytest
 from websockets.exceptions import WebSocketException
 
+from certificate import Certificate
 from switchboard import Chat, PATIENCE, Router, later, router_binary
 
 
@@ -273,6 +274,7 @@ def test_every_option_may_stand_in_the_file(tmp_path):
     """The file takes what --help names, so its list can't fall behind."""
     text = subprocess.run([router_binary(), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout
     options = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) - {"--config", "--help"}
+    pair = Certificate(tmp_path)
     values = {
         "listen": "127.0.0.1:{port}", "tcp-listen": "127.0.0.1:{tcp_port}", "data": "{directory}/elsewhere",
         "jwt-secret": "x" * 16, "api-key": "k", "session-secret": "s", "session-window": 3, "loops": 2,
@@ -283,10 +285,10 @@ def test_every_option_may_stand_in_the_file(tmp_path):
         "descriptor-tables": "shared", "shards-per-loop": 2, "shard-limit": 10, "retention": 30, "log-level": "info",
         "strangers": "hold", "search": "off", "events": "on", "events-days": 3, "webhook-url": "http://127.0.0.1:9/",
         "webhook-secret": "w" * 16, "webhook-certificates": "/etc/ssl/certs/ca-certificates.crt",
-        "webhook-patience": 60, "inbox-members": 100,
+        "webhook-patience": 60, "inbox-members": 100, "tls-cert": pair.file, "tls-key": pair.key,
         "dev": "true"}
     assert options == {f"--{name}" for name in values}
-    router = Router(tmp_path)
+    router = Router(tmp_path, certificate=pair)
     lines = "".join(f"{name}: {value}\n" for name, value in values.items())
     (tmp_path / "router.yaml").write_text(
         lines.format(port=router.port, tcp_port=router.tcp_port, directory=tmp_path))

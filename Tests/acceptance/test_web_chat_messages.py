@@ -144,6 +144,29 @@ def test_read_ticks(window, people):
     expect(read).to_have_count(2)
 
 
+def test_read_ticks_in_a_group(window, router, chat, people):
+    """How many have read a message is the same after a reload, and goes on from there."""
+    ann, bob, carol = people(3)
+    group = router.group(ann, f"{ann}-group", bob, carol)
+    readers = {user: chat(user) for user in (bob, carol)}
+    left = window(ann)
+    choose(left, group)
+    write(left, "one")
+    write(left, "two")
+    ticks = left.locator("#messages .read")
+    expect(left.locator("#messages").get_by_label("sent", exact=True)).to_have_count(2)
+    readers[bob].request(cmd="read", conv=group, cseq=2)
+    readers[carol].request(cmd="read", conv=group, cseq=1)
+    for is_new in (True, False):
+        expect(ticks).to_have_count(2)
+        expect(ticks.nth(0)).to_have_attribute("aria-label", "read by 2")
+        expect(ticks.nth(1)).to_have_attribute("aria-label", "read")
+        if is_new:
+            left.reload()
+    readers[carol].request(cmd="read", conv=group, cseq=2)
+    expect(ticks.nth(1)).to_have_attribute("aria-label", "read by 2")
+
+
 def test_read_elsewhere(window, people, chat):
     """What is read in one window isn't unread in the other."""
     ann, bob = people(2)

@@ -81,6 +81,8 @@ extension Reader {
     private func find(
         _ question: String, for user: UInt64, before end: UInt64, limit: Int
     ) throws(SQLiteError) -> Found {
+        // A new user of an erased one's id finds nothing of before.
+        let begin = try erased.lastID(of: user)
         let deadline = SystemClock.monotonic() + Reader.searchNanoseconds
         var found = Found(end: end)
         search.parts.bind(1, end)
@@ -89,13 +91,14 @@ extension Reader {
             let table = "search_\(search.parts.integer(0))"
             let rows = try search.parts.sibling(
                 """
-                SELECT rowid FROM \(table) s WHERE \(table) MATCH ?1 AND rowid < ?2
+                SELECT rowid FROM \(table) s WHERE \(table) MATCH ?1 AND rowid < ?2 AND rowid > ?4
                 AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = s.rowid AND held.sender <> ?3)
                 ORDER BY rowid DESC
                 """)
             rows.bindCopy(1, question)
             rows.bind(2, end)
             rows.bind(3, user)
+            rows.bind(4, begin)
             while try rows.step() {
                 if found.ids.count == limit {
                     found.more = true

@@ -171,6 +171,20 @@ struct SearchIndex: ~Copyable {
         try SearchIndex.write(words, of: id, try connection.prepare(sql(part.integer(0))))
     }
 
+    /// Writes the parts anew, without the words of what was taken out.
+    func forgetRemoved(on connection: borrowing Connection) throws(SQLiteError) {
+        guard isOn else { return }
+        var parts: [Int] = []
+        do {
+            let rows = try connection.prepare("SELECT part FROM search_parts ORDER BY part")
+            while try rows.step() { parts.append(rows.integer(0)) }
+        }
+        for part in parts {
+            try connection.execute("INSERT INTO search_\(part)(search_\(part)) VALUES('optimize')")
+            try connection.checkpoint()
+        }
+    }
+
     // MARK: Words
 
     private struct Words {

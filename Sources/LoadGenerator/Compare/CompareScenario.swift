@@ -73,7 +73,7 @@ package struct CompareScenario: Sendable {
     private func measure(_ product: Product, window: Int) throws -> Measurement {
         guard
             let server = try product.package == nil
-                ? ChildServer.router(router, arguments: [], loops: 1, core: nil) : product.start()
+                ? ChildServer.router(router, arguments: [], security: nil, loops: 1, core: nil) : product.start()
         else { throw BenchError("\(product.title) isn't installed") }
         defer { server.stop() }
         var plan = Plan(target: Target(web: server.web, tcp: server.tcp, wire: product.wire), connections: connections)

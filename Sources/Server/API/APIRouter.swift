@@ -96,6 +96,7 @@ struct APIRouter: Sendable {
             PresenceAPI(context: context).routes,
             MediaAPI(context: context).routes,
             EventAPI(context: context).routes,
+            TokenAPI(context: context).routes,
             SearchAPI(context: context).routes,
             WebChatAPI(media: context.configuration.media).routes,
         ]

@@ -60,8 +60,10 @@ struct AccountAPI: Sendable {
         let hash = try await work { PasswordHash(of: password).text }
         let command = AccountCommand.create(
             account, password: hash, takesInbox: takesInbox, time: Clock.realtimeMilliseconds)
-        _ = try await request.node.perform(.account(command))
-        return loggedIn(account, generation: 0, status: .created)
+        guard case .account(.created(let generation)) = try await request.node.perform(.account(command)) else {
+            preconditionFailure("a new account is answered by its generation")
+        }
+        return loggedIn(account, generation: generation, status: .created)
     }
 
     // MARK: Logging in and out
@@ -129,7 +131,7 @@ struct AccountAPI: Sendable {
             guard error.code == .unauthorized else { throw error }
             response = .failure(error)
         }
-        if isByCookie { add(SessionCookie.clear(isSecure: context.configuration.secureCookies), to: &response) }
+        if isByCookie { add(SessionCookie.clear(isSecure: context.configuration.cookiesNeedTLS), to: &response) }
         return response
     }
 
@@ -139,22 +141,9 @@ struct AccountAPI: Sendable {
         let now = Clock.realtimeMilliseconds
         let command = AccountCommand.end(
             login: login.id, of: credential.user, expires: login.expires ?? UInt64(Int64.max), time: now)
-        try await carryOut(command, request, now: now)
+        try await context.carryOut(command, on: request.node, now: now)
         let mark = LoginMark(login)
-        await endSessions(of: credential.user) { $0 == mark }
-    }
-
-    /// Ends logins for good: durably, then for every loop.
-    private func carryOut(_ command: AccountCommand, _ request: APIRequest, now: UInt64) async throws(APIError) {
-        guard case .account(.ended(let end)) = try await request.node.perform(.account(command)) else {
-            preconditionFailure("the end of a login is answered by it")
-        }
-        context.logins.end(end, now: now)
-    }
-
-    private func endSessions(of user: Identifier, where isMeant: @escaping @Sendable (LoginMark) -> Bool) async {
-        let home = context.nodes[Int(context.topology.node(of: user).rawValue)]
-        await home.run { $0.endSessions(of: user, where: isMeant) }
+        await context.endSessions(of: credential.user) { other, _ in other == mark }
     }
 
     // MARK: The password
@@ -177,13 +166,12 @@ struct AccountAPI: Sendable {
         let hash = try await work { PasswordHash(of: new).text }
         let now = Clock.realtimeMilliseconds
         let own = credential.login.flatMap { $0.generation == nil ? nil : $0 }
-        // Until then, whatever --login-days was, every login of before has ended by itself.
-        let expires = now + UInt64(Configuration.loginDaysMax + 1) * AccountAPI.dayMilliseconds
         let command = AccountCommand.setPassword(
-            credential.user, old: secret.password, new: hash, keeping: own?.id ?? 0, expires: expires)
-        try await carryOut(command, request, now: now)
+            credential.user, old: secret.password, new: hash, keeping: own?.id ?? 0,
+            expires: Configuration.loginsEnd(now: now))
+        try await context.carryOut(command, on: request.node, now: now)
         let mark = LoginMark(own)
-        await endSessions(of: credential.user) { $0.hasAccount && $0 != mark }
+        await context.endSessions(of: credential.user) { other, _ in other.hasAccount && other != mark }
         return .emptyObject
     }
 
@@ -287,7 +275,7 @@ extension AccountAPI {
         output.append("}")
         var response = HTTPResponse.json(output, status: status)
         let cookie = SessionCookie.set(
-            token, seconds: lifetime / 1000, isSecure: context.configuration.secureCookies)
+            token, seconds: lifetime / 1000, isSecure: context.configuration.cookiesNeedTLS)
         add(cookie, to: &response)
         try? response.headers.add("Cache-Control", "no-store")
         return response
@@ -324,14 +312,5 @@ extension OutputBuffer {
             appendJSONString(email)
         }
         append("}")
-    }
-}
-
-extension LoopNode {
-    /// Ends sessions whose login has ended.
-    func endSessions(of user: Identifier, where isMeant: (LoginMark) -> Bool) {
-        for session in hub.sessions(of: user, where: isMeant) {
-            ((session.outlet as? Channel)?.delegate as? any ClientConnection)?.refuse(.loggedOut)
-        }
     }
 }

@@ -10,6 +10,7 @@ struct ConversationAPI: Sendable {
     var routes: [APIRouter.Route] {
         [
             .init(.get, "/api/conversations", list),
+            .init(.get, "/api/conversations/{conv}", show),
             .init(.get, "/api/conversations/{conv}/messages", messages),
             .init(.post, "/api/conversations/{conv}/messages", send),
             .init(.post, "/api/conversations/{conv}/read", markRead),
@@ -30,9 +31,41 @@ struct ConversationAPI: Sendable {
         output.append("[")
         for (index, item) in list.items.enumerated() {
             if index > 0 { output.append(",") }
-            append(item, of: list, for: user, hub, to: &output)
+            append(item, list.arena, for: user, hub, to: &output)
+            output.append(#","id":"#)
+            output.append(decimal: item.place)
+            output.append(#","time":"#)
+            output.append(decimal: item.time)
+            output.append("}")
         }
         output.append("]")
+        return .json(output)
+    }
+
+    private func show(_ request: APIRequest) async throws(APIError) -> HTTPResponse {
+        let user = try signedInUser(request, context)
+        let conversation = try request.conversation(0)
+        let group = try await request.node.admit(user, to: conversation)
+        // As far as reads are told live.
+        let isSmall = (group?.members.count ?? 0) <= Limits.readReceiptMembersMax
+        let question = DirectoryQuestion.conversation(conversation, viewer: user, withReaders: isSmall)
+        guard case .conversation(let view) = try await request.node.ask(question) else {
+            preconditionFailure("a conversation is answered by a conversation")
+        }
+        var output = OutputBuffer()
+        append(view.item, view.arena, for: user, request.node.onLoop.hub, to: &output)
+        if let readers = view.readers {
+            output.append(#","readers":["#)
+            for (index, reader) in readers.enumerated() {
+                output.append(index > 0 ? #",{"user":"# : #"{"user":"#)
+                output.appendJSONString(reader.user)
+                output.append(#","cseq":"#)
+                output.append(decimal: reader.cseq)
+                output.append("}")
+            }
+            output.append("]")
+        }
+        output.append("}")
         return .json(output)
     }
 
@@ -44,8 +77,9 @@ struct ConversationAPI: Sendable {
         return number < 10_000_000_000_000 ? .time(number) : .item(number)
     }
 
+    /// Appends the members of an object that isn't closed yet.
     private func append(
-        _ item: ChatList.Item, of list: ChatList, for user: Identifier, _ hub: Hub, to output: inout OutputBuffer
+        _ item: ChatList.Item, _ arena: RecordArena, for user: Identifier, _ hub: Hub, to output: inout OutputBuffer
     ) {
         let (command, other) = item.conversation.destination(from: user)
         output.append(#"{"conv":"#)
@@ -53,11 +87,9 @@ struct ConversationAPI: Sendable {
         output.append(command == RecordView.groupCommand ? #","kind":"group""# : #","kind":"private""#)
         output.append(#","name":"#)
         output.appendJSONString(item.name ?? other.description)
-        output.append(#","id":"#)
-        output.append(decimal: item.place)
         output.append(#","last":"#)
         if let last = item.last {
-            hub.appendMessage(list.arena.record(at: last), withSeq: false, to: &output)
+            hub.appendMessage(arena.record(at: last), withSeq: false, to: &output)
         } else {
             output.append("null")
         }
@@ -69,9 +101,6 @@ struct ConversationAPI: Sendable {
             output.append(#","peer_cursor":"#)
             output.append(decimal: peer)
         }
-        output.append(#","time":"#)
-        output.append(decimal: item.time)
-        output.append("}")
     }
 
     // MARK: Messages

@@ -1,5 +1,6 @@
 internal import Base
 internal import Reactor
+internal import Tokens
 internal import Wire
 
 /// Uploads of media (contract, section 5): the client gets an address to upload to; the file never comes here.

@@ -66,14 +66,15 @@ extension NodeHandle {
         try result.get()
     }
 
-    /// Refuses who may not see a conversation.
-    func admit(_ user: Identifier, to conversation: ConversationKey) async throws(APIError) {
-        let result: Result<Void, APIError> = await withCheckedContinuation { continuation in
+    /// Refuses who may not see a conversation; the group, if it is one.
+    @discardableResult
+    func admit(_ user: Identifier, to conversation: ConversationKey) async throws(APIError) -> Group? {
+        let result: Result<Group?, APIError> = await withCheckedContinuation { continuation in
             onLoop.hub.withConversation(conversation, of: user) { result in
-                continuation.resume(returning: result.map { _ in }.mapError(APIError.init))
+                continuation.resume(returning: result.mapError(APIError.init))
             }
         }
-        try result.get()
+        return try result.get()
     }
 
     func confirm(_ user: Identifier, device: Identifier, seq: UInt64) async throws(APIError) {

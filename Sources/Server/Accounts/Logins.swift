@@ -19,11 +19,13 @@ final class Logins: Sendable {
         /// Logins by id, and when they would have ended by themselves.
         var logins: [UInt64: UInt64] = [:]
         var generations: [Identifier: Generation] = [:]
+        /// Before which second what no account stands behind isn't believed any more.
+        var issuedBefore: [Identifier: UInt64] = [:]
         /// Entries at which those are forgotten that nobody would believe any more.
         var sweepAt = Ended.sweepMin
 
         static let sweepMin = 1024
-        var count: Int { logins.count + generations.count }
+        var count: Int { logins.count + generations.count + issuedBefore.count }
     }
 
     private let ended = Mutex(Ended())
@@ -45,12 +47,18 @@ final class Logins: Sendable {
         guard let login = credential.login else { return false }
         return ended.withLock { ended in
             if ended.logins[login.id] != nil { return true }
-            guard let generation = login.generation, let known = ended.generations[credential.user] else {
-                return false
+            guard let generation = login.generation else {
+                return ended.issuedBefore[credential.user].map { login.issued < $0 } ?? false
             }
+            guard let known = ended.generations[credential.user] else { return false }
             return generation < known.current && login.id != known.kept
         }
     }
+
+    /// Whether there are so many ends that the operator may add no more: each takes memory until it is forgotten.
+    var areFull: Bool { ended.withLock { $0.count >= Logins.endsMax } }
+
+    private static let endsMax = 1_000_000
 
     /// Takes note of what the store has made durable.
     ///
@@ -61,6 +69,7 @@ final class Logins: Sendable {
             case .login(let id, let expires): ended.logins[id] = expires
             case .older(let user, let generation, let kept, let expires):
                 ended.generations[user] = Generation(current: generation, kept: kept, expires: expires)
+            case .issued(let user, let before): ended.issuedBefore[user] = before
             }
             guard ended.count >= ended.sweepAt else { return }
             ended.logins = ended.logins.filter { $0.value > now }
@@ -75,4 +84,8 @@ extension LoginMark {
         guard let login else { self = .none; return }
         self.init(id: login.id, hasAccount: login.generation != nil)
     }
+}
+
+extension LoginSpan {
+    init(_ login: Login?) { self.init(issued: login?.issued ?? 0, expires: login?.expires) }
 }

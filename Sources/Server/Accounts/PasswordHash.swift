@@ -1,5 +1,6 @@
 internal import Base
 internal import COpenSSL
+internal import Tokens
 internal import Wire
 
 /// What is kept of a password: scrypt (RFC 7914) with a salt of its own, and the parameters beside it, so that they can

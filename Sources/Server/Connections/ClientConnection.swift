@@ -96,11 +96,16 @@ extension ClientConnection {
             refuse(.unfinished)
             return nil
         }
+        let left = signIn.session.flatMap { node.hub.secondsLeft($0, at: node.loop.milliseconds) } ?? .max
+        guard left > 0 else {
+            refuse(.expired)
+            return nil
+        }
         switch Liveness(channel, now: now) {
-        case .alive(let seconds): return seconds
+        case .alive(let seconds): return min(seconds, left)
         case .ping:
             writePing(to: channel)
-            return Limits.heartbeatSeconds
+            return min(Limits.heartbeatSeconds, left)
         case .gone:
             refuse(.silent)
             return nil

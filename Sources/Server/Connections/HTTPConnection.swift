@@ -29,6 +29,17 @@ final class HTTPConnection: AcceptingDelegate {
     private static let operations: Set<String> = ["healthz", "readyz", "metrics", "console"]
     /// Pipelined bytes that may wait for an answer before reading stops.
     private static let waitingBytesMax = 64 << 10
+    /// What a client is told that speaks HTTP where TLS is spoken.
+    static let answerWithoutTLS: StaticString = """
+        HTTP/1.1 400 Bad Request\r
+        Content-Type: text/plain; charset=utf-8\r
+        Content-Length: 50\r
+        Connection: close\r
+        \r
+        This port speaks TLS: use https:// or wss:// here.
+        """
+    /// Browsers come back over TLS only, for half a year.
+    private static let strictTransport = "max-age=15552000"
 
     init(node: LoopNode) { self.node = node }
 
@@ -131,6 +142,11 @@ final class HTTPConnection: AcceptingDelegate {
 
     private func respond(_ response: HTTPResponse, keepAlive: Bool, isHead: Bool) {
         guard let channel else { return }
+        var response = response
+        // In development the host is this machine, whose other servers would be meant too.
+        if node.context.tls != nil, !node.context.configuration.dev {
+            try? response.headers.add("Strict-Transport-Security", HTTPConnection.strictTransport)
+        }
         channel.prepareToWrite()
         response.write(to: &channel.buffer, keepAlive: keepAlive, isHead: isHead)
         if !keepAlive { channel.closeAfterFlush() }

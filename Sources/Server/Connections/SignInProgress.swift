@@ -84,14 +84,16 @@ struct SignInProgress {
         var readsLZ4 = false
         if case .binary(let lz4) = request.form { readsLZ4 = lz4 }
         let session = node.hub.signIn(
-            request.user, device: request.device, login: LoginMark(request.credential.login), after: request.after,
-            form: form, readsLZ4: readsLZ4, outlet: channel, owner: owner)
+            request.user, device: request.device, login: LoginMark(request.credential.login),
+            span: LoginSpan(request.credential.login), after: request.after, form: form, readsLZ4: readsLZ4,
+            outlet: channel, owner: owner)
         guard let session else {
             node.logFullShard(request.user)
             return .fullShard
         }
         state = .askingStore(session, waiting: unread)
-        node.loop.startTimer(channel, seconds: Limits.heartbeatSeconds)
+        let left = node.hub.secondsLeft(session, at: node.loop.milliseconds) ?? .max
+        node.loop.startTimer(channel, seconds: min(left, Limits.heartbeatSeconds))
         return nil
     }
 
@@ -177,6 +179,10 @@ struct Refusal {
 
     static let loggedOut = Refusal(
         code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized, reason: "this login has ended; log in again")
+
+    static let expired = Refusal(
+        code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized,
+        reason: "the token's time is over; sign in with a new one")
 
     /// The answer to a request that was to become a connection.
     var httpFailure: HTTPFailure {

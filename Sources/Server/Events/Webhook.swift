@@ -5,6 +5,7 @@ internal import Logging
 internal import Reactor
 internal import Store
 internal import Synchronization
+internal import Tokens
 
 /// Sends events to the operator's own system, in their order, each at least once.
 ///

@@ -1,3 +1,5 @@
+internal import Tokens
+
 /// Signs requests that someone else will make: AWS Signature Version 4 in the query of an address.
 struct RequestSigner: Sendable {
     let accessKey: String

@@ -1,9 +1,10 @@
 internal import Base
+internal import Tokens
 internal import Wire
 
 /// Who may sign in as whom. Any thread may ask.
 struct Authenticator: Sendable {
-    private let webTokens: JSONWebTokens?
+    private let webTokens: WebTokens
     private let logins: Logins
     private let sessionSecret: String?
     private let sessionWindowMinutes: Int
@@ -11,8 +12,8 @@ struct Authenticator: Sendable {
     /// Believes ids; see ``Configuration/dev``.
     private let isDev: Bool
 
-    init(_ configuration: Configuration, _ logins: Logins) {
-        webTokens = configuration.jwtSecret.map { JSONWebTokens(secret: $0) }
+    init(_ configuration: Configuration, _ logins: Logins) throws(ConfigurationError) {
+        webTokens = try WebTokens(configuration)
         self.logins = logins
         sessionSecret = configuration.sessionSecret
         sessionWindowMinutes = configuration.sessionWindowMinutes
@@ -20,13 +21,16 @@ struct Authenticator: Sendable {
         isDev = configuration.dev
     }
 
+    /// Reads the keys of tokens again. If something is wrong with them, nothing changes.
+    func reload() throws(ConfigurationError) { try webTokens.reload() }
+
     /// Who a token speaks for. In development a plain user id is a token too.
     func credential(_ token: String, now: UInt64) -> Credential? {
         let believed: Credential?
         if LoginTokens.looksLikeToken(token) {
             believed = logins.tokens.verify(token, now: now)
-        } else if JSONWebTokens.looksLikeToken(token) {
-            believed = webTokens?.verify(token, now: now)
+        } else if TokenVerifier.looksLikeToken(token) {
+            believed = webTokens.verify(token, now: now)
         } else {
             return isDev ? Identifier(token).map { Credential(user: $0) } : nil
         }
@@ -37,7 +41,7 @@ struct Authenticator: Sendable {
     /// right.
     func credential(of user: Identifier, token: String?, now: UInt64) -> Credential? {
         guard let token, !token.isEmpty else { return isDev ? Credential(user: user) : nil }
-        if LoginTokens.looksLikeToken(token) || JSONWebTokens.looksLikeToken(token) {
+        if LoginTokens.looksLikeToken(token) || TokenVerifier.looksLikeToken(token) {
             return credential(token, now: now).flatMap { $0.user == user ? $0 : nil }
         }
         return isDev ? Credential(user: user) : nil

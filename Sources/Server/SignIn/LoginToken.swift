@@ -1,14 +1,17 @@
 internal import Base
+internal import Tokens
 internal import Wire
 
 /// One login: what `/api/login` made, or a JWT, as something that can be ended.
 struct Login: Sendable, Equatable {
-    /// A random number, or the hash of a JWT.
+    /// A random number, or a hash that stands for a JWT.
     var id: UInt64
     /// Grows with each change of the account's password; nil of a JWT, which has none.
     var generation: UInt32?
     /// Milliseconds since the Unix epoch; nil of a JWT that doesn't end.
     var expires: UInt64?
+    /// Seconds since the Unix epoch; 0 where nobody said: of an account's login, and of a JWT without `iat`.
+    var issued: UInt64 = 0
 }
 
 /// Who a token speaks for, and by which login.

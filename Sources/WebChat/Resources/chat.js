@@ -118,6 +118,7 @@ export class App {
         this.#thread.wake();
         await Promise.all([attempt(() => this.conversations.refresh()), attempt(() => this.contacts.load())]);
         if (this.#wasOpen && !this.#open) this.#show(this.#wasOpen);
+        else await this.#loadReaders();
         this.#wasOpen = null;
     }
 
@@ -254,8 +255,22 @@ export class App {
         this.#group = null;
         this.#composer.open(conversation ?? null);
         this.#thread.open(conversation ?? null);
-        if (conversation?.kind === "group") void this.#loadGroup();
+        if (conversation?.kind === "group") {
+            void this.#loadGroup();
+            void this.#loadReaders();
+        }
         this.changed();
+    }
+
+    /** Who of a group has read how far: the chat list doesn't tell. */
+    async #loadReaders() {
+        const conv = this.#open;
+        if (this.conversations.get(conv)?.kind !== "group") return;
+        try {
+            const { readers } = await this.api.get(path`/api/conversations/${conv}`);
+            for (const { user, cseq } of readers ?? []) this.conversations.readBy(conv, user, cseq);
+            this.changed();
+        } catch { /* What is told from now on is shown. */ }
     }
 
     async #loadGroup() {

@@ -227,7 +227,7 @@ final class FakeStore: Store {
             state.relationLoads += 1
             return .success(.relation(state.relations[PairKey(user: user, other: other)] ?? .stranger))
         case .contacts, .contactList, .blocks: return .failure(.notFound)
-        case .chatList: return .failure(.notFound)
+        case .chatList, .conversation: return .failure(.notFound)
         case .account, .search, .events: return .failure(.notFound)
         }
     }
