@@ -27,7 +27,8 @@ extension Hub {
     /// Ends those who have their answers; once a tick.
     func endAnswered() {
         guard !leaving.isEmpty else { return }
-        for (handle, session) in leaving where !isOwed(handle, answers: session.answers) {
+        for (handle, session) in leaving.sorted(by: { $0.key < $1.key })
+        where !isOwed(handle, answers: session.answers) {
             leaving[handle] = nil
             session.end()
         }

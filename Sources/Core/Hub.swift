@@ -159,8 +159,10 @@ package final class Hub {
             guard reply.form != ReplyForm.external.rawValue else { continue }
             bytes[reply.token, default: 0] += batch.record(at: entry.offset).size
         }
-        for (token, bytes) in bytes where all || bytes > Limits.modestBytes {
-            guard let session = sessions[token], pausedHandles.insert(token).inserted else { continue }
+        for reply in batch.replies where all || bytes[reply.token, default: 0] > Limits.modestBytes {
+            guard bytes[reply.token] != nil, let session = sessions[reply.token],
+                pausedHandles.insert(reply.token).inserted
+            else { continue }
             session.outlet.setReading(false)
         }
     }
@@ -168,7 +170,7 @@ package final class Hub {
     private func resumeSenders() {
         guard !pausedHandles.isEmpty, !store.isLaden, !isGoingDown else { return }
         // Who waits for something else is heard again when that is there.
-        for handle in pausedHandles where held[handle] == nil { sessions[handle]?.outlet.setReading(true) }
+        for handle in pausedHandles.sorted() where held[handle] == nil { sessions[handle]?.outlet.setReading(true) }
         pausedHandles.removeAll(keepingCapacity: true)
     }
 

@@ -5,6 +5,11 @@ import Testing
 
 /// What keeps one client from taking what is everybody's.
 struct HubGuardTests {
+    private func session(_ client: Client) -> Session {
+        guard let session = client.session else { preconditionFailure("a client that is signed in") }
+        return session
+    }
+
     private func limited(_ world: World, frames: Int = 0, bytes: Int = 0, frameBurst: Int = 0, byteBurst: Int = 0) {
         for hub in world.hubs {
             hub.allowance = FrameAllowance(
@@ -16,8 +21,8 @@ struct HubGuardTests {
     func frames() throws {
         let world = World()
         limited(world, frames: 10, frameBurst: 5)
-        let alice = world.online("alice"), hub = world.hub(of: "alice")
-        for _ in 0...5 { #expect(hub.receive(json: #"{"cmd":0}"#.utf8.span.bytes, from: alice.session)) }
+        let alice = world.online("alice")
+        for _ in 0...5 { alice.send(#"{"cmd":0}"#) }
         #expect(alice.frames().count == 6)
         alice.send(#"{"cmd":0,"ref":"r"}"#)
         let refusal = try alice.frame()
@@ -38,12 +43,12 @@ struct HubGuardTests {
         let world = World()
         limited(world, frames: 10, frameBurst: 5)
         let phone = world.online("alice"), desk = world.online("alice", device: "desk"), bob = world.online("bob")
-        for _ in 0...5 { #expect(world.hubs[0].admit(bytes: 0, from: phone.session) == .taken) }
+        for _ in 0...5 { #expect(world.hubs[0].admit(bytes: 0, from: session(phone)) == .taken) }
         for debt in 2...6 {
-            let verdict = world.hubs[0].admit(bytes: 0, from: desk.session)
+            let verdict = world.hubs[0].admit(bytes: 0, from: session(desk))
             #expect(verdict == (debt <= 5 ? .refused(retry: UInt64(debt) * 100 + 1) : .ended))
         }
-        #expect(world.hubs[0].admit(bytes: 0, from: bob.session) == .taken)
+        #expect(world.hubs[0].admit(bytes: 0, from: session(bob)) == .taken)
     }
 
     @Test("Bytes are counted; without limits nothing ever is refused")
@@ -51,12 +56,12 @@ struct HubGuardTests {
         let world = World()
         limited(world, bytes: 1_000, byteBurst: 1 << 22)
         let alice = world.online("alice")
-        for _ in 0..<4 { #expect(world.hubs[0].admit(bytes: 1 << 20, from: alice.session) == .taken) }
-        #expect(world.hubs[0].admit(bytes: 1 << 20, from: alice.session) == .taken)
-        #expect(world.hubs[0].admit(bytes: 1, from: alice.session) == .refused(retry: 1_048_578))
+        for _ in 0..<4 { #expect(world.hubs[0].admit(bytes: 1 << 20, from: session(alice)) == .taken) }
+        #expect(world.hubs[0].admit(bytes: 1 << 20, from: session(alice)) == .taken)
+        #expect(world.hubs[0].admit(bytes: 1, from: session(alice)) == .refused(retry: 1_048_578))
         let free = World()
         let bob = free.online("bob")
-        for _ in 0..<5_000 { #expect(free.hubs[0].admit(bytes: 1 << 21, from: bob.session) == .taken) }
+        for _ in 0..<5_000 { #expect(free.hubs[0].admit(bytes: 1 << 21, from: session(bob)) == .taken) }
     }
 
     @Test("A long queue holds back whoever fills it, and nobody else")
@@ -94,10 +99,10 @@ struct HubGuardTests {
         let world = World()
         let alice = world.online("alice")
         var ends = 0
-        #expect(!world.hubs[0].finish(alice.session) { ends += 1 })
+        #expect(!world.hubs[0].finish(session(alice)) { ends += 1 })
         for _ in 0..<3 { alice.send(#"{"cmd":10,"dstid":"bob"}"#) }
         alice.send(#"{"cmd":"fetch","after":0,"ref":1}"#)
-        #expect(world.hubs[0].finish(alice.session) { ends += 1 })
+        #expect(world.hubs[0].finish(session(alice)) { ends += 1 })
         world.handOver()
         #expect(ends == 0)
         world.settle()
