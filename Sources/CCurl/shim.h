@@ -2,6 +2,7 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <stddef.h>
+#include <stdio.h>
 
 // Swift can't call functions with a variable number of arguments.
 
@@ -31,6 +32,11 @@ static inline size_t ccurl_ignore(char *bytes, size_t size, size_t count, void *
 /// Nobody reads the bodies of answers.
 static inline CURLcode ccurl_ignore_answers(CURL *handle) {
     return curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, ccurl_ignore);
+}
+
+/// The bodies of answers are written there.
+static inline CURLcode ccurl_set_output(CURL *handle, FILE *output) {
+    return curl_easy_setopt(handle, CURLOPT_WRITEDATA, output);
 }
 
 static inline int ccurl_is_stopped(

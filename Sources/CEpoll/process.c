@@ -88,6 +88,12 @@ uint64_t cep_monotonic_nanoseconds(void) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+uint64_t cep_thread_nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
 uint64_t cep_realtime_milliseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_REALTIME, &time);

@@ -44,6 +44,7 @@ extension Hub {
         guard session.state != .closed,
             !holdBack(request, flags: flags, payload: payload, from: session)
         else { return }
+        counters.binaryFramesReceived &+= 1
         switch request {
         case .send(let send, let body):
             do throws(EnvelopeError) {
@@ -94,6 +95,7 @@ extension Hub {
     /// Begins a binary frame of a known size in the session's outlet.
     private func begin(_ byteCount: Int, _ session: Session) {
         session.outlet.prepareToWrite()
+        counters.framesSent &+= 1
         guard session.form != .binaryTCP else { return }
         session.outlet.buffer.appendFrameHeader(.binary, payloadBytes: byteCount)
     }
@@ -157,12 +159,15 @@ extension Hub {
     /// Writes an ERROR frame to a session that speaks binary, or asked in binary.
     package func emitError(_ refusal: EnvelopeError, cid: UInt64, to session: Session, retry: UInt64? = nil) {
         guard session.state != .closed else { return }
+        counters.countError(refusal.code)
+        counters.framesSent &+= 1
         session.outlet.prepareToWrite()
         session.outlet.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: session.form != .binaryTCP, retry: retry)
     }
 
     /// Writes a JSON frame as the body of an EVENT.
     func emitEvent(_ json: RawSpan, to session: Session) {
+        counters.framesSent &+= 1
         session.outlet.prepareToWrite()
         session.outlet.buffer.appendEvent(json, isWebSocket: session.form != .binaryTCP)
     }

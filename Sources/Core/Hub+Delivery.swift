@@ -6,12 +6,16 @@ extension Hub {
     /// A batch is on disk: acks to its senders and entries to its recipients' sessions, in the order of the numbers.
     func deliver(_ notice: CommitNotice) {
         encoded.removeAll()
+        let outstanding = outstandingReplies
         if notice.items.count < Hub.wideCommitItems {
             for item in notice.items { deliver(item, notice.arena) }
         } else {
             deliverByRecipient(notice)
         }
         if !livePushes.isEmpty { pushToMembers(of: notice.arena) }
+        let answered = outstanding - outstandingReplies
+        counters.acks &+= UInt64(answered)
+        writtenAcks.add(answered, takenAt: notice.arena.takenAt)
     }
 
     /// From this many items on a commit is delivered recipient by recipient.
@@ -131,6 +135,7 @@ extension Hub {
         _ record: RecordView, at offset: UInt32, seq: UInt64, to session: Session
     ) {
         guard session.state == .live, seq > session.sentThrough, isKeepingUp(session) else { return }
+        counters.pushes &+= 1
         if session.form == .json {
             emitMessage(record, at: offset, seq: seq, to: session)
         } else {
@@ -144,6 +149,8 @@ extension Hub {
         if hasRoom(session) { return true }
         if session.state == .live {
             session.state = .behind
+            counters.behind &+= 1
+            behindCount += 1
             writeBehind(to: session)
         }
         return false
@@ -219,6 +226,7 @@ extension Hub {
 
     func becomeLive(_ session: Session) {
         writeDeferredAcks(through: .max, to: session)
+        if session.state == .behind { behindCount -= 1 }
         session.state = .live
         if session.missesPush { mark(session) }
     }

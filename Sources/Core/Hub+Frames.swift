@@ -27,6 +27,7 @@ extension Hub {
     /// Takes a JSON frame that counts already.
     func take(json bytes: RawSpan, from session: Session) {
         guard session.state != .closed, !holdBack(json: bytes, from: session) else { return }
+        counters.jsonFramesReceived &+= 1
         do throws(EnvelopeError) {
             try envelope.scan(bytes)
             try dispatch(bytes, session)

@@ -49,12 +49,16 @@ extension Hub {
         }
         let outlet = session.outlet
         if session.form == .json, !isSender {
+            counters.pushes &+= UInt64(pushed.items.count)
+            counters.framesSent &+= UInt64(pushed.items.count)
             outlet.prepareToWrite()
             outlet.buffer.append(pushed.bytes.unsafeBytes)
         } else {
             // One's own messages come as entries.
             for item in pushed.items where item.sender != session.user.token {
+                counters.pushes &+= 1
                 if session.form == .json {
+                    counters.framesSent &+= 1
                     outlet.prepareToWrite()
                     outlet.buffer.append(UnsafeRawBufferPointer(rebasing: pushed.bytes.unsafeBytes[item.frame]))
                 } else {

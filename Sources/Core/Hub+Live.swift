@@ -83,7 +83,10 @@ extension Hub {
 
     /// Writes a live event, unless the session's socket has more than enough to do: it isn't stored, so it is lost.
     func emitEvent(_ event: UnsafeRawBufferPointer, to session: Session) {
-        guard session.state == .live, session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else { return }
+        guard session.state == .live, session.outlet.pendingBytes <= Limits.sessionOutputBytesMax else {
+            counters.droppedEvents &+= 1
+            return
+        }
         emitJSON(RawSpan(_unsafeBytes: event), to: session)
     }
 }

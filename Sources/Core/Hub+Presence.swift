@@ -153,6 +153,7 @@ extension Hub {
 
     /// The user's first session has come.
     func userCame(_ user: Identifier) {
+        counters.usersCame &+= 1
         presence.set(user, isOnline: true, now: milliseconds)
         if recordsArrivals { currentBatch.appendArrival(user: user, time: milliseconds) }
         guard !watched.isEmpty else { return }
@@ -162,6 +163,7 @@ extension Hub {
 
     /// The user's last session has ended.
     func userLeft(_ user: Identifier) {
+        counters.usersLeft &+= 1
         presence.set(user, isOnline: false, now: milliseconds)
         currentBatch.appendSeen(user: user, time: milliseconds)
         if watched.isWatched(user) { watched.drop(user, at: milliseconds, now: milliseconds) }

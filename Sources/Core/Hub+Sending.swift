@@ -62,6 +62,7 @@ extension Hub {
         _ head: MessageHead, _ admission: Admission, cid: RawSpan, body: RawSpan, isAccepted: Bool, reply: ReplyAddress
     ) {
         if case .refused(let refusal) = admission { return refuse(reply, refusal, cid: cid) }
+        counters.privateMessages &+= 1
         let reply = isAccepted ? accept(head, cid: cid, reply: reply) : reply
         if case .held = admission {
             relations.addHeld(head.sender, head.destination, bytes: body.byteCount)
@@ -80,6 +81,7 @@ extension Hub {
         guard role != .silent else {
             return refuse(reply, EnvelopeError(.silenced, "this member may read but not send"), cid: cid)
         }
+        counters.groupMessages &+= 1
         let reply = isAccepted ? accept(head, cid: cid, reply: reply) : reply
         currentBatch.appendMessage(head, to: group, cid: cid, body: body, reply: reply)
     }
@@ -107,6 +109,7 @@ extension Hub {
     package func sendAsOperator(
         _ head: MessageHead, body: RawSpan, completion: @escaping (Result<RecordView, EnvelopeError>) -> Void
     ) {
+        counters.privateMessages &+= 1
         currentBatch.appendPrivateMessage(head, cid: RawSpan(), body: body, reply: external(completion))
     }
 
@@ -115,6 +118,7 @@ extension Hub {
         _ head: MessageHead, to recipients: [Identifier], body: RawSpan,
         completion: @escaping (Result<RecordView, EnvelopeError>) -> Void
     ) {
+        counters.groupMessages &+= 1
         currentBatch.appendGroupMessage(
             head, cid: RawSpan(), names: RecordArena.recipientNames(recipients), recipientCount: recipients.count,
             body: body, reply: external(completion))

@@ -39,6 +39,7 @@ extension Hub {
         user.head = max(user.head, reply.head)
         session.confirmed = reply.confirmed
         writeWelcome(to: session)
+        counters.signIns &+= 1
         session.sentThrough = min(session.sentThrough, user.head)
         session.state = session.sentThrough < user.head ? .catchingUp : .live
         asked.owner?.sessionIsReady(session)
@@ -83,6 +84,7 @@ extension Hub {
     package func signOut(_ session: Session) {
         guard session.state != .closed else { return }
         let user = session.user
+        if session.state == .behind { behindCount -= 1 }
         session.state = .closed
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)

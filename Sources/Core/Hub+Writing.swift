@@ -9,6 +9,7 @@ extension Hub {
     /// Writes a message of the commit that is being delivered with a recipient's own `seq`.
     func emitMessage(_ record: RecordView, at offset: UInt32, seq: UInt64, to session: Session) {
         let place = encoded.place(of: record, at: offset, inflated: &inflated)
+        counters.framesSent &+= 1
         session.outlet.prepareToWrite()
         let json = UnsafeRawBufferPointer(rebasing: encoded.unsafeBytes[place])
         session.outlet.buffer.appendMessageFrame(json, seq: seq)
@@ -80,6 +81,7 @@ extension Hub {
         _ refusal: EnvelopeError, cid: RawSpan, reference: RawSpan, to session: Session, retry: UInt64? = nil
     ) {
         guard session.state != .closed else { return }
+        counters.countError(refusal.code)
         scratch.removeAll()
         scratch.append(#"{"cmd":"error","code":""#)
         scratch.append(utf8: refusal.code.rawValue)
@@ -107,6 +109,7 @@ extension Hub {
     /// Writes a JSON frame: as text, or as the body of an EVENT to a session that speaks binary.
     func emitJSON(_ json: RawSpan, to session: Session) {
         guard session.form == .json else { return emitEvent(json, to: session) }
+        counters.framesSent &+= 1
         session.outlet.prepareToWrite()
         session.outlet.buffer.appendFrame(.text, json)
     }

@@ -18,6 +18,12 @@ package final class Hub {
     package var milliseconds: UInt64 = 0
     /// What each user's sessions may send.
     package var allowance = FrameAllowance.unlimited
+    /// Nanoseconds of a clock that never goes back, likewise; 0 if nobody measures.
+    package var instant: UInt64 = 0
+    package internal(set) var counters = HubCounters()
+    var writtenAcks = WrittenAcks()
+    /// Sessions that are behind now.
+    package internal(set) var behindCount = 0
     /// Whether the store is told of users who come; that they go it is always told.
     package var recordsArrivals = false
 
@@ -146,6 +152,7 @@ package final class Hub {
 
     private func submit(_ batch: RecordArena) {
         repliesAsked += UInt64(batch.replies.count)
+        batch.takenAt = instant
         store.submit(batch)
         if store.isLaden { pauseSenders(of: batch, all: store.isCongested) }
     }
@@ -253,6 +260,8 @@ struct PendingAnswers {
         waiting[lastTicket] = pending
         return lastTicket
     }
+
+    var count: Int { waiting.count }
 
     mutating func releaseSpareMemory() { if waiting.isEmpty { waiting = [:] } }
 

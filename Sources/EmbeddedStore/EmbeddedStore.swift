@@ -13,6 +13,7 @@ package final class EmbeddedStore: Store {
     /// The key of logins, and those that were ended before the store was opened.
     package let logins: LoginState
     private let work: SharedWork
+    private let directory: String
     private let largeGroupMembers: LargeGroupMembers
     private let threads: [OwnThread]
     private let isClosed = Atomic(false)
@@ -32,6 +33,7 @@ package final class EmbeddedStore: Store {
             largeGroupMembers = recovery.largeGroupMembers
             let work = SharedWork(options: options, mailboxes: mailboxes, position: recovery.position)
             self.work = work
+            self.directory = options.directory
             if let notices = recovery.unsentNotices { work.enqueue(notices: notices) }
             threads = try EmbeddedStore.start(recovery, directory, work)
         } catch {
@@ -83,6 +85,15 @@ package final class EmbeddedStore: Store {
 
     /// What has been done and what waits. *Thread:* any.
     package var counters: StoreCounters { work.counters }
+
+    /// The same with how long things take, and how the store is. *Thread:* any.
+    package var figures: StoreFigures { work.figures }
+
+    /// Why the store takes no messages, or answers no questions; nil if it does. *Thread:* any.
+    package var trouble: String? { work.trouble }
+
+    /// How large the files are. Asks the file system. *Thread:* any but a loop's.
+    package var fileSizes: StoreFileSizes { StoreFileSizes(directory: directory) }
 
     // MARK: Store
 

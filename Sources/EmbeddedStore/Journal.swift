@@ -49,7 +49,11 @@ package struct JournalRound: Sendable {
     /// answer sees what was answered for.
     package var committed: [CommittedBatch] = []
     package var messages = 0
-    package var isFailed = false
+    /// Why nothing of it was stored.
+    package var failure: StoreError?
+    package var isFailed: Bool { failure != nil }
+    /// How long the COMMIT took.
+    package var syncNanoseconds: UInt64 = 0
 }
 
 /// Makes batches durable: numbers, one transaction a round, then the answers.
@@ -121,15 +125,34 @@ package struct Journal: ~Copyable {
             return fail(requests, failure, committedBefore)
         }
         round.events = takeEvents()
+        round.syncNanoseconds = file.syncNanoseconds
         return round
     }
 
     /// Housekeeping that may take a while; to be called when the round's events are out.
-    package mutating func tidy() {
+    ///
+    /// - Returns: whether there was something to do.
+    @discardableResult
+    package mutating func tidy() -> Bool {
         do {
-            try file.checkpointIfDue()
+            return try file.checkpointIfDue()
         } catch {
             if error.isFatal { refuse(error) }
+            return true
+        }
+    }
+
+    /// Tries whether the disk takes something again, after a failure.
+    ///
+    /// - Returns: why not; nil if it does.
+    mutating func probe() -> StoreError? {
+        if let refusal { return refusal }
+        do {
+            try file.probe()
+            return nil
+        } catch {
+            if error.isFatal { refuse(error) }
+            return .unavailable(error.description)
         }
     }
 
@@ -319,7 +342,7 @@ package struct Journal: ~Copyable {
             }
         }
         var round = JournalRound(events: takeEvents())
-        round.isFailed = true
+        round.failure = error
         return round
     }
 }

@@ -21,6 +21,8 @@ package struct JournalFile: ~Copyable {
     private var pagesSinceCheckpoint = 0
     private var trimmed: UInt64 = 0
     private let checkpointBytes: Int
+    /// How long the last COMMIT took that went well, in nanoseconds.
+    private(set) var syncNanoseconds: UInt64 = 0
 
     /// The journal's page: large, so that a batch is few WAL frames (two system calls each), and small enough that
     /// the last page, which small batches write again and again, doesn't dominate.
@@ -85,21 +87,37 @@ package struct JournalFile: ~Copyable {
             connection.rollBack()
             return JournalFailure(error: error, isOutcomeUnknown: false)
         }
+        let began = SystemClock.monotonic()
         do {
             try connection.execute("COMMIT")
         } catch {
             connection.rollBack()
             return JournalFailure(error: error, isOutcomeUnknown: error.isFatal)
         }
+        syncNanoseconds = SystemClock.monotonic() - began
         trimmed = max(trimmed, foldedThrough)
         return nil
     }
 
+    /// Writes something and takes it back, durably both times: whether that works is whether batches can be stored.
+    func probe() throws(SQLiteError) {
+        try connection.transaction { () throws(SQLiteError) in
+            try connection.execute("INSERT OR REPLACE INTO meta VALUES('probe', zeroblob(\(JournalFile.probeBytes)))")
+        }
+        try connection.execute("DELETE FROM meta WHERE key = 'probe'")
+    }
+
+    /// Enough that a few bytes of room don't count.
+    private static let probeBytes = 256 << 10
+
     /// Moves the WAL's pages into the file when there are enough; meant for when the answers are out.
-    mutating func checkpointIfDue() throws(SQLiteError) {
-        guard pagesSinceCheckpoint * JournalFile.pageBytes >= checkpointBytes else { return }
+    ///
+    /// - Returns: whether there were.
+    mutating func checkpointIfDue() throws(SQLiteError) -> Bool {
+        guard pagesSinceCheckpoint * JournalFile.pageBytes >= checkpointBytes else { return false }
         try connection.checkpoint()
         pagesSinceCheckpoint = 0
+        return true
     }
 
     /// Empties the WAL: everything is in the database itself, and durable.

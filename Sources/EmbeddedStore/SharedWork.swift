@@ -123,6 +123,11 @@ final class SharedWork: Sendable {
     let commits = Atomic<UInt64>(0)
     let failedCommits = Atomic<UInt64>(0)
     let folds = Atomic<UInt64>(0)
+    let measures = Mutex(StoreMeasures())
+    /// Why the journal's last round failed; nil if it didn't.
+    let journalTrouble = Mutex<StoreError?>(nil)
+    /// Since when the oldest batch that the fold has taken waits, monotonic nanoseconds; 0 if none does.
+    let foldingSince = Atomic<UInt64>(0)
 
     private static let searchHurryNanoseconds: UInt64 = 1_000_000_000
     /// What an attachment counts as in the queue.
@@ -168,6 +173,29 @@ final class SharedWork: Sendable {
             failedCommits: failedCommits.load(ordering: .relaxed), folds: folds.load(ordering: .relaxed),
             failedFolds: mark.failures, committedBatch: committed.load(ordering: .relaxed), foldedBatch: mark.folded,
             queuedBytes: queuedBytes.load(ordering: .relaxed), unfoldedBytes: unfoldedBytes.load(ordering: .relaxed))
+    }
+
+    /// Why the store takes no messages, or answers no questions.
+    var trouble: String? {
+        if let error = journalTrouble.withLock({ $0 }) { return "messages can't be stored: \(error.reason)" }
+        return watermark.withLock { $0.error }.map { "messages can't be read: \($0.reason)" }
+    }
+
+    var figures: StoreFigures {
+        var figures = StoreFigures()
+        figures.counters = counters
+        figures.measures = measures.withLock { $0 }
+        let queued = index.withLock { (since: $0.batches.isEmpty ? 0 : $0.since, commands: $0.commands.count) }
+        let folding = foldingSince.load(ordering: .relaxed)
+        let oldest = folding > 0 ? folding : queued.since
+        let now = SystemClock.monotonic()
+        figures.foldLagNanoseconds = oldest > 0 && now > oldest ? now - oldest : 0
+        figures.waitingCommands = queued.commands
+        figures.waitingReads = reads.withLock { $0.requests.count }
+        figures.trouble = trouble
+        figures.queueBytesMax = options.queueBytesMax
+        figures.unfoldedBytesMax = options.unfoldedBytesMax
+        return figures
     }
 
     // MARK: Callers' side

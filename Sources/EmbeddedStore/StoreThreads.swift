@@ -1,3 +1,4 @@
+internal import Base
 internal import Store
 internal import Synchronization
 
@@ -10,6 +11,8 @@ struct JournalThread: ~Copyable {
     private var lastMessages = 0
     /// How often it has given memory back.
     private var releases = 0
+    /// When to try whether the disk takes something again, monotonic nanoseconds; 0 while nothing has failed.
+    private var probeAt: UInt64 = 0
 
     /// Messages in the last round above which there is load, and waiting for more pays.
     private static let loadMessages = 64
@@ -21,17 +24,20 @@ struct JournalThread: ~Copyable {
     }
 
     mutating func run() {
-        while let (requests, bytes) = take() {
-            guard !requests.isEmpty else {
+        loop: while true {
+            switch take() {
+            case .round(let requests, let bytes):
+                let began = SystemClock.monotonic()
+                round(requests)
+                work.notePace(bytes: bytes, nanoseconds: SystemClock.monotonic() - began)
+                work.queuedBytes.subtract(bytes, ordering: .relaxed)
+                tidy()
+            case .releaseMemory:
                 journal.releaseSpareMemory()
                 index.releaseMemory()
-                continue
+            case .probe: note(journal.probe())
+            case .end: break loop
             }
-            let began = SystemClock.monotonic()
-            round(requests)
-            work.notePace(bytes: bytes, nanoseconds: SystemClock.monotonic() - began)
-            work.queuedBytes.subtract(bytes, ordering: .relaxed)
-            journal.tidy()
         }
         work.index.update { $0.isClosing = true }
         let last = work.committed.load(ordering: .relaxed)
@@ -40,30 +46,75 @@ struct JournalThread: ~Copyable {
         try? journal.finish(foldedThrough: folded)
     }
 
-    /// Waits for work; nothing if memory is to be given back, nil when there will be no more.
-    private mutating func take() -> (requests: [JournalRequest], bytes: Int)? {
+    private enum Next {
+        case round([JournalRequest], bytes: Int)
+        case releaseMemory
+        case probe
+        case end
+    }
+
+    /// Waits for work.
+    private mutating func take() -> Next {
         let window = lastMessages >= JournalThread.loadMessages ? work.options.gatherMicroseconds * 1_000 : 0
         let until = window > 0 ? SystemClock.monotonic() + window : 0
-        let deadline = { (queue: SharedWork.JournalQueue) in queue.requests.isEmpty || window == 0 ? nil : until }
+        let probeAt = probeAt
+        let deadline = { (queue: SharedWork.JournalQueue) -> UInt64? in
+            if queue.requests.isEmpty { return probeAt > 0 ? probeAt : nil }
+            return window == 0 ? nil : until
+        }
         return work.journal.wait(until: deadline) { queue in
             if queue.requests.isEmpty {
-                if queue.isClosing { return .some(nil) }
+                if queue.isClosing { return .end }
+                if probeAt > 0, SystemClock.monotonic() >= probeAt { return .probe }
                 guard queue.releases > releases else { return nil }
                 releases = queue.releases
-                return .some(([], 0))
+                return .releaseMemory
             }
             if window > 0, !queue.isClosing, SystemClock.monotonic() < until { return nil }
-            return .some(SharedWork.take(&queue, bytesMax: SharedWork.roundBytesMax))
+            let (requests, bytes) = SharedWork.take(&queue, bytesMax: SharedWork.roundBytesMax)
+            return .round(requests, bytes: bytes)
+        }
+    }
+
+    /// Notes how the disk does. After a failure it is tried now and then: if nobody sends any more because the router
+    /// says that it isn't ready, nothing else would tell that it is again.
+    private mutating func note(_ failure: StoreError?) {
+        let failedBefore = probeAt > 0
+        probeAt = failure == nil ? 0 : SystemClock.monotonic() + JournalThread.probeNanoseconds
+        guard failure != nil || failedBefore else { return }
+        work.journalTrouble.withLock { $0 = failure }
+    }
+
+    private static let probeNanoseconds: UInt64 = 1_000_000_000
+
+    private mutating func tidy() {
+        let began = SystemClock.monotonic()
+        guard journal.tidy() else { return }
+        let nanoseconds = SystemClock.monotonic() - began
+        work.measures.withLock { $0.checkpointSeconds.record(nanoseconds) }
+    }
+
+    private func measure(_ round: borrowing JournalRound, since began: UInt64, bytes: Int) {
+        let nanoseconds = SystemClock.monotonic() - began
+        let (messages, sync) = (UInt64(round.messages), round.syncNanoseconds)
+        work.measures.withLock { measures in
+            measures.commitSeconds.record(nanoseconds)
+            measures.syncSeconds.record(sync)
+            measures.batchMessages.record(messages)
+            measures.batchBytes.record(UInt64(bytes))
         }
     }
 
     private mutating func round(_ requests: [JournalRequest]) {
         let folded = work.watermark.withLock { $0.folded }
+        let began = SystemClock.monotonic()
         let round = journal.process(requests, now: work.options.now(), foldedThrough: folded)
         lastMessages = round.messages
         if let last = round.committed.last {
             let bytes = round.committed.reduce(0) { $0 + $1.arena.byteCount }
             work.unfoldedBytes.add(bytes, ordering: .relaxed)
+            measure(round, since: began, bytes: bytes)
+            note(nil)
             work.index.update { queue in
                 if queue.batches.isEmpty { queue.since = SystemClock.monotonic() }
                 queue.batches += round.committed
@@ -74,7 +125,8 @@ struct JournalThread: ~Copyable {
             work.commits.add(1, ordering: .relaxed)
             work.messages.add(UInt64(round.messages), ordering: .relaxed)
         }
-        if round.isFailed {
+        if let failure = round.failure {
+            note(failure)
             work.failedCommits.add(1, ordering: .relaxed)
             let returned = requests.compactMap { if case .notices(let arena) = $0 { arena } else { nil } }
             if !returned.isEmpty {
@@ -137,7 +189,10 @@ struct IndexThread: ~Copyable {
             waiting += next.batches
             if next.commands.contains(where: \.command.movesMessages) { foldWaiting() }
             for request in next.commands {
+                let began = SystemClock.monotonic()
                 let result = fold.perform(request.command, &directory, now: work.options.now())
+                let nanoseconds = SystemClock.monotonic() - began
+                work.measures.withLock { $0.directorySeconds.record(nanoseconds) }
                 if let notices = directory.takeNotices() {
                     if notices.hasReleases { hurryUntil = SystemClock.monotonic() + IndexThread.hurryNanoseconds }
                     work.enqueue(notices: notices)
@@ -189,6 +244,7 @@ struct IndexThread: ~Copyable {
                     searches: searches)
             }
             noteLoad(queue)
+            if !queue.batches.isEmpty, waiting.isEmpty { self.work.foldingSince.store(queue.since, ordering: .relaxed) }
             let work = Work(batches: queue.batches, commands: queue.takeCommands(), isLast: queue.isClosing)
             queue.batches = []
             queue.bytes = 0
@@ -240,6 +296,7 @@ struct IndexThread: ~Copyable {
 
     private mutating func foldWaiting() {
         guard let last = waiting.last else { return }
+        let began = SystemClock.monotonic()
         do {
             try fold.fold(waiting, now: work.options.now())
         } catch {
@@ -250,6 +307,7 @@ struct IndexThread: ~Copyable {
             }
             return
         }
+        measureFold(since: began)
         work.unfoldedBytes.subtract(waiting.reduce(0) { $0 + $1.arena.byteCount }, ordering: .relaxed)
         waiting = []
         if let releases = fold.takeReleases() { work.enqueue(notices: releases) }
@@ -260,6 +318,19 @@ struct IndexThread: ~Copyable {
         }
         // A checkpoint that fails leaves everything in the WAL, where it is just as durable; the next one tries again.
         try? fold.checkpointIfDue()
+    }
+}
+
+extension IndexThread {
+    private func measureFold(since began: UInt64) {
+        let now = SystemClock.monotonic()
+        let since = work.foldingSince.exchange(0, ordering: .relaxed)
+        let records = waiting.reduce(0) { $0 + $1.arena.entries.count }
+        work.measures.withLock { measures in
+            measures.foldSeconds.record(now - began)
+            measures.foldRecords.record(UInt64(records))
+            if since > 0, now > since { measures.foldLagSeconds.record(now - since) }
+        }
     }
 }
 
@@ -282,8 +353,11 @@ struct ReaderThread: ~Copyable {
         while true {
             switch take() {
             case .request(let request):
+                let began = SystemClock.monotonic()
                 let failure = waitForFold(through: request.after).map { request.failed($0) }
                 let event = failure ?? reader.answer(request, now: work.options.now())
+                let nanoseconds = SystemClock.monotonic() - began
+                work.measures.withLock { $0.readSeconds.record(nanoseconds) }
                 work.deliver([event], to: request.mailbox)
             case .releaseMemory: connection.releaseMemory()
             case .end: return

@@ -16,12 +16,15 @@ package protocol ChannelDelegate: AnyObject {
     func channelClosed(_ channel: Channel)
     /// The peer's connection is established; only for channels made by ``EventLoop/connect(to:from:delegate:)``.
     func channelConnected(_ channel: Channel)
+    /// Bytes that came in and wait for what follows them.
+    var bufferedBytes: Int { get }
 }
 
 extension ChannelDelegate {
     /// Nothing is owed to a peer that went.
     package func channelPeerEnded(_ channel: Channel) -> Bool { false }
     package func channelConnected(_ channel: Channel) {}
+    package var bufferedBytes: Int { 0 }
     package func channelDrained(_ channel: Channel) {}
 }
 
@@ -78,7 +81,7 @@ package final class Channel: Outlet {
         loop.beginClosing(self)
     }
 
-    override package func abort() { loop.close(self) }
+    override package func abort() { loop.close(self, because: .aborted) }
 
     override package func setReading(_ reading: Bool) {
         guard reading != isReading else { return }

@@ -39,6 +39,7 @@ extension EventLoop {
                 let delegate = listener.makeDelegate()
                 let channel = Channel(loop: self, descriptor: Descriptor(accepted), state: .open, delegate: delegate)
                 try register(channel, events: CEP_IN)
+                counters.accepted &+= 1
                 if let security = listener.security {
                     secure(channel, SecureStream(accepting: security, since: second))
                 }
@@ -70,6 +71,7 @@ extension EventLoop {
         lacksPlace = !table.hasPlace
         guard acceptFailedSecond != second else { return }
         acceptFailedSecond = second
+        counters.acceptFailures &+= 1
         acceptFailed?(error)
     }
 
@@ -106,7 +108,7 @@ extension EventLoop {
     }
 
     func finishConnecting(_ channel: Channel) {
-        guard cep_socket_error(channel.descriptor) == 0 else { return close(channel) }
+        guard cep_socket_error(channel.descriptor) == 0 else { return close(channel, because: .error) }
         channel.state = .open
         updateInterest(channel)
         if channel.isSecure { beginHandshake(channel) }

@@ -74,6 +74,7 @@ extension EventLoop {
         let unsent = Array(channel.buffer.unsafeBytes)
         channel.buffer.release()
         let stream = takeStream(of: channel)
+        counters.movedOut &+= 1
         forget(channel)
         return (unsent, stream)
     }
@@ -88,6 +89,7 @@ extension EventLoop {
             secure(channel, stream)
             if !stream.unsent.isEmpty { channel.prepareToWrite() }
         }
+        counters.movedIn &+= 1
         if !unsent.isEmpty {
             channel.prepareToWrite()
             unsent.withUnsafeBytes { channel.buffer.append($0) }

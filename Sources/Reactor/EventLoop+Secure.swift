@@ -140,7 +140,7 @@ extension EventLoop {
         if stream.isEstablished { return channel.delegate.channelTimer(channel) }
         guard second &- stream.since >= EventLoop.handshakeSeconds else { return 1 }
         handshakeFailed?(.late)
-        close(channel)
+        close(channel, because: .aborted)
         return nil
     }
 }

@@ -10,12 +10,19 @@ package import TLS
 package final class EventLoop {
     package let mailbox: Mailbox
     package let executor: LoopExecutor
+    /// Called when a tick begins: time has gone on.
+    package var tickBegan: (() -> Void)?
     /// Called after all input of a tick was handled and before the flush: where batches are handed over.
     package var beforeFlush: (() -> Void)?
+    /// Called when all that a tick wrote was offered to the sockets, with ``Clock/monotonicNanoseconds`` as of then.
+    package var afterFlush: ((UInt64) -> Void)?
     /// Whole seconds of the monotonic clock; steps once a second.
     package private(set) var second: UInt32
     /// Milliseconds since the Unix epoch, as of this tick's beginning.
     package private(set) var milliseconds: UInt64
+    /// ``Clock/monotonicNanoseconds`` as of this tick's beginning.
+    package private(set) var instant: UInt64
+    package internal(set) var counters = LoopCounters()
     /// Open channels.
     package private(set) var channelCount = 0
     /// An instant of ``Clock/monotonicNanoseconds`` at which a tick shall run even if nothing happens; finer than the
@@ -31,6 +38,9 @@ package final class EventLoop {
     /// Where the connections of this loop have their descriptors.
     package let table: DescriptorTable
     let epoll: Int32
+    /// What makes milliseconds since the epoch of the monotonic clock; looked up once a second, so that a tick reads
+    /// one clock when it begins.
+    private var epochOffset: UInt64
     private var events: [cep_event]
     private let readBuffer: UnsafeMutableRawBufferPointer
     private var slots: [Slot] = []
@@ -93,10 +103,12 @@ package final class EventLoop {
         executor = LoopExecutor(mailbox: mailbox)
         events = Array(repeating: cep_event(), count: EventLoop.eventsPerWait)
         readBuffer = .allocate(byteCount: EventLoop.readBufferBytes, alignment: 64)
-        let now = Clock.monotonicNanoseconds / 1_000_000_000
+        instant = Clock.monotonicNanoseconds
+        let now = instant / 1_000_000_000
         second = UInt32(truncatingIfNeeded: now)
         wheel = TimerWheel(tick: now)
         milliseconds = Clock.realtimeMilliseconds
+        epochOffset = milliseconds &* 1_000_000 &- instant
     }
 
     deinit {
@@ -108,7 +120,7 @@ package final class EventLoop {
     /// Runs ticks on the calling thread until ``stop()``.
     package func run() {
         while isRunning { runOnce() }
-        for slot in slots { if let channel = slot.channel { close(channel) } }
+        for slot in slots { if let channel = slot.channel { close(channel, because: .stopped) } }
         freeClosed()
         // Here, on the thread whose table they are in: this object may go on another.
         closeDescriptors()
@@ -128,14 +140,19 @@ package final class EventLoop {
     /// Runs one tick; sleeps before it if there is nothing to do.
     package func runOnce() {
         let count = waitForEvents()
-        milliseconds = Clock.realtimeMilliseconds
+        instant = Clock.monotonicNanoseconds
+        milliseconds = (instant &+ epochOffset) / 1_000_000
         handshakeSteps = 0
+        tickBegan?()
         for index in 0..<count { handle(events[index]) }
         runMail()
         beforeFlush?()
         if !departures.isEmpty { sendDepartures() }
         flushDirty()
-        advanceTimers()
+        let now = Clock.monotonicNanoseconds
+        afterFlush?(now)
+        counters.countTick(now &- instant)
+        advanceTimers(to: now / 1_000_000_000)
         freeClosed()
         if lacksPlace, table.hasPlace { resumeListeners() }
     }
@@ -184,13 +201,15 @@ package final class EventLoop {
     private func receive(_ channel: Channel, isGone: Bool) {
         guard channel.isReading && !channel.isHeld || channel.state == .closing else {
             // The kernel tells of a peer that is gone until it is heard, whether we want to read or not.
-            if isGone { close(channel) }
+            if isGone { close(channel, because: .peer) }
             return
         }
         if channel.isSecure, channel.state == .open, !mayOpen(channel) { return }
         do {
             guard let count = try SystemCall.receive(channel.descriptor, readBuffer) else { return }
             guard count > 0 else { return peerEnded(channel) }
+            counters.bytesReceived &+= UInt64(count)
+            counters.receives &+= 1
             // What comes in after we said goodbye is only read so that it doesn't reset the goodbye.
             guard channel.state == .open else { return }
             channel.lastReceived = second
@@ -198,17 +217,17 @@ package final class EventLoop {
             if channel.isSecure { return receiveSealed(UnsafeRawBufferPointer(bytes), channel) }
             channel.delegate.channel(channel, received: bytes)
         } catch {
-            close(channel)
+            close(channel, because: .error)
         }
     }
 
     func peerEnded(_ channel: Channel) {
-        guard channel.state == .open else { return close(channel) }
+        guard channel.state == .open else { return close(channel, because: .peer) }
         guard isEstablished(channel) else {
             handshakeFailed?(.gone)
-            return close(channel)
+            return close(channel, because: .peer)
         }
-        guard channel.delegate.channelPeerEnded(channel) else { return close(channel) }
+        guard channel.delegate.channelPeerEnded(channel) else { return close(channel, because: .peer) }
         // The kernel would tell of the end with every wait.
         if channel.state == .open { channel.setReading(false) }
     }
@@ -226,8 +245,9 @@ package final class EventLoop {
         mails.removeAll(keepingCapacity: true)
     }
 
-    private func advanceTimers() {
-        let now = Clock.monotonicNanoseconds / 1_000_000_000
+    private func advanceTimers(to now: UInt64) {
+        guard wheel.tick < now else { return }
+        epochOffset = Clock.realtimeMilliseconds &* 1_000_000 &- Clock.monotonicNanoseconds
         while wheel.tick < now {
             wheel.advance(into: &due)
             second = UInt32(truncatingIfNeeded: wheel.tick)
@@ -281,9 +301,9 @@ package final class EventLoop {
                 noteSent(channel, sent)
             }
         } catch {
-            return close(channel)
+            return close(channel, because: .error)
         }
-        guard channel.buffer.count <= Limits.outputBytesMax else { return close(channel) }
+        guard channel.buffer.count <= Limits.outputBytesMax else { return close(channel, because: .overfull) }
         let backlog = backlog(channel)
         hold(channel, backlog > (channel.isHeld ? 0 : Limits.unreadAnswersMax))
         let mustWait = backlog > 0
@@ -302,6 +322,8 @@ package final class EventLoop {
     }
 
     func noteSent(_ channel: Channel, _ count: Int) {
+        counters.bytesSent &+= UInt64(count)
+        counters.sends &+= 1
         guard count > 0 else { return }
         channel.lastSent = second
         // Whoever takes answers lives, though nothing is read from it meanwhile.
@@ -342,7 +364,7 @@ package final class EventLoop {
         if before.bytes != left { channel.closingSince = second }
         let patience = left > 0 ? EventLoop.stallSeconds : EventLoop.lingerSeconds
         guard UInt64(second &- channel.closingSince) < patience, before.looks < EventLoop.lingerLooksMax else {
-            return close(channel)
+            return close(channel, because: left > 0 ? .stalled : .ended)
         }
         wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
     }
@@ -370,13 +392,16 @@ package final class EventLoop {
         do {
             try SystemCall.epollAdd(epoll, channel.descriptor, events, channel.token)
         } catch {
-            close(channel)
+            close(channel, because: .error)
             throw error
         }
     }
 
-    func close(_ channel: Channel) {
+    func close(_ channel: Channel, because reason: CloseReason) {
         guard channel.state != .closed else { return }
+        // A peer that ends its side after we ended ours only agrees.
+        let isAgreement = channel.state == .closing && reason == .peer
+        counters.countClosed(isAgreement ? CloseReason.ended : reason)
         channel.state = .closed
         _ = cep_close(channel.descriptor)
         table.giveBack()
@@ -411,5 +436,18 @@ package final class EventLoop {
         for slot in slots {
             if let channel = slot.channel, channel.state == .open { body(channel) }
         }
+    }
+
+    /// Calls `body` with open channels from a slot on, of which it looks at `most`.
+    ///
+    /// - Returns: the slot to go on with, from the first one again after the last.
+    package func forSomeChannels(from start: Int, most: Int, _ body: (Channel) -> Void) -> Int {
+        guard !slots.isEmpty else { return 0 }
+        var slot = start < slots.count ? start : 0
+        for _ in 0..<min(most, slots.count) {
+            if let channel = slots[slot].channel, channel.state == .open { body(channel) }
+            slot = slot + 1 < slots.count ? slot + 1 : 0
+        }
+        return slot
     }
 }

@@ -162,6 +162,8 @@ package enum ProcessResources {
     }
     /// Memory of the machine, or of the container; 0 where that can't be told.
     package static var memoryBytes: Int { max(0, Int(cep_memory_bytes())) }
+    /// CPU time that the calling thread has taken.
+    package static var threadNanoseconds: UInt64 { cep_thread_nanoseconds() }
     /// Gives the pages of freed memory back to the kernel. Takes milliseconds in which allocations may wait.
     package static func returnFreedMemory() { _ = cep_return_freed_memory() }
     /// Binds the calling thread to one core.

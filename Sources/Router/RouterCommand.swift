@@ -26,46 +26,48 @@ struct RouterCommand: AsyncParsableCommand {
             Exit status: 0 after SIGTERM or SIGINT, 64 if an option, the
             environment or the file is wrong, 1 if the router couldn't start.
             """,
-        subcommands: [TokenCommand.self, UserCommand.self])
+        version: ProductVersion.text,
+        subcommands: [TokenCommand.self, StatusCommand.self, LogLevelCommand.self, UserCommand.self])
 
     @OptionGroup var options: RouterOptions
 
     func run() async throws {
         let configuration = try options.configuration()
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        var log = Logger(label: "router")
-        log.logLevel = options.logLevel.level
+        let log = try options.log.makeLog()
+        defer { log.writer?.stop() }
         let descriptors = ProcessResources.raiseDescriptorLimit()
-        var standardError = StandardError()
         let server: RouterServer
         do {
             server = try await RouterServer.start(configuration, log: log)
         } catch {
-            print("router: \(error)", to: &standardError)
+            log.router.critical("can't start: \(error)")
+            // Whoever started it looks here, wherever the log goes.
+            var standardError = StandardError()
+            if options.log.isElsewhere { print("router: \(error)", to: &standardError) }
             throw ExitCode.failure
         }
-        announce(server, descriptors: descriptors)
-        TerminationSignals.onHangUp { server.resume() }
+        announce(server, descriptors: descriptors, in: log.router)
+        TerminationSignals.onHangUp {
+            log.writer?.reopen()
+            server.resume()
+        }
         let name = await TerminationSignals.wait()
-        print("router: \(name): going down; everything acknowledged is on disk", to: &standardError)
+        log.router.notice("\(name): going down; everything acknowledged is on disk")
         await server.stop()
     }
 
-    private func announce(_ server: RouterServer, descriptors: Int) {
+    private func announce(_ server: RouterServer, descriptors: Int, in log: Logger) {
         let plan = server.tables
         let tables = plan.count == 1 ? "1 table" : "\(plan.count) tables"
         let secure = server.speaksTLS ? "s" : ""
-        var lines = """
-            Switchboard is ready.
-              WebSocket and HTTP  http\(secure)://\(server.http)
-              binary protocol     \(server.speaksTLS ? "tls" : "tcp")://\(server.tcp)
-              data                \(options.data)
-              open files          \(descriptors): room for \(plan.room) connections in \(tables)
-            """
-        if options.dev {
-            lines += "\n  development mode: user ids are believed. Try: ws\(secure)://\(server.http)/chat?id=alice"
-        }
-        var standardError = StandardError()
-        print(lines, to: &standardError)
+        log.notice(
+            "Switchboard \(ProductVersion.text) is ready: room for \(plan.room) connections in \(tables)",
+            metadata: [
+                "http": "http\(secure)://\(server.http)",
+                "tcp": "\(server.speaksTLS ? "tls" : "tcp")://\(server.tcp)", "data": "\(options.data)",
+                "open_files": .stringConvertible(descriptors),
+            ])
+        guard options.dev else { return }
+        log.notice("development mode: user ids are believed. Try: ws\(secure)://\(server.http)/chat?id=alice")
     }
 }

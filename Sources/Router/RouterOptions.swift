@@ -1,6 +1,5 @@
 import ArgumentParser
 import Core
-import Logging
 import Reactor
 import Server
 import Tokens
@@ -112,8 +111,13 @@ struct RouterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
     var inboxMembers = 500
     @OptionGroup var limits: LimitOptions
-    @Option(help: ArgumentHelp("What is worth a line on standard error.", valueName: "level"))
-    var logLevel: LogLevel = .notice
+    @Option(
+        help: ArgumentHelp(
+            "Who may read /metrics without the API key.",
+            discussion: "key: nobody; local: programs on this machine; open: whoever reaches the port.",
+            valueName: "key|local|open"))
+    var metrics = MetricsAccess.key
+    @OptionGroup var log: LogOptions
     @Flag(help: "Development: user ids are believed without a token, /timeline is open, /echo exists. Loopback only.")
     var dev = false
 
@@ -150,6 +154,7 @@ struct RouterOptions: ParsableArguments {
         configuration.eventsDays = eventsDays
         configuration.webhook = try webhook
         configuration.inboxMembersMax = inboxMembers
+        configuration.metrics = metrics
         configuration.dev = dev
         configuration.traffic = limits.traffic
         configuration.memory = try limits.memoryLimit
@@ -213,11 +218,4 @@ extension Registration: ExpressibleByArgument {}
 /// Something that is on or off.
 enum Switch: String, ExpressibleByArgument, CaseIterable {
     case on, off
-}
-
-/// The names of the levels as the command line takes them.
-enum LogLevel: String, ExpressibleByArgument, CaseIterable {
-    case trace, debug, info, notice, warning, error, critical
-
-    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .notice }
 }

@@ -19,6 +19,8 @@ enum TerminationSignals {
         pthread_sigmask(SIG_BLOCK, &set, nil)
         // A reader of our output that went away is no reason to die.
         signal(SIGPIPE, SIG_IGN)
+        // A file that may not grow is an error of the write, like a full disk.
+        signal(SIGXFSZ, SIG_IGN)
     }
 
     /// Takes the signals as they come, for ``wait()``. *Thread:* the main one, which has nothing else to do.

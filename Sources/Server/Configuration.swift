@@ -20,6 +20,8 @@ package struct Configuration: Sendable {
     package var descriptorTables = DescriptorTables.auto
     package var shardsPerLoop = 4
     package var usersPerShardMax = 100_000
+    /// Who may read `/metrics` without the API key.
+    package var metrics = MetricsAccess.key
     /// Secret of tokens by HS256, HS384 and HS512.
     package var jwtSecret: String?
     /// Files with a public key in PEM for tokens.
@@ -143,8 +145,18 @@ package enum Registration: String, Sendable, CaseIterable {
     case closed
 }
 
+/// Who may read the metrics without the API key.
+package enum MetricsAccess: String, Sendable, CaseIterable {
+    /// Nobody.
+    case key
+    /// Programs on this machine that ask for themselves.
+    case local
+    /// Whoever reaches the listener.
+    case open
+}
+
 /// What is wrong with a configuration, in words for the operator.
 package struct ConfigurationError: Error, CustomStringConvertible {
     package let description: String
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }

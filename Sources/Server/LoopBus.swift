@@ -7,6 +7,8 @@ final class LoopBus: Bus {
     private let nodes: [NodeHandle]
     private var frames: [[BusFrame]]
     private var mails: [[BusMail]]
+    /// Frames that were dropped, since their loop is far behind.
+    private(set) var lost: UInt64 = 0
 
     init(nodes: [NodeHandle]) {
         self.nodes = nodes
@@ -29,16 +31,16 @@ final class LoopBus: Bus {
                 let sent = mails[index]
                 mails[index].removeAll()
                 nodes[index].post { node in
-                    node.hub.milliseconds = node.loop.milliseconds
                     for mail in sent { node.hub.handle(mail) }
                 }
             }
             if !frames[index].isEmpty {
                 let sent = frames[index]
                 frames[index].removeAll()
-                nodes[index].postIfRoom { node in
+                let isPosted = nodes[index].postIfRoom { node in
                     for frame in sent { node.hub.handle(frame) }
                 }
+                if !isPosted { lost &+= UInt64(sent.count) }
             }
         }
     }

@@ -23,17 +23,19 @@ final class RouterContext: Sendable {
     let topology: Topology
     let presence = PresenceDirectory()
     let nodes: [NodeHandle]
-    let log: Logger
+    let log: RouterLog
+    let sources: OperatorSources
     private let draining = Atomic(false)
 
     init(
         _ configuration: Configuration, nodes: [NodeHandle], logins: Logins, passwords: PasswordWorkers,
-        tls: ServerTLS?, log: Logger
+        tls: ServerTLS?, log: RouterLog, sources: OperatorSources = OperatorSources()
     ) throws(ConfigurationError) {
         self.configuration = configuration
         self.tls = tls
         self.nodes = nodes
         self.log = log
+        self.sources = sources
         self.logins = logins
         self.passwords = passwords
         authenticator = try Authenticator(configuration, logins)
@@ -83,8 +85,8 @@ final class NodeHandle: Sendable {
     func post(_ work: @escaping @Sendable (LoopNode) -> Void) { mailbox.post { work(self.bound) } }
 
     /// The same for what may be lost when the loop is far behind.
-    func postIfRoom(_ work: @escaping @Sendable (LoopNode) -> Void) {
-        _ = mailbox.postIfRoom { work(self.bound) }
+    func postIfRoom(_ work: @escaping @Sendable (LoopNode) -> Void) -> Bool {
+        mailbox.postIfRoom { work(self.bound) }
     }
 
     /// Runs `work` on the loop and waits for what it returns.
@@ -103,10 +105,7 @@ struct NodeMailbox: StoreMailbox {
     let handle: NodeHandle
 
     func deliver(_ events: [StoreEvent]) {
-        handle.post { node in
-            node.hub.milliseconds = node.loop.milliseconds
-            node.hub.handle(events)
-        }
+        handle.post { $0.hub.handle(events) }
     }
 }
 
@@ -121,6 +120,9 @@ final class LoopNode {
     let epoch: String
     let api: APIRouter
     var groupDocuments = GroupDocuments()
+    var counters: NodeCounters
+    /// The slot of the connection that the next look at some of them begins with.
+    var sampleFrom = 0
     private var presenceTurn = 0
     private var presenceSwept: UInt32 = 0
     /// The loop's second in which it was last said that a table is full.
@@ -148,18 +150,20 @@ final class LoopNode {
             }
         }
         api = APIRouter(context: context, node: context.nodes[index])
+        counters = NodeCounters(routes: api.routes.count)
         loop.counts = context.traffic.counts
         hub.allowance = FrameAllowance(context.traffic.limits)
-        hub.milliseconds = loop.milliseconds
         hub.beginResuming(at: loop.milliseconds)
         hub.recordsArrivals = context.configuration.recordsEvents
+        setTime()
+        loop.tickBegan = { [unowned self] in setTime() }
+        loop.afterFlush = { [unowned self] in hub.noteFlush(at: $0) }
         loop.beforeFlush = { [unowned self] in
-            hub.milliseconds = loop.milliseconds
             hub.handOver()
             bus.handOver()
             sweepPresence()
         }
-        let log = context.log
+        let log = context.log.connections
         loop.acceptFailed = { error in
             log.error("can't accept connections: \(error); trying again every second. Raise the limit of open files")
         }
@@ -167,6 +171,11 @@ final class LoopNode {
             handshakesFailed += 1
             log.debug("a client didn't get as far as TLS (\(handshakesFailed) on this loop): \(failure)")
         }
+    }
+
+    private func setTime() {
+        hub.milliseconds = loop.milliseconds
+        hub.instant = loop.instant
     }
 
     /// Forgets users who left long ago, a part of them each second; one loop does it for all.

@@ -1,6 +1,6 @@
 internal import Base
 internal import EmbeddedStore
-package import Logging
+internal import Logging
 package import Reactor
 internal import Store
 internal import Synchronization
@@ -19,7 +19,7 @@ package final class RouterServer: Sendable {
     private let store: EmbeddedStore
     private let threads: Mutex<[LoopThread]>
     private let tidying: Task<Void, Never>
-    private let watching: Task<Void, Never>?
+    private let watching: [Task<Void, Never>]
     private let webhook: Webhook?
     private let sending: Task<Void, Never>?
 
@@ -35,7 +35,7 @@ package final class RouterServer: Sendable {
     /// Opens the store, recovers what a crash left, starts the loops and listens.
     ///
     /// Errors: in words for the operator (``ConfigurationError``, `ListenError`, the store's own).
-    package static func start(_ configuration: Configuration, log: Logger) async throws -> RouterServer {
+    package static func start(_ configuration: Configuration, log: RouterLog) async throws -> RouterServer {
         try configuration.validate()
         let loops = configuration.loops > 0 ? configuration.loops : ProcessResources.coreCount
         let plan = try TablePlan(configuration, loops: loops, limit: ProcessResources.descriptorLimit)
@@ -45,12 +45,16 @@ package final class RouterServer: Sendable {
         let loopMailboxes: [any StoreMailbox] = nodes.map { NodeMailbox(handle: $0) }
         let store = try EmbeddedStore(EmbeddedStoreOptions(configuration), mailboxes: loopMailboxes + [answers])
         do {
-            let passwords = try PasswordWorkers(count: min(2, (loops + 1) / 2), log: log)
+            let passwords = PasswordWorkers(count: min(2, (loops + 1) / 2))
             do {
+                var sources = OperatorSources(store, plan)
+                sources.webhook = try configuration.webhook.map { settings in
+                    try Webhook(settings, store, answers, mailbox: MailboxIndex(nodes.count), log: log.webhook)
+                }
                 let context = try RouterContext(
                     configuration, nodes: nodes, logins: Logins(store.logins), passwords: passwords, tls: tls,
-                    log: log)
-                return try await RouterServer(context, store, plan, answers)
+                    log: log, sources: sources)
+                return try await RouterServer(context, store, plan)
             } catch {
                 passwords.stop()
                 throw error
@@ -68,13 +72,10 @@ package final class RouterServer: Sendable {
     }
 
     private init(
-        _ context: RouterContext, _ store: EmbeddedStore, _ plan: TablePlan, _ answers: WebhookStore
+        _ context: RouterContext, _ store: EmbeddedStore, _ plan: TablePlan
     ) async throws {
         self.context = context
-        let webhook = try context.configuration.webhook.map { settings in
-            try Webhook(
-                settings, store, answers, mailbox: MailboxIndex(context.nodes.count), log: context.log)
-        }
+        let webhook = context.sources.webhook
         self.webhook = webhook
         tables = plan
         self.store = store
@@ -98,9 +99,12 @@ package final class RouterServer: Sendable {
         self.tcp = tcp
         self.threads = Mutex(threads)
         tidying = Task.detached { await MemoryTidying.run(context.nodes, store) }
-        watching = context.configuration.memory.bytes.map { limit in
-            Task.detached { await MemoryWatch.run(context.memory, limit: limit, context.nodes, store, context.log) }
+        let memory = context.configuration.memory.bytes.map { limit in
+            Task.detached {
+                await MemoryWatch.run(context.memory, limit: limit, context.nodes, store, context.log.router)
+            }
         }
+        watching = [Task.detached { await StoreWatch.run(store, context.log.store) }, memory].compactMap(\.self)
         sending = webhook.map { webhook in Task.detached { await webhook.run() } }
     }
 
@@ -147,10 +151,10 @@ package final class RouterServer: Sendable {
     package func stop() async {
         context.beginDraining()
         tidying.cancel()
-        watching?.cancel()
+        for task in watching { task.cancel() }
         sending?.cancel()
         await tidying.value
-        await watching?.value
+        for task in watching { await task.value }
         await sending?.value
         for node in context.nodes { await node.run { $0.beginDraining() } }
         let deadline = Clock.monotonicNanoseconds + UInt64(RouterServer.drainSeconds) * 1_000_000_000
@@ -202,9 +206,9 @@ package final class RouterServer: Sendable {
         guard context.configuration.hasKeyFiles else { return }
         do throws(ConfigurationError) {
             try context.authenticator.reload()
-            context.log.notice("the keys of tokens were read again")
+            context.log.router.notice("the keys of tokens were read again")
         } catch {
-            context.log.error("the keys of tokens stay as they were: \(error)")
+            context.log.router.error("the keys of tokens stay as they were: \(error)")
         }
     }
 
@@ -212,9 +216,9 @@ package final class RouterServer: Sendable {
         guard let tls = context.tls else { return }
         do {
             try tls.reload()
-            context.log.notice("certificate and key were read anew, for connections that begin from now on")
+            context.log.router.notice("certificate and key were read anew, for connections that begin from now on")
         } catch {
-            context.log.error("the old certificate and key stay in use: \(error)")
+            context.log.router.error("the old certificate and key stay in use: \(error)")
         }
     }
 
@@ -232,6 +236,15 @@ package final class RouterServer: Sendable {
                 try? await Task.sleep(nanoseconds: 2_000_000)
             }
         }
+    }
+}
+
+extension OperatorSources {
+    fileprivate init(_ store: EmbeddedStore, _ plan: TablePlan) {
+        self.store = { store.figures }
+        files = { store.fileSizes }
+        trouble = { store.trouble }
+        connectionsMax = plan.room
     }
 }
 

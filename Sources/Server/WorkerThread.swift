@@ -1,37 +1,23 @@
-internal import Logging
 internal import Reactor
 internal import Synchronization
 
 /// A thread for what takes long or blocks, which a loop has no time for: it does what it is given, one after the other.
 /// *Thread:* any.
 final class WorkerThread: Sendable {
-    /// A loop without connections, which does what is mailed to it.
     private final class Work: Sendable {
-        let mailbox: Mailbox
+        let queue = WorkQueue()
         /// Jobs that wait or run.
         let jobs = Atomic(0)
-        let isStopping = Atomic(false)
-
-        init() throws(Errno) { mailbox = try Mailbox() }
-
-        func run(_ name: String, _ log: Logger) {
-            do {
-                let loop = try EventLoop(mailbox: mailbox)
-                while !isStopping.load(ordering: .relaxed) { loop.runOnce() }
-            } catch {
-                log.critical("the thread \(name) does nothing: it got no descriptor (\(error))")
-            }
-        }
     }
 
     private let work: Work
     private let thread: LoopThread
 
     /// Starts the thread. `name` has at most 15 bytes.
-    init(name: String, log: Logger) throws(Errno) {
-        let work = try Work()
+    init(name: String) {
+        let work = Work()
         self.work = work
-        thread = LoopThread(name: name) { work.run(name, log) }
+        thread = LoopThread(name: name) { work.queue.run() }
     }
 
     /// Jobs that wait or run.
@@ -45,7 +31,7 @@ final class WorkerThread: Sendable {
         }
         let work = work
         return await withCheckedContinuation { continuation in
-            work.mailbox.post {
+            work.queue.post {
                 let value = body()
                 work.jobs.subtract(1, ordering: .relaxed)
                 continuation.resume(returning: value)
@@ -55,8 +41,7 @@ final class WorkerThread: Sendable {
 
     /// Does what waits, and ends the thread.
     func stop() {
-        let work = work
-        work.mailbox.post { work.isStopping.store(true, ordering: .relaxed) }
+        work.queue.close()
         thread.join()
     }
 }

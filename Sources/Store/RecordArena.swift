@@ -22,6 +22,9 @@ package final class RecordArena: @unchecked Sendable {
     private var capacity: Int
     /// Bytes in use.
     package private(set) var byteCount = 0
+    /// When what is in it came in, in nanoseconds of the caller's clock; 0 if that isn't known. Set before it is
+    /// submitted.
+    package var takenAt: UInt64 = 0
 
     package init(capacity: Int = 4096) {
         self.capacity = max(capacity, 256)

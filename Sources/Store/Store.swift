@@ -203,4 +203,12 @@ package enum StoreError: Error, Equatable, Sendable {
     case unknownOutcome(String)
     case notFound
     case conflict(String)
+
+    /// What failed, in words for the operator.
+    package var reason: String {
+        switch self {
+        case .unavailable(let text), .unknownOutcome(let text), .conflict(let text): text
+        case .notFound: "not found"
+        }
+    }
 }

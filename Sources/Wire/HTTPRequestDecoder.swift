@@ -48,6 +48,9 @@ package struct HTTPRequestDecoder: ~Copyable {
         return line.isEmpty
     }
 
+    /// Bytes of a request in progress that it holds.
+    package var ownedByteCount: Int { line.count + body.count }
+
     /// Whether the head of a request is there and its body isn't.
     package var hasHead: Bool {
         switch state {

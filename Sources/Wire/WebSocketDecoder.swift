@@ -58,6 +58,9 @@ package struct WebSocketDecoder: ~Copyable {
     /// Whether no frame and no message is incomplete; then the decoder owns no memory.
     package var isIdle: Bool { partial == nil }
 
+    /// Bytes of a message in progress that it holds.
+    package var ownedByteCount: Int { partial.map { $0.pointee.message.count } ?? 0 }
+
     /// How often this was called since the message or frame in progress began; 0 if nothing is incomplete.
     package mutating func look() -> UInt8 {
         guard let partial, !partial.pointee.isIdle else { return 0 }

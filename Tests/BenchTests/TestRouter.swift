@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import Reactor
 import Server
 
@@ -15,9 +14,7 @@ func withTestRouter<Result: Sendable>(
     configuration.data = directory
     configuration.loops = 1
     configuration.dev = true
-    var log = Logger(label: "test")
-    log.logLevel = .critical
-    let server = try await RouterServer.start(configuration, log: log)
+    let server = try await RouterServer.start(configuration, log: .silent)
     let (web, tcp) = (server.http, server.tcp)
     let result = await withCheckedContinuation { continuation in
         Thread.detachNewThread { continuation.resume(returning: Swift.Result { try body(web, tcp) }) }

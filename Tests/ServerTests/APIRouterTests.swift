@@ -17,11 +17,10 @@ struct APIRouterTests {
         var configuration = Configuration()
         configuration.apiKey = "key"
         let node = try NodeHandle()
-        let log = Logger(label: "test")
+        let log = RouterLog.silent
         let logins = Logins(LoginState(key: [1, 2, 3], ends: []))
         context = try RouterContext(
-            configuration, nodes: [node], logins: logins, passwords: try PasswordWorkers(count: 1, log: log),
-            tls: nil, log: log)
+            configuration, nodes: [node], logins: logins, passwords: PasswordWorkers(count: 1), tls: nil, log: log)
         router = APIRouter(context: context, node: node)
     }
 
@@ -31,7 +30,7 @@ struct APIRouterTests {
         var decoder = HTTPRequestDecoder()
         var offset = 0
         guard case .request(let request) = decoder.next(bytes.span.bytes, &offset) else { throw NoRequest() }
-        return await router.respond(to: request, from: "127.0.0.1")
+        return await router.respond(to: request, from: "127.0.0.1").response
     }
 
     private struct NoRequest: Error {}

@@ -375,7 +375,7 @@ struct AccountRuleTests {
 struct PasswordWorkersTests {
     @Test("What is asked is done, and what is too much is refused")
     func bounded() async throws {
-        let workers = try PasswordWorkers(count: 2, log: Logger(label: "test"))
+        let workers = PasswordWorkers(count: 2)
         let answers = await withTaskGroup(of: Int?.self) { group in
             for number in 0..<200 {
                 group.addTask {

@@ -25,18 +25,17 @@ struct DocumentTests {
 
     init() throws {
         document = try JSONDecoder().decode(Document.self, from: Data(DocumentAPI.document.body))
-        let log = Logger(label: "test")
+        let log = RouterLog.silent
         let node = try NodeHandle()
         let context = try RouterContext(
             Configuration(), nodes: [node], logins: Logins(LoginState(key: [1], ends: [])),
-            passwords: try PasswordWorkers(count: 1, log: log),
-            tls: nil, log: log)
+            passwords: PasswordWorkers(count: 1), tls: nil, log: log)
         routes = APIRouter(context: context, node: node).routes
     }
 
-    @Test("Each route is in the document, and nothing else; the web chat's files are no API")
+    @Test("Each route is in the document, and nothing else; pages are no API")
     func sameTable() {
-        let pages = Set(WebChat.files.map(\.path))
+        let pages = Set((WebChat.files + OperatorConsole.files).map(\.path))
         let served = routes.filter { !pages.contains($0.path) }.map { "\($0.method.rawValue) \($0.path)" }
         let described = document.paths.flatMap { path, operations in
             operations.keys.map { "\($0.uppercased()) \(path)" }

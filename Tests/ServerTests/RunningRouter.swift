@@ -22,9 +22,7 @@ final class Running: Sendable {
         configuration.loops = loops
         configuration.dev = true
         change(&configuration)
-        var log = Logger(label: "test")
-        log.logLevel = .critical
-        server = try await RouterServer.start(configuration, log: log)
+        server = try await RouterServer.start(configuration, log: .silent)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import WebSocketException
 
 from certificate import Certificate
-from switchboard import Chat, PATIENCE, Router, later, router_binary
+from switchboard import Chat, PATIENCE, Router, router_binary
 
 
 def run_to_its_end(arguments, directory, environment=None):
@@ -28,7 +28,6 @@ def test_health(router):
         assert router.http("GET", path).status == 200
 
 
-@later
 def test_metrics(router):
     """Prometheus text."""
     answer = router.http("GET", "/metrics")
@@ -273,7 +272,7 @@ def test_usage_errors(tmp_path, arguments):
 def test_every_option_may_stand_in_the_file(tmp_path):
     """The file takes what --help names, so its list can't fall behind."""
     text = subprocess.run([router_binary(), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout
-    options = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) - {"--config", "--help"}
+    options = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) - {"--config", "--help", "--version"}
     pair = Certificate(tmp_path)
     values = {
         "listen": "127.0.0.1:{port}", "tcp-listen": "127.0.0.1:{tcp_port}", "data": "{directory}/elsewhere",
@@ -286,6 +285,7 @@ def test_every_option_may_stand_in_the_file(tmp_path):
         "strangers": "hold", "search": "off", "events": "on", "events-days": 3, "webhook-url": "http://127.0.0.1:9/",
         "webhook-secret": "w" * 16, "webhook-certificates": "/etc/ssl/certs/ca-certificates.crt",
         "webhook-patience": 60, "inbox-members": 100, "tls-cert": pair.file, "tls-key": pair.key,
+        "metrics": "local", "log-format": "json", "log-file": "{directory}/router.json", "log-syslog": "false",
         "dev": "true"}
     assert options == {f"--{name}" for name in values}
     router = Router(tmp_path, certificate=pair)

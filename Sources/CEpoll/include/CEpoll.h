@@ -78,6 +78,8 @@ int cep_return_freed_memory(void);
 int cep_sharpen_timers(void);
 // Nanoseconds of the monotonic clock.
 uint64_t cep_monotonic_nanoseconds(void);
+// CPU time of the calling thread.
+uint64_t cep_thread_nanoseconds(void);
 // Milliseconds since the Unix epoch.
 uint64_t cep_realtime_milliseconds(void);
 

@@ -25,6 +25,8 @@ final class ChannelHome {
     private var channels: [Identifier: HomeChannel] = [:]
     /// Bytes of all histories.
     private(set) var historyBytes = 0
+    /// Publications that were taken.
+    private(set) var published: UInt64 = 0
     private var lastNumber: UInt64 = 0
     private var sweptAt: UInt64 = 0
     private var madeRoomAt: UInt64 = 0
@@ -105,6 +107,7 @@ final class ChannelHome {
             let channel = try findOrAdd(publish.channel, now: now)
             guard channel.interests.allSatisfy({ posts.hasRoom(to: $0.node) }) else { throw .congested }
             channel.offset += 1
+            published &+= 1
             let publication = Publication(offset: channel.offset, time: now, event: encode(publish, channel.offset))
             let before = channel.history.byteCount
             channel.history.append(publication)

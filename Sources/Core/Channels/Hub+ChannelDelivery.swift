@@ -53,6 +53,7 @@ extension Hub {
 
     /// Publications that a subscriber misses are to be read.
     private func lag(_ session: Session, in audience: ChannelAudience, at place: Int) {
+        counters.channelLags &+= 1
         audience.setState(.lagging, at: place)
         audiences[session]?.lagging += 1
         readHistories(of: session)

@@ -81,11 +81,17 @@ struct APIRouter: Sendable {
     private let node: NodeHandle
     private let origins: Origins
 
+    /// A response, and the place of its route in the table; nil: there is none.
+    struct Answer: Sendable {
+        var response: HTTPResponse
+        var route: Int?
+    }
+
     init(context: RouterContext, node: NodeHandle) {
         self.node = node
         origins = context.origins
         let parts = [
-            HealthAPI(context: context).routes,
+            OperationsAPI(context: context).routes,
             DocumentAPI.routes,
             TimelineAPI(context: context).routes,
             AccountAPI(context: context).routes,
@@ -104,15 +110,15 @@ struct APIRouter: Sendable {
     }
 
     /// Answers a request; whatever goes wrong becomes a response.
-    func respond(to request: HTTPRequest, from peer: String) async -> HTTPResponse {
-        var response = await answer(request, from: peer)
-        origins.admit(request, to: &response)
-        return response
+    func respond(to request: HTTPRequest, from peer: String) async -> Answer {
+        var answer = await answer(request, from: peer)
+        origins.admit(request, to: &answer.response)
+        return answer
     }
 
-    private func answer(_ request: HTTPRequest, from peer: String) async -> HTTPResponse {
+    private func answer(_ request: HTTPRequest, from peer: String) async -> Answer {
         var allowed: Set<HTTPMethod> = []
-        for route in routes {
+        for (index, route) in routes.enumerated() {
             guard let parameters = route.match(request.path) else { continue }
             let isHead = request.method == .head && route.method == .get
             guard route.method == request.method || isHead else {
@@ -122,12 +128,12 @@ struct APIRouter: Sendable {
             }
             do throws(APIError) {
                 let call = APIRequest(http: request, parameters: parameters, node: node, peer: peer)
-                return try await route.handler(call)
+                return Answer(response: try await route.handler(call), route: index)
             } catch {
-                return .failure(error)
+                return Answer(response: .failure(error), route: index)
             }
         }
-        return refusal(of: request, allowed: allowed.sorted { $0.rawValue < $1.rawValue })
+        return Answer(response: refusal(of: request, allowed: allowed.sorted { $0.rawValue < $1.rawValue }))
     }
 
     /// The answer where no route takes the method, or none is at the path.

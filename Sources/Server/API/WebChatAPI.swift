@@ -1,8 +1,8 @@
 internal import WebChat
 internal import Wire
 
-/// The web chat (contract, section 5): a page and its modules, from the program itself. Open to everyone, since there
-/// is nothing in it that the source doesn't show.
+/// The web chat and the operator's page (contract, section 5): pages and their modules, from the program itself. Open
+/// to everyone, since there is nothing in them that the source doesn't show.
 struct WebChatAPI: Sendable {
     /// Nothing but the router's own files runs, is shown or is asked, media of its users excepted, and markup can't be
     /// made from text.
@@ -20,7 +20,7 @@ struct WebChatAPI: Sendable {
     }
 
     var routes: [APIRouter.Route] {
-        WebChat.files.map { file in
+        (WebChat.files + OperatorConsole.files).map { file in
             .init(.get, file.path) { request throws(APIError) in response(file, to: request.http) }
         }
     }

@@ -1,6 +1,3 @@
-internal import Logging
-internal import Reactor
-
 /// The threads that hash passwords: it takes long on purpose. *Thread:* any.
 final class PasswordWorkers: Sendable {
     private let workers: [WorkerThread]
@@ -9,11 +6,7 @@ final class PasswordWorkers: Sendable {
     private static let jobsMax = 16
 
     /// - Parameter count: threads; each needs 32 MiB while it works.
-    init(count: Int, log: Logger) throws(Errno) {
-        var workers: [WorkerThread] = []
-        for number in 1...count { workers.append(try WorkerThread(name: "passwords \(number)", log: log)) }
-        self.workers = workers
-    }
+    init(count: Int) { workers = (1...count).map { WorkerThread(name: "passwords \($0)") } }
 
     /// Runs `work` on one of the threads; nil if too much waits for them.
     func run<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value? {

@@ -36,7 +36,7 @@ extension LoopNode {
                 connection.begin(on: channel, answering: response, arrival)
             }
         } catch {
-            context.log.error("can't take a connection over, which ends by that: \(error)")
+            context.log.connections.error("can't take a connection over, which ends by that: \(error)")
         }
     }
 
@@ -72,7 +72,7 @@ extension LoopNode {
 
     func logFullShard(_ user: Identifier) {
         let topology = context.topology
-        context.log.warning(
+        context.log.connections.warning(
             "shard \(topology.shard(of: user)) is full (\(topology.usersPerShardMax) users); refused one")
     }
 
@@ -80,7 +80,7 @@ extension LoopNode {
     private func logFullTable() {
         guard loop.second != fullTableLogged else { return }
         fullTableLogged = loop.second
-        context.log.warning(
+        context.log.connections.warning(
             "no descriptors left for more connections; refusing new ones. Raise the limit of open files, or --loops")
     }
 }

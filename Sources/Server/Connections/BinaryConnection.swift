@@ -30,10 +30,11 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
         if let refusal { refuse(refusal) }
     }
 
+    var bufferedBytes: Int { decoder.ownedByteCount + signIn.waitingByteCount }
+
     // MARK: Reading
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
-        node.hub.milliseconds = node.loop.milliseconds
         if !signIn.keepBack(bytes, from: channel) { process(bytes, channel) }
     }
 
@@ -95,16 +96,27 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
     /// else than we do.
     private func refuse(_ error: BinaryError) {
         let refusal = EnvelopeError(error.code, error.reason)
-        guard case .signedIn = signIn.state, let cid = error.cid else { return fail(refusal) }
+        guard case .signedIn = signIn.state, let cid = error.cid else {
+            if case .awaitingClient = signIn.state {
+                node.noteRefusedSignIn(error.code == .unauthorized ? .unauthorized : .malformed)
+            }
+            return fail(refusal)
+        }
         guard let channel else { return }
+        node.hub.noteError(error.code)
         channel.prepareToWrite()
         channel.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: false)
     }
 
-    func refuse(_ refusal: Refusal) { fail(EnvelopeError(refusal.code, refusal.reason), retry: refusal.retry) }
+    func refuse(_ refusal: Refusal) {
+        guard channel != nil, !signIn.hasEnded else { return }
+        note(refusal)
+        fail(EnvelopeError(refusal.code, refusal.reason), retry: refusal.retry)
+    }
 
     private func fail(_ refusal: EnvelopeError, retry: UInt64? = nil) {
         guard let channel else { return }
+        node.hub.noteError(refusal.code)
         channel.prepareToWrite()
         channel.buffer.appendBinaryError(refusal, cid: 0, isWebSocket: false, retry: retry)
         end()

@@ -20,6 +20,15 @@ protocol ClientConnection: ChannelDelegate, SessionOwner, DrainableConnection {
 }
 
 extension ClientConnection {
+    /// Counts a connection that the router ends.
+    func note(_ refusal: Refusal) {
+        if signIn.session == nil || refusal.cause.isOfSignIn {
+            node.noteRefusedSignIn(refusal.cause)
+        } else {
+            node.counters.countEndedSession(refusal.cause)
+        }
+    }
+
     /// Goes to the loop of the user; another connection object takes the socket over there.
     func goHome(_ request: SignInRequest, _ kind: Arrival.Kind, unread: UnsafeRawBufferPointer) {
         guard let channel else { return }

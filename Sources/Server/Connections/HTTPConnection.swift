@@ -1,4 +1,5 @@
 internal import Base
+internal import Logging
 internal import Reactor
 internal import Wire
 
@@ -11,6 +12,8 @@ final class HTTPConnection: AcceptingDelegate {
     private var isBusy = false
     private var waiting: [UInt8] = []
     private var begun: UInt32 = 0
+    /// The instant of the tick in which the request that is being answered was whole.
+    private var answerBegun: UInt64 = 0
     private var peer = ""
     /// Whether the client has ended its side; it may still wait for answers (RFC 9112, section 9.6).
     private var isPeerDone = false
@@ -49,6 +52,7 @@ final class HTTPConnection: AcceptingDelegate {
         let peer = channel.peerAddress ?? ""
         self.peer = peer
         if let refusal = node.arrivalRefusal(channel, from: peer) {
+            node.noteRefusedSignIn(refusal.cause)
             return node.mayExplain() ? respond(.failure(refusal.httpFailure), keepAlive: false, isHead: false)
                 : channel.abort()
         }
@@ -75,6 +79,7 @@ final class HTTPConnection: AcceptingDelegate {
                 channel.prepareToWrite()
                 HTTPResponse.writeContinue(to: &channel.buffer)
             case .failure(let failure):
+                node.counters.countRequest(route: nil, failure.status, nanoseconds: 0)
                 respond(.failure(failure), keepAlive: false, isHead: false)
                 return
             case .request(let request):
@@ -106,20 +111,35 @@ final class HTTPConnection: AcceptingDelegate {
         let api = node.api
         let peer = peer
         let bound = LoopBound(self)
+        answerBegun = node.loop.instant
         Task(executorPreference: node.loop.executor) {
-            let response = await api.respond(to: request, from: peer)
-            bound.onLoop.finish(request, response)
+            let answer = await api.respond(to: request, from: peer)
+            bound.onLoop.finish(request, answer)
         }
         return true
     }
 
-    private func finish(_ request: HTTPRequest, _ response: HTTPResponse) {
+    private func finish(_ request: HTTPRequest, _ answer: APIRouter.Answer) {
+        let nanoseconds = Clock.monotonicNanoseconds &- answerBegun
+        let status = answer.response.status
+        node.counters.countRequest(route: answer.route, status, nanoseconds: nanoseconds)
+        node.context.log.http.debug(
+            "answered",
+            metadata: [
+                "method": "\(request.method.rawValue)", "route": "\(routeName(answer))",
+                "status": .stringConvertible(status.rawValue), "microseconds": .stringConvertible(nanoseconds / 1_000),
+            ])
         guard let channel else { return }
         let keepAlive = request.keepAlive && !node.context.isDraining
-        respond(response, keepAlive: keepAlive, isHead: request.method == .head)
+        respond(answer.response, keepAlive: keepAlive, isHead: request.method == .head)
         isBusy = false
         guard keepAlive else { return }
         goOn(channel)
+    }
+
+    /// What the request's path was found by; never the path itself, which says who talks to whom.
+    private func routeName(_ answer: APIRouter.Answer) -> String {
+        answer.route.map { node.api.routes[$0].path } ?? "none"
     }
 
     /// Takes up what came in meanwhile, unless the client doesn't take its answers.
@@ -178,7 +198,9 @@ final class HTTPConnection: AcceptingDelegate {
                 }
                 self.channel = nil
             }
+            node.counters.countUpgrade(.switchingProtocols, nanoseconds: 0)
         } catch {
+            node.noteRefusedUpgrade(error)
             var response = HTTPResponse.failure(error)
             if error.status == .upgradeRequired {
                 try? response.headers.add("Upgrade", "websocket")
@@ -207,6 +229,7 @@ final class HTTPConnection: AcceptingDelegate {
                 channel.abort()
             } else {
                 let failure = HTTPFailure(.requestTimeout, "the request took too long")
+                node.counters.countRequest(route: nil, failure.status, nanoseconds: 0)
                 respond(.failure(failure), keepAlive: false, isHead: false)
             }
             return nil
@@ -220,6 +243,8 @@ final class HTTPConnection: AcceptingDelegate {
         if !decoder.isIdle || !isKnown { return (begun, HTTPConnection.headSeconds) }
         return (max(channel.lastReceived, channel.lastSent), HTTPConnection.idleSeconds)
     }
+
+    var bufferedBytes: Int { waiting.count + decoder.ownedByteCount }
 
     func channelClosed(_ channel: Channel) { self.channel = nil }
 }

@@ -64,6 +64,9 @@ struct SignInProgress {
         }
     }
 
+    /// Bytes that wait for the store's answer.
+    var waitingByteCount: Int { if case .askingStore(_, let waiting) = state { waiting.count } else { 0 } }
+
     var hasEnded: Bool { if case .ended = state { true } else { false } }
 
     /// Gives the client ten seconds to say who it is.
@@ -136,53 +139,57 @@ struct Refusal {
     let code: ErrorCode
     let closeCode: UInt16
     let reason: StaticString
+    let cause: RefusalCause
     /// Milliseconds after which the client may come again.
     var retry: UInt64?
 
     static let fullShard = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded,
-        reason: "this part of the server is full; try again later", retry: 5_000)
+        reason: "this part of the server is full; try again later", cause: .fullShard, retry: 5_000)
     static let noRoom = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later",
-        retry: 5_000)
+        cause: .noRoom, retry: 5_000)
     static let storeFailed = Refusal(
         code: .internal, closeCode: WebSocketCloseCode.internalError,
-        reason: "the store is unavailable; try again later")
+        reason: "the store is unavailable; try again later", cause: .storeFailed)
     static let shortOfMemory = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is short of memory",
-        retry: 10_000)
+        cause: .memory, retry: 10_000)
     static func goingDown(retry: UInt64) -> Refusal {
         Refusal(
             code: .overloaded, closeCode: WebSocketCloseCode.goingAway, reason: "the server is going down",
-            retry: retry)
+            cause: .goingDown, retry: retry)
     }
     static func tooManyConnections(retry: UInt64) -> Refusal {
         Refusal(
             code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited,
-            reason: "too many connections from this address", retry: retry)
+            reason: "too many connections from this address", cause: .rateLimited, retry: retry)
     }
     static func tooManySignIns(retry: UInt64) -> Refusal {
         Refusal(
             code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited,
-            reason: "too many sign-ins from this address", retry: retry)
+            reason: "too many sign-ins from this address", cause: .rateLimited, retry: retry)
     }
     static let tooHasty = Refusal(
         code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited, reason: "too much too fast, again and again",
-        retry: 10_000)
+        cause: .rateLimited, retry: 10_000)
     static let unfinished = Refusal(
         code: .badRequest, closeCode: WebSocketCloseCode.heartbeatTimeout,
-        reason: "a frame took too long to come in whole")
+        reason: "a frame took too long to come in whole", cause: .unfinished)
     static let late = Refusal(
-        code: .unauthorized, closeCode: WebSocketCloseCode.signInTimeout, reason: "no sign-in within 10 s")
+        code: .unauthorized, closeCode: WebSocketCloseCode.signInTimeout, reason: "no sign-in within 10 s",
+        cause: .late)
     static let silent = Refusal(
-        code: .unauthorized, closeCode: WebSocketCloseCode.heartbeatTimeout, reason: "no answer to pings")
+        code: .unauthorized, closeCode: WebSocketCloseCode.heartbeatTimeout, reason: "no answer to pings",
+        cause: .silent)
 
     static let loggedOut = Refusal(
-        code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized, reason: "this login has ended; log in again")
+        code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized, reason: "this login has ended; log in again",
+        cause: .loggedOut)
 
     static let expired = Refusal(
         code: .unauthorized, closeCode: WebSocketCloseCode.unauthorized,
-        reason: "the token's time is over; sign in with a new one")
+        reason: "the token's time is over; sign in with a new one", cause: .expired)
 
     /// The answer to a request that was to become a connection.
     var httpFailure: HTTPFailure {

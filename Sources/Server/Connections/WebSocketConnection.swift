@@ -13,6 +13,8 @@ final class WebSocketConnection: ClientConnection {
 
     init(node: LoopNode) { self.node = node }
 
+    var bufferedBytes: Int { decoder.ownedByteCount + signIn.waitingByteCount }
+
     // MARK: Beginning
 
     /// Signs in a connection that has come to its user's loop.
@@ -29,6 +31,7 @@ final class WebSocketConnection: ClientConnection {
         }
         channel.prepareToWrite()
         if let refusal {
+            note(refusal)
             HTTPResponse.failure(refusal.httpFailure).write(to: &channel.buffer, keepAlive: false)
             end()
         } else {
@@ -52,7 +55,6 @@ final class WebSocketConnection: ClientConnection {
     // MARK: Reading
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
-        node.hub.milliseconds = node.loop.milliseconds
         if !signIn.keepBack(bytes, from: channel) { process(bytes, channel) }
     }
 
@@ -104,9 +106,11 @@ extension WebSocketConnection {
         do throws(EnvelopeError) {
             try envelope.scan(payload)
             guard envelope.command == .connect, let token = try envelope.string(.token, in: payload) else {
+                node.noteRefusedSignIn(.malformed)
                 return close(WebSocketCloseCode.unauthorized, "the first message must be connect with a token")
             }
             guard let credential = node.context.authenticator.credential(token, now: node.loop.milliseconds) else {
+                node.noteRefusedSignIn(.unauthorized)
                 return close(WebSocketCloseCode.unauthorized, "the token is wrong or out of date")
             }
             let device = try envelope.identifier(.device, in: payload) ?? expectation.device ?? .defaultDevice
@@ -114,6 +118,7 @@ extension WebSocketConnection {
             signIn.leave(
                 for: SignInRequest(credential: credential, device: device, after: after, form: .json), node)
         } catch {
+            node.noteRefusedSignIn(.malformed)
             close(WebSocketCloseCode.unauthorized, error.reason)
         }
     }
@@ -127,6 +132,8 @@ extension WebSocketConnection {
             let request = try BinaryRequest(header, payload: payload)
             signIn.leave(for: try node.signInRequest(of: request, payload), node)
         } catch {
+            node.noteRefusedSignIn(error.code == .unauthorized ? .unauthorized : .malformed)
+            node.hub.noteError(error.code)
             channel.prepareToWrite()
             channel.buffer.appendBinaryError(EnvelopeError(error.code, error.reason), cid: 0, isWebSocket: true)
             close(WebSocketCloseCode.unauthorized, error.reason)
@@ -157,6 +164,7 @@ extension WebSocketConnection {
                 }
             }
         } catch {
+            node.hub.noteError(error.code)
             session.outlet.prepareToWrite()
             session.outlet.buffer.appendBinaryError(
                 EnvelopeError(error.code, error.reason), cid: error.cid ?? 0, isWebSocket: true)
@@ -171,7 +179,11 @@ extension WebSocketConnection {
 // MARK: - Ending
 
 extension WebSocketConnection {
-    func refuse(_ refusal: Refusal) { close(refusal.closeCode, refusal.reason, retry: refusal.retry) }
+    func refuse(_ refusal: Refusal) {
+        guard channel != nil, !signIn.hasEnded else { return }
+        note(refusal)
+        close(refusal.closeCode, refusal.reason, retry: refusal.retry)
+    }
 
     /// Sends a close frame and ends the connection once it is out.
     private func close(_ code: UInt16, _ reason: StaticString, retry: UInt64? = nil) {

@@ -19,6 +19,10 @@ final class Webhook: Sendable {
     private let client: WebhookClient
     private let log: Logger
     private let isResuming = Atomic(false)
+    private let taken = Atomic(0)
+    private let failed = Atomic(0)
+    private let events = Atomic(0)
+    private let isParked = Atomic(false)
 
     /// Events of one request; large messages make it fewer.
     private static let eventsMax = 100
@@ -40,17 +44,19 @@ final class Webhook: Sendable {
         client = try WebhookClient(settings)
     }
 
+    /// What it has done. *Thread:* any.
+    var counters: WebhookCounters {
+        WebhookCounters(
+            taken: taken.load(ordering: .relaxed), failed: failed.load(ordering: .relaxed),
+            events: events.load(ordering: .relaxed), isParked: isParked.load(ordering: .relaxed))
+    }
+
     /// Goes on at once, also when it is parked. *Thread:* any.
     func resume() { isResuming.store(true, ordering: .relaxed) }
 
     /// Sends what there is and what comes, until the task is cancelled.
     func run() async {
-        let thread: WorkerThread
-        do {
-            thread = try WorkerThread(name: "webhook", log: log)
-        } catch {
-            return log.critical("webhook: no events are sent: \(error)")
-        }
+        let thread = WorkerThread(name: "webhook")
         await withTaskCancellationHandler {
             await send(on: thread)
         } onCancel: {
@@ -98,13 +104,16 @@ final class Webhook: Sendable {
         let client = client
         switch await thread.run(jobsMax: 1, { client.post(bytes, signature: signature) }) {
         case .taken:
-            if failing.count > 0 { log.notice("webhook: events are taken again, after \(failing.count) tries") }
+            taken.add(1, ordering: .relaxed)
+            events.add(page.events.count, ordering: .relaxed)
+            if failing.count > 0 { log.notice("events are taken again, after \(failing.count) tries") }
             failing = Failing()
             let command = DirectoryCommand.eventsDelivered(through: number)
             let answer = await answers.answer { store.perform(command, mailbox: mailbox, ticket: $0) }
             if case .failure = answer { await pause(Webhook.storeMilliseconds) }
         case .failed(let reason):
             guard !Task.isCancelled else { return }
+            failed.add(1, ordering: .relaxed)
             await wait(after: reason, &failing)
         case nil: preconditionFailure("the webhook sends one body at a time")
         }
@@ -118,16 +127,18 @@ final class Webhook: Sendable {
         failing.since = since
         guard now - since >= UInt64(settings.patienceSeconds) * 1_000_000_000 else {
             let delay = failing.delay(random: .random(in: 0..<1))
-            log.warning("webhook: events weren't taken: \(reason); trying again in \(delay) ms")
+            log.warning("events weren't taken: \(reason); trying again in \(delay) ms")
             await pause(delay)
             return
         }
         log.error(
             """
-            webhook: parked after \(failing.count) tries in \(settings.patienceSeconds) s (\(reason)); events are \
+            parked after \(failing.count) tries in \(settings.patienceSeconds) s (\(reason)); events are \
             kept. SIGHUP or the next start goes on
             """)
+        isParked.store(true, ordering: .relaxed)
         while !Task.isCancelled, !(await pause(Webhook.intervalMilliseconds)) {}
+        isParked.store(false, ordering: .relaxed)
         failing = Failing()
     }
 
@@ -168,4 +179,15 @@ final class Webhook: Sendable {
             return most / 2 + UInt64(Double(most / 2) * random)
         }
     }
+}
+
+/// What a webhook has done since the start.
+struct WebhookCounters: Sendable {
+    /// Requests that were taken, and that weren't.
+    var taken: Int
+    var failed: Int
+    /// Events that were taken.
+    var events: Int
+    /// Whether it sends no more until it is told to.
+    var isParked: Bool
 }
