@@ -55,6 +55,9 @@ package enum Limits {
     package static let watchesPerLoopMax = 2_000_000
     /// How long a user who dropped counts as online: a client that reconnects is no news.
     package static let presenceGraceMilliseconds: UInt64 = 3_000
+    /// How long after a start those count as online who were seen shortly before it, and how long before.
+    package static let resumeMilliseconds: UInt64 = 15_000
+    package static let restartMilliseconds: UInt64 = 60_000
     /// Channels that a session may subscribe to.
     package static let channelsPerSessionMax = 256
     /// The `data` of a publication.
@@ -63,6 +66,12 @@ package enum Limits {
     package static let inboxMembersDefault = 500
     /// From connection to sign-in, for `/ws` and the binary protocol.
     package static let signInSeconds: UInt64 = 10
+    /// Looks of the timer, some 30 s apart, that a frame may take to come in whole: a minute and a half.
+    package static let unfinishedLooksMax: UInt8 = 3
+    /// What frames that wait for a group, a relation or a channel may take in a loop; more are refused.
+    package static let heldFrameBytesMax = 64 << 20
+    /// What a session may add in a tick to a queue that is long already, and still be read from.
+    package static let modestBytes = 16 << 10
     /// Silence of both sides after which the server pings.
     package static let heartbeatSeconds: UInt64 = 30
     /// Silence of the client after which the connection is given up: at least one ping was not answered.

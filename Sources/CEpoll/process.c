@@ -4,7 +4,12 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -22,6 +27,39 @@ int64_t cep_raise_descriptor_limit(void) {
 int64_t cep_descriptor_limit(void) {
     struct rlimit limit;
     return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : (int64_t)limit.rlim_cur;
+}
+
+// Reads the file's beginning as text; returns its length.
+static int64_t read_text(const char *path, char *text, size_t capacity) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return -errno;
+    ssize_t count = read(file, text, capacity - 1);
+    int64_t result = count < 0 ? -errno : count;
+    close(file);
+    text[count < 0 ? 0 : count] = 0;
+    return result;
+}
+
+int64_t cep_resident_bytes(void) {
+    char text[128];
+    unsigned long long total, resident;
+    int64_t count = read_text("/proc/self/statm", text, sizeof text);
+    if (count < 0) return count;
+    if (sscanf(text, "%llu %llu", &total, &resident) != 2) return -EINVAL;
+    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+int64_t cep_memory_bytes(void) {
+    int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    // Inside a container its group is the root; "max", or a number as large as can be, stands for no limit.
+    const char *const paths[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    for (size_t index = 0; index < sizeof paths / sizeof *paths; index++) {
+        char text[64];
+        if (read_text(paths[index], text, sizeof text) <= 0) continue;
+        int64_t limit = strtoll(text, NULL, 10);
+        if (limit > 0 && limit < bytes) bytes = limit;
+    }
+    return bytes;
 }
 
 int cep_core_count(void) {

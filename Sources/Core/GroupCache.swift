@@ -12,9 +12,15 @@ struct GroupCache {
 
     /// Snapshots kept; above it the cache starts anew, which costs a load each.
     private static let groupsMax = 20_000
+    /// Who may wait for groups, of all groups together.
+    private static let waitingMax = 1 << 16
 
     private var entries: [Identifier: Entry] = [:]
     private var loads: UInt64 = 0
+    private var waitingCount = 0
+
+    /// Whether nobody else may wait.
+    var isFull: Bool { waitingCount >= GroupCache.waitingMax }
 
     func ready(_ id: Identifier) -> Group? {
         if case .ready(let group) = entries[id] { return group }
@@ -23,7 +29,10 @@ struct GroupCache {
 
     /// Notes who waits; the number of the load if it must be asked for.
     mutating func wait(for id: Identifier, _ body: @escaping (Result<Group, EnvelopeError>) -> Void) -> UInt64? {
+        waitingCount += 1
         if case .loading(let number, var waiting) = entries[id] {
+            // So that the list has one owner, and is appended to in place.
+            entries[id] = nil
             waiting.append(body)
             entries[id] = .loading(number: number, waiting: waiting)
             return nil
@@ -41,6 +50,7 @@ struct GroupCache {
         switch entries[group.id] {
         case .ready(let known) where known.version > group.version: return []
         case .loading(_, let waiting):
+            waitingCount -= waiting.count
             entries[group.id] = .ready(group)
             return waiting
         default:
@@ -56,6 +66,7 @@ struct GroupCache {
     ) -> [(Result<Group, EnvelopeError>) -> Void] {
         switch entries[id] {
         case .loading(number, let waiting):
+            waitingCount -= waiting.count
             entries[id] = group.map { .ready($0) }
             return waiting
         case .ready(let known):
@@ -70,6 +81,7 @@ extension Hub {
     /// Calls `body` with the group: at once if this loop knows it, else when the store has answered.
     package func withGroup(_ id: Identifier, _ body: @escaping (Result<Group, EnvelopeError>) -> Void) {
         if let group = groups.ready(id) { return body(.success(group)) }
+        guard !groups.isFull else { return body(.failure(.tooMuchWaits)) }
         guard let number = groups.wait(for: id, body) else { return }
         ask(.group(id)) { [unowned self] result in groupLoaded(number, id, result) }
     }

@@ -7,7 +7,40 @@ extension Hub {
     /// Takes a parsed frame of a signed-in client; HELLO and PING are the connection's own business.
     ///
     /// - Parameter payload: what follows the header; valid for the call.
-    package func receive(_ request: BinaryRequest, flags: BinaryFlags, payload: RawSpan, from session: Session) {
+    /// - Returns: whether the session goes on: false if its user has sent far more than is allowed.
+    @discardableResult
+    package func receive(
+        _ request: BinaryRequest, flags: BinaryFlags, payload: RawSpan, from session: Session
+    ) -> Bool {
+        if !session.user.pay(bytes: payload.byteCount) {
+            switch settle(session.user, bytes: payload.byteCount) {
+            case .taken: break
+            case .refused(let retry):
+                refuseFrame(.hasty, request, payload, session, retry: retry)
+                return true
+            case .ended: return false
+            }
+        }
+        take(request, flags: flags, payload: payload, from: session)
+        return true
+    }
+
+    func refuseFrame(
+        _ refusal: EnvelopeError, _ request: BinaryRequest, _ payload: RawSpan, _ session: Session,
+        retry: UInt64? = nil
+    ) {
+        switch request {
+        case .send(let send, _): emitError(refusal, cid: send.cid, to: session, retry: retry)
+        case .command:
+            // What it wants repeated, if it can be read.
+            try? envelope.scan(payload)
+            refuseFrame(refusal, payload, session, retry: retry)
+        case .confirm, .fetch, .hello, .ping: emitError(refusal, cid: 0, to: session, retry: retry)
+        }
+    }
+
+    /// Takes a frame that counts already.
+    func take(_ request: BinaryRequest, flags: BinaryFlags, payload: RawSpan, from session: Session) {
         guard session.state != .closed,
             !holdBack(request, flags: flags, payload: payload, from: session)
         else { return }
@@ -28,7 +61,7 @@ extension Hub {
                 let refusal = EnvelopeError(.badRequest, "a command must be UTF-8")
                 return writeError(refusal, cid: RawSpan(), reference: RawSpan(), to: session)
             }
-            receive(json: payload, from: session)
+            take(json: payload, from: session)
         case .hello, .ping: break
         }
     }
@@ -124,12 +157,12 @@ extension Hub {
     }
 
     /// Writes an ERROR frame to a session that speaks binary, or asked in binary.
-    package func emitError(_ refusal: EnvelopeError, cid: UInt64, to session: Session) {
+    package func emitError(_ refusal: EnvelopeError, cid: UInt64, to session: Session, retry: UInt64? = nil) {
         guard session.state != .closed else { return }
         counters.countError(refusal.code)
         counters.framesSent &+= 1
         session.outlet.prepareToWrite()
-        session.outlet.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: session.form != .binaryTCP)
+        session.outlet.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: session.form != .binaryTCP, retry: retry)
     }
 
     /// Writes a JSON frame as the body of an EVENT.
@@ -149,10 +182,20 @@ extension OutputBuffer {
     }
 
     /// Appends an ERROR frame of the binary protocol; inside a WebSocket message if `isWebSocket`.
-    package mutating func appendBinaryError(_ refusal: EnvelopeError, cid: UInt64, isWebSocket: Bool) {
+    ///
+    /// - Parameter retry: milliseconds after which the same may succeed; they stand at the end of the message.
+    package mutating func appendBinaryError(
+        _ refusal: EnvelopeError, cid: UInt64, isWebSocket: Bool, retry: UInt64? = nil
+    ) {
         let error = BinaryErrorReply(cid: cid, code: refusal.code)
-        let text = UnsafeRawBufferPointer(start: refusal.reason.utf8Start, count: refusal.reason.utf8CodeUnitCount)
-        let message = RawSpan(_unsafeBytes: text)
+        var text = OutputBuffer()
+        text.append(refusal.reason)
+        if let retry {
+            text.append(": retry in ")
+            text.append(decimal: retry)
+            text.append(" ms")
+        }
+        let message = RawSpan(_unsafeBytes: text.unsafeBytes)
         if isWebSocket { appendFrameHeader(.binary, payloadBytes: error.frameByteCount(message: message)) }
         error.append(message: message, to: &self)
     }

@@ -69,7 +69,7 @@ extension Hub {
     private func acknowledge(_ item: CommitNotice.Item, of record: RecordView, in arena: RecordArena) -> Session? {
         guard item.reply != RecordArena.Entry.noReply else { return nil }
         let reply = arena.replies[Int(item.reply)]
-        outstandingReplies -= 1
+        repliesGiven += 1
         let isExternal = reply.form == ReplyForm.external.rawValue
         let session = isExternal ? nil : sessions[reply.token]
         // The others hear of a read even if its session has left meanwhile.

@@ -5,8 +5,27 @@ internal import Wire
 extension Hub {
     /// Takes a JSON frame: the payload of a text message, or the body of a binary COMMAND.
     ///
-    /// Whatever is wrong with it is answered with an error frame; the connection goes on.
-    package func receive(json bytes: RawSpan, from session: Session) {
+    /// Whatever is wrong with it is answered with an error frame.
+    ///
+    /// - Returns: whether the session goes on: false if its user has sent far more than is allowed.
+    @discardableResult
+    package func receive(json bytes: RawSpan, from session: Session) -> Bool {
+        if !session.user.pay(bytes: bytes.byteCount) {
+            switch settle(session.user, bytes: bytes.byteCount) {
+            case .taken: break
+            case .refused(let retry):
+                try? envelope.scan(bytes)
+                refuseFrame(.hasty, bytes, session, retry: retry)
+                return true
+            case .ended: return false
+            }
+        }
+        take(json: bytes, from: session)
+        return true
+    }
+
+    /// Takes a JSON frame that counts already.
+    func take(json bytes: RawSpan, from session: Session) {
         guard session.state != .closed, !holdBack(json: bytes, from: session) else { return }
         counters.jsonFramesReceived &+= 1
         do throws(EnvelopeError) {
@@ -17,11 +36,11 @@ extension Hub {
         }
     }
 
-    private func refuseFrame(_ refusal: EnvelopeError, _ bytes: RawSpan, _ session: Session) {
+    func refuseFrame(_ refusal: EnvelopeError, _ bytes: RawSpan, _ session: Session, retry: UInt64? = nil) {
         let known = (try? envelope.withCid(in: bytes) { cid throws(EnvelopeError) in Array(cid) }) ?? nil
         let cid = known ?? []
         let reference = reference(in: bytes)
-        writeError(refusal, cid: cid.span.bytes, reference: reference.span.bytes, to: session)
+        writeError(refusal, cid: cid.span.bytes, reference: reference.span.bytes, to: session, retry: retry)
     }
 
     private func dispatch(_ bytes: RawSpan, _ session: Session) throws(EnvelopeError) {

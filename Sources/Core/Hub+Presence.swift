@@ -17,6 +17,7 @@ extension Hub {
                 var written: Set<Identifier> = []
                 let states = asked.filter { written.insert($0).inserted }.map { state(of: $0, times) }
                 writeStatus(states, to: session, reference: reference)
+                if isResuming { watches.told(states, to: session.handle) }
             case .failure(let error):
                 let refusal = EnvelopeError(store: error)
                 writeError(refusal, cid: RawSpan(), reference: reference.span.bytes, to: session)
@@ -50,7 +51,9 @@ extension Hub {
     /// who is online, and 0 for never.
     private func state(of user: Identifier, _ times: [Identifier: UInt64]) -> PresenceChange {
         var state = watches.state(of: user) ?? presence.state(of: user, now: milliseconds)
-        state.lastSeen = state.isOnline ? milliseconds : max(state.lastSeen, times[user] ?? 0)
+        let seen = times[user] ?? 0
+        if isResuming, seen >= resume.from { state.isOnline = true }
+        state.lastSeen = state.isOnline ? milliseconds : max(state.lastSeen, seen)
         return state
     }
 
@@ -111,6 +114,9 @@ extension Hub {
     func handle(_ interest: Interest) {
         switch interest {
         case .watch(let user, let by):
+            if isResuming, users.find(user) == nil, presence.presence(of: user) == nil {
+                return watchResuming(user, by: by)
+            }
             var left: UInt64?
             if case .left(let since) = presence.presence(of: user) { left = since }
             let state = watched.add(
@@ -118,6 +124,30 @@ extension Hub {
             bus.send(.interest(.presence(state)), to: by)
         case .unwatch(let user, let by): watched.remove(user, for: by)
         case .presence(let change): watches.take(change)
+        }
+    }
+
+    // MARK: After a start
+
+    /// Whether clients that lost their connections by a restart may still be on their way back.
+    private var isResuming: Bool { milliseconds < resume.until }
+
+    /// Counts users who were online shortly before this start as online for a while.
+    package func beginResuming(at now: UInt64) {
+        resume = (from: now - min(now, Limits.restartMilliseconds), until: now + Limits.resumeMilliseconds)
+    }
+
+    /// Registers a watch of a user of whom this process knows nothing yet.
+    private func watchResuming(_ user: Identifier, by watcher: MailboxIndex) {
+        let state = watched.add(user, for: watcher, hasSession: false, left: nil, now: milliseconds)
+        ask(.lastSeen([user])) { [unowned self] result in
+            var told = state
+            if case .success(.lastSeen(let times)) = result, let seen = times[user], seen >= resume.from, isResuming {
+                told = watched.resume(user, since: seen, until: resume.until, now: milliseconds)
+            } else if watched.isWatched(user), users.find(user) != nil {
+                told.isOnline = true
+            }
+            bus.send(.interest(.presence(told)), to: watcher)
         }
     }
 
@@ -141,6 +171,8 @@ extension Hub {
 
     /// Tells loops of users who didn't come back, and sessions of users whom they watch.
     func tellPresence() {
+        // Those whom it would be told are leaving too, and all of them may be back in a moment.
+        guard !isGoingDown else { return }
         for (change, nodes) in watched.gone(now: milliseconds) {
             for node in nodes { bus.send(.interest(.presence(change)), to: node) }
         }

@@ -15,10 +15,12 @@ extension Hub {
         if let group = groups.ready(head.destination) {
             return send(head, to: group, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
         }
+        guard mayWait(body, reply, cid: cid) else { return }
         let cid = Array(cid), body = Array(body)
         let session = reply.form == ReplyForm.external.rawValue ? nil : sessions[reply.token]
         if let session { hold(session) }
         withGroup(head.destination) { [unowned self] result in
+            heldBytes -= body.count
             switch result {
             case .success(let group):
                 send(head, to: group, cid: cid.span.bytes, body: body.span.bytes, isAccepted: isAccepted, reply: reply)
@@ -36,12 +38,24 @@ extension Hub {
         if let admission = admissionInMemory(of: head.sender, session?.user, to: head.destination) {
             return append(head, admission, cid: cid, body: body, isAccepted: isAccepted, reply: reply)
         }
+        guard mayWait(body, reply, cid: cid) else { return }
         let cid = Array(cid), body = Array(body)
         if let session { hold(session) }
         withAdmission(of: head.sender, to: head.destination) { [unowned self] admission in
+            heldBytes -= body.count
             append(head, admission, cid: cid.span.bytes, body: body.span.bytes, isAccepted: isAccepted, reply: reply)
             if let session { release(session) }
         }
+    }
+
+    /// Counts a message that has to wait for something that is being loaded; refuses it if too much waits already.
+    private func mayWait(_ body: RawSpan, _ reply: ReplyAddress, cid: RawSpan) -> Bool {
+        guard heldBytes + body.byteCount <= Limits.heldFrameBytesMax else {
+            refuse(reply, .tooMuchWaits, cid: cid)
+            return false
+        }
+        heldBytes += body.byteCount
+        return true
     }
 
     private func append(
@@ -144,7 +158,7 @@ extension Hub {
         for entry in notice.arena.entries where entry.reply != RecordArena.Entry.noReply {
             let reply = notice.arena.replies[Int(entry.reply)]
             guard reply.mailbox == node else { continue }
-            outstandingReplies -= 1
+            repliesGiven += 1
             let record = notice.arena.record(at: entry.offset)
             refuse(reply, refusal, cid: RawSpan(_unsafeBytes: record.unsafeCid))
         }

@@ -22,6 +22,7 @@ extension Hub {
         session.handle = sessions.add(session)
         loginSpans[SlotTable<Session>.slot(session.handle)] = span
         if user.sessions.isEmpty {
+            user.credit = FrameCredit(allowance, now: milliseconds)
             userCame(userID)
             largeGroups.arrived(user.token)
         }
@@ -87,7 +88,8 @@ extension Hub {
         session.state = .closed
         deferredAcks[session.handle] = nil
         readTurns.forget(session.handle)
-        held[session.handle] = nil
+        dropHeld(session.handle)
+        leaving[session.handle] = nil
         endWatches(of: session)
         leaveChannels(session)
         sessions.remove(session.handle)

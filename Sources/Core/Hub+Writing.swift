@@ -76,7 +76,10 @@ extension Hub {
         emitJSON(to: session)
     }
 
-    func writeError(_ refusal: EnvelopeError, cid: RawSpan, reference: RawSpan, to session: Session) {
+    /// - Parameter retry: milliseconds after which the same may succeed.
+    func writeError(
+        _ refusal: EnvelopeError, cid: RawSpan, reference: RawSpan, to session: Session, retry: UInt64? = nil
+    ) {
         guard session.state != .closed else { return }
         counters.countError(refusal.code)
         scratch.removeAll()
@@ -88,6 +91,10 @@ extension Hub {
         if cid.byteCount > 0 {
             scratch.append(#","cid":"#)
             scratch.appendJSONString(cid)
+        }
+        if let retry {
+            scratch.append(#","retry":"#)
+            scratch.append(decimal: retry)
         }
         scratch.appendReference(reference)
         scratch.append(UInt8(ascii: "}"))

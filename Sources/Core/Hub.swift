@@ -16,6 +16,8 @@ package final class Hub {
 
     /// Milliseconds since the Unix epoch; whoever drives the hub sets it before each round of calls.
     package var milliseconds: UInt64 = 0
+    /// What each user's sessions may send.
+    package var allowance = FrameAllowance.unlimited
     /// Nanoseconds of a clock that never goes back, likewise; 0 if nobody measures.
     package var instant: UInt64 = 0
     package internal(set) var counters = HubCounters()
@@ -24,6 +26,12 @@ package final class Hub {
     package internal(set) var behindCount = 0
     /// Whether the store is told of users who come; that they go it is always told.
     package var recordsArrivals = false
+
+    /// Whether the router is going down: nothing more is read, and nobody is told who leaves.
+    package var isGoingDown = false
+
+    /// Who was seen from then on counts as online until then, though there is no session: a restart is no news.
+    var resume: (from: UInt64, until: UInt64) = (0, 0)
 
     let users: UserTable
     var sessions = SlotTable<Session>()
@@ -46,7 +54,11 @@ package final class Hub {
     /// What this loop's sessions watch.
     var watches = WatchTable()
     /// Frames of sessions whose message waits for its group or its relation, by the session's handle.
-    var held: [UInt64: [() -> Void]] = [:]
+    var held: [UInt64: HeldFrames] = [:]
+    /// Bytes of frames and messages that wait.
+    var heldBytes = 0
+    /// Sessions whose clients have ended their side, and what ends theirs once all is answered.
+    var leaving: [UInt64: Leaving] = [:]
     let envelope = Envelope()
     /// What this tick's frames add up to; handed over in one piece.
     private var batch: RecordArena?
@@ -54,9 +66,13 @@ package final class Hub {
     private var confirming: [(session: Session, seq: UInt64)] = []
     /// By session: acks for entries that lie behind what was sent to it so far, oldest first.
     var deferredAcks: [UInt64: [DeferredAck]] = [:]
-    private(set) var paused: [Session] = []
+    /// Sessions that aren't read from while the queue to the disk is long.
+    private(set) var pausedHandles: Set<UInt64> = []
+    /// Messages and confirms that this loop has given the store, and those that are answered: in the same order.
+    var repliesAsked: UInt64 = 0
+    var repliesGiven: UInt64 = 0
     /// Messages and confirms that this loop has taken and not yet answered.
-    package internal(set) var outstandingReplies = 0
+    package var outstandingReplies: Int { Int(repliesAsked - repliesGiven) }
     /// A frame in the making.
     var scratch = OutputBuffer()
     /// A message or an event in the making.
@@ -125,30 +141,44 @@ package final class Hub {
                 user: session.user.id, device: session.device.identifier, seq: seq, reply: nil)
         }
         confirming.removeAll(keepingCapacity: true)
+        endAnswered()
         guard let batch, !batch.isEmpty else { return }
         self.batch = nil
         submit(batch)
     }
 
+    /// Answers that what this tick has taken so far will have.
+    var repliesInBatch: Int { batch?.replies.count ?? 0 }
+
     private func submit(_ batch: RecordArena) {
-        outstandingReplies += batch.replies.count
+        repliesAsked += UInt64(batch.replies.count)
         batch.takenAt = instant
         store.submit(batch)
-        if store.isCongested { pauseSenders(of: batch) }
+        if store.isLaden { pauseSenders(of: batch, all: store.isCongested) }
     }
 
-    private func pauseSenders(of batch: RecordArena) {
-        for reply in batch.replies where reply.form != ReplyForm.external.rawValue {
-            guard let session = sessions[reply.token] else { continue }
+    /// Holds back those who fill the queue to the disk, so that what the others send needn't wait behind it; and
+    /// everybody, once it is full.
+    private func pauseSenders(of batch: RecordArena, all: Bool) {
+        var bytes: [UInt64: Int] = [:]
+        for entry in batch.entries where entry.reply != RecordArena.Entry.noReply {
+            let reply = batch.replies[Int(entry.reply)]
+            guard reply.form != ReplyForm.external.rawValue else { continue }
+            bytes[reply.token, default: 0] += batch.record(at: entry.offset).size
+        }
+        for reply in batch.replies where all || bytes[reply.token, default: 0] > Limits.modestBytes {
+            guard bytes[reply.token] != nil, let session = sessions[reply.token],
+                pausedHandles.insert(reply.token).inserted
+            else { continue }
             session.outlet.setReading(false)
-            paused.append(session)
         }
     }
 
     private func resumeSenders() {
-        guard !paused.isEmpty, !store.isCongested else { return }
-        for session in paused where session.state != .closed { session.outlet.setReading(true) }
-        paused.removeAll()
+        guard !pausedHandles.isEmpty, !store.isLaden, !isGoingDown else { return }
+        // Who waits for something else is heard again when that is there.
+        for handle in pausedHandles.sorted() where held[handle] == nil { sessions[handle]?.outlet.setReading(true) }
+        pausedHandles.removeAll(keepingCapacity: true)
     }
 
     /// Notes a confirm; those that a session sends one behind the other become one.

@@ -72,5 +72,5 @@ extension Hub {
     /// Frames and calls that wait for an answer of the store, messages excepted.
     package var pendingReadCount: Int { pending.count }
     /// Sessions that aren't read from until the store has taken what waits.
-    package var pausedSenderCount: Int { paused.count }
+    package var pausedSenderCount: Int { pausedHandles.count }
 }

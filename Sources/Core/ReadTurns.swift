@@ -48,6 +48,9 @@ struct ReadTurns {
         return turns.waiting.removeFirst()
     }
 
+    /// Whether a read of this session runs or waits.
+    func isReading(_ handle: UInt64) -> Bool { sessions[handle].map { $0.isRunning || !$0.waiting.isEmpty } ?? false }
+
     /// Forgets a session that has ended.
     mutating func forget(_ handle: UInt64) { sessions[handle] = nil }
 }

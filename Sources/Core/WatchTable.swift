@@ -118,6 +118,16 @@ struct WatchTable {
         }
     }
 
+    /// Notes what a session was told by an answer: how these users stand needn't be told it again.
+    mutating func told(_ states: [PresenceChange], to session: UInt64) {
+        guard lists[session] != nil else { return }
+        for state in states {
+            guard let slot = slots[state.user], lists[session]?.slots.contains(slot) == true else { continue }
+            watched[Int(slot)]?.isOnline = state.isOnline
+            lists[session]?.changed.remove(slot)
+        }
+    }
+
     /// The sessions that are to be told something now: none within a second of the last time.
     mutating func due(now: UInt64) -> [UInt64] {
         guard !waiting.isEmpty, now >= nextTelling || nextTelling - now > 1_000 else { return [] }

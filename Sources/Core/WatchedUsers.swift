@@ -10,8 +10,8 @@ struct WatchedUsers {
     }
 
     private var users: [Identifier: Watched] = [:]
-    /// Those who dropped and may be back in a moment, by when they dropped.
-    private var leaving: [Identifier: UInt64] = [:]
+    /// Those who dropped and may be back in a moment: when they dropped, and how long they count as online.
+    private var leaving: [Identifier: (since: UInt64, until: UInt64)] = [:]
     /// When ``leaving`` is looked through next.
     private var nextLook: UInt64 = 0
 
@@ -58,8 +58,23 @@ struct WatchedUsers {
 
     /// The user's last session has ended.
     mutating func drop(_ user: Identifier, at time: UInt64, now: UInt64) {
+        expect(user, since: time, until: time + Limits.presenceGraceMilliseconds, now: now)
+    }
+
+    private mutating func expect(_ user: Identifier, since: UInt64, until: UInt64, now: UInt64) {
         if leaving.isEmpty { nextLook = now }
-        leaving[user] = time
+        leaving[user] = (since, until)
+    }
+
+    /// Notes that a watched user was here shortly before the router was started, and counts as online until then;
+    /// nothing changes for one who came meanwhile. Returns how the user stands.
+    mutating func resume(_ user: Identifier, since: UInt64, until: UInt64, now: UInt64) -> PresenceChange {
+        guard let watched = users[user], !watched.isOnline else {
+            return PresenceChange(user: user, isOnline: users[user] != nil, lastSeen: 0)
+        }
+        users[user]?.isOnline = true
+        expect(user, since: since, until: until, now: now)
+        return PresenceChange(user: user, isOnline: true, lastSeen: 0)
     }
 
     /// Those who didn't come back in time, and the loops that must hear of it; looks once a second.
@@ -67,10 +82,11 @@ struct WatchedUsers {
         guard !leaving.isEmpty, now >= nextLook || nextLook - now > 1_000 else { return [] }
         nextLook = now + 1_000
         var gone: [(change: PresenceChange, nodes: [MailboxIndex])] = []
-        for (user, time) in leaving where !PresenceDirectory.isGrace(since: time, now: now) {
+        for (user, time) in leaving
+        where now >= time.until || time.since >= now + Limits.presenceGraceMilliseconds {
             guard let watched = users[user] else { continue }
             users[user]?.isOnline = false
-            gone.append((PresenceChange(user: user, isOnline: false, lastSeen: time), watched.nodes))
+            gone.append((PresenceChange(user: user, isOnline: false, lastSeen: time.since), watched.nodes))
         }
         for (change, _) in gone { leaving[change.user] = nil }
         return gone

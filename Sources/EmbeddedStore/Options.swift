@@ -4,6 +4,10 @@ package struct EmbeddedStoreOptions: Sendable {
     package var directory: String
     /// Bytes that may wait for the disk before callers should stop reading.
     package var queueBytesMax = 32 << 20
+    /// How long the journal may need for what waits before those who sent most of it should wait: others' messages
+    /// wait behind it. In bytes it is never less or more than these, as commits have a price of their own.
+    package var ladenNanoseconds: UInt64 = 20_000_000
+    package var ladenBytes = (512 << 10)...(4 << 20)
     /// Bytes that may be committed and not yet folded before callers should stop reading.
     package var unfoldedBytesMax = 256 << 20
     /// Bytes, records and time after which a fold begins without anybody asking. Readers who need one sooner ask, so

@@ -116,6 +116,8 @@ final class SharedWork: Sendable {
     let watermark: Monitor<Watermark>
     let committed: Atomic<UInt64>
     let queuedBytes = Atomic(0)
+    /// From so many of them on, those who sent most should wait.
+    let ladenBytes: Atomic<Int>
     let unfoldedBytes = Atomic(0)
     let messages = Atomic<UInt64>(0)
     let commits = Atomic<UInt64>(0)
@@ -139,6 +141,7 @@ final class SharedWork: Sendable {
     init(options: EmbeddedStoreOptions, mailboxes: [any StoreMailbox], position: UInt64) {
         self.options = options
         self.mailboxes = mailboxes
+        ladenBytes = Atomic(options.ladenBytes.lowerBound)
         watermark = Monitor(Watermark(folded: position))
         committed = Atomic(position)
     }
@@ -146,6 +149,21 @@ final class SharedWork: Sendable {
     var isCongested: Bool {
         queuedBytes.load(ordering: .relaxed) > options.queueBytesMax
             || unfoldedBytes.load(ordering: .relaxed) > options.unfoldedBytesMax
+    }
+
+    var isLaden: Bool {
+        queuedBytes.load(ordering: .relaxed) > ladenBytes.load(ordering: .relaxed) || isCongested
+    }
+
+    /// Learns from a round of the journal how much it does in the time that others may wait. *Thread:* the journal's.
+    func notePace(bytes: Int, nanoseconds: UInt64) {
+        // Of a small one most is the price of the commit.
+        guard bytes >= options.ladenBytes.lowerBound / 8, nanoseconds > 0 else { return }
+        let now = Int(Double(bytes) * Double(options.ladenNanoseconds) / Double(nanoseconds))
+        let before = ladenBytes.load(ordering: .relaxed)
+        let limits = options.ladenBytes
+        let learnt = min(max(before + (now - before) / 8, limits.lowerBound), limits.upperBound)
+        ladenBytes.store(learnt, ordering: .relaxed)
     }
 
     var counters: StoreCounters {

@@ -27,7 +27,9 @@ struct JournalThread: ~Copyable {
         loop: while true {
             switch take() {
             case .round(let requests, let bytes):
+                let began = SystemClock.monotonic()
                 round(requests)
+                work.notePace(bytes: bytes, nanoseconds: SystemClock.monotonic() - began)
                 work.queuedBytes.subtract(bytes, ordering: .relaxed)
                 tidy()
                 if let refusal = journal.refusal { note(refusal) }

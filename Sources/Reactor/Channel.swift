@@ -42,6 +42,8 @@ package final class Channel: Outlet {
     /// Whether it speaks TLS; its stream is with the loop.
     var isSecure = false
     var descriptor: Int32
+    /// What it counts as among the connections of its address.
+    package var origin: ConnectionCounts.Place = 0
     /// The loop's second in which something last came in.
     package internal(set) var lastReceived: UInt32
     /// The loop's second in which something last went out.
@@ -118,15 +120,25 @@ package final class DetachedChannel: Sendable {
     let unsent: [UInt8]
     /// What it has besides, if it speaks TLS.
     let stream: SecureStream?
+    /// What it counts as among the connections of its address.
+    let origin: ConnectionCounts.Place
+    private let counts: ConnectionCounts?
 
-    init(_ place: Place, table: DescriptorTable, unsent: [UInt8], stream: SecureStream? = nil) {
+    init(
+        _ place: Place, table: DescriptorTable, unsent: [UInt8], stream: SecureStream? = nil,
+        origin: ConnectionCounts.Place = 0, _ counts: ConnectionCounts? = nil
+    ) {
         self.place = Mutex(place)
         self.table = table
         self.unsent = unsent
         self.stream = stream
+        self.origin = origin
+        self.counts = counts
     }
 
     deinit {
+        if case .adopted = place.withLock({ $0 }) { return }
+        counts?.giveBack(origin)
         switch place.withLock({ $0 }) {
         case .table(let rawValue):
             _ = Descriptor(rawValue)

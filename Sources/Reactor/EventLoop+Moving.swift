@@ -7,7 +7,8 @@ extension EventLoop {
     /// its place in the table goes with it.
     package func detach(_ channel: Channel) -> DetachedChannel {
         let (unsent, stream) = takeOff(channel)
-        return DetachedChannel(.table(channel.descriptor), table: table, unsent: unsent, stream: stream)
+        return DetachedChannel(
+            .table(channel.descriptor), table: table, unsent: unsent, stream: stream, origin: channel.origin, counts)
     }
 
     /// Takes a channel off this loop and sends its descriptor to one with another table. Its delegate hears no more
@@ -23,7 +24,8 @@ extension EventLoop {
     ) {
         let (unsent, stream) = takeOff(channel)
         let ticket = passage.nextTicket()
-        let detached = DetachedChannel(.passage(ticket: ticket), table: table, unsent: unsent, stream: stream)
+        let detached = DetachedChannel(
+            .passage(ticket: ticket), table: table, unsent: unsent, stream: stream, origin: channel.origin, counts)
         departures.append(
             Departure(passage: passage, descriptor: channel.descriptor, ticket: ticket) { body(detached) })
         if departures.count == 1 { sendDepartures() }
@@ -81,6 +83,7 @@ extension EventLoop {
     package func adopt(_ detached: DetachedChannel, delegate: any ChannelDelegate) throws(Errno) -> Channel {
         let unsent = detached.unsent
         let channel = Channel(loop: self, descriptor: try descriptor(of: detached), state: .open, delegate: delegate)
+        channel.origin = detached.origin
         try register(channel, events: CEP_IN)
         if let stream = detached.stream {
             secure(channel, stream)
@@ -102,6 +105,7 @@ extension EventLoop {
                 return try received.claim(ticket)
             } catch {
                 table.giveBack()
+                counts?.giveBack(detached.origin)
                 throw error
             }
         case .adopted: preconditionFailure("a channel is adopted once")

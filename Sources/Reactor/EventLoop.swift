@@ -33,6 +33,8 @@ package final class EventLoop {
     /// Called when a client doesn't come as far as speaking TLS.
     package var handshakeFailed: ((TLSFailure) -> Void)?
 
+    /// Who counts the connections of each address, if somebody does.
+    package var counts: ConnectionCounts?
     /// Where the connections of this loop have their descriptors.
     package let table: DescriptorTable
     let epoll: Int32
@@ -65,7 +67,7 @@ package final class EventLoop {
     /// The loop's second in which it was last told that descriptors have run out.
     var acceptFailedSecond: UInt32?
     /// Bytes that the peers of closing channels hadn't taken when last looked at, by token.
-    private var untaken: [UInt64: Int] = [:]
+    private var untaken: [UInt64: (bytes: Int, looks: Int)] = [:]
     private var isRunning = true
     private var hasEnded = false
 
@@ -82,6 +84,8 @@ package final class EventLoop {
     private static let lingerSeconds: UInt64 = 2
     /// How long it may take none of what is still on its way to it.
     private static let stallSeconds: UInt64 = 10
+    /// Looks, two seconds apart, after which it is closed however slowly it still takes.
+    private static let lingerLooksMax = 150
 
     /// - Parameters:
     ///   - mailbox: made before the loop, so that others can post before its thread runs.
@@ -355,9 +359,11 @@ package final class EventLoop {
     /// by the kernel's queue: it asks for more only when a good part of that is free.
     private func linger(_ channel: Channel) {
         let left = channel.buffer.count + SystemCall.untakenBytes(channel.descriptor)
-        if untaken.updateValue(left, forKey: channel.token) ?? 0 != left { channel.closingSince = second }
+        let before = untaken[channel.token] ?? (0, 0)
+        untaken[channel.token] = (left, before.looks + 1)
+        if before.bytes != left { channel.closingSince = second }
         let patience = left > 0 ? EventLoop.stallSeconds : EventLoop.lingerSeconds
-        guard UInt64(second &- channel.closingSince) < patience else {
+        guard UInt64(second &- channel.closingSince) < patience, before.looks < EventLoop.lingerLooksMax else {
             return close(channel, because: left > 0 ? .stalled : .ended)
         }
         wheel.schedule(channel.token, in: EventLoop.lingerSeconds)
@@ -399,6 +405,7 @@ package final class EventLoop {
         channel.state = .closed
         _ = cep_close(channel.descriptor)
         table.giveBack()
+        counts?.giveBack(channel.origin)
         channel.buffer.release()
         forget(channel)
         channel.delegate.channelClosed(channel)

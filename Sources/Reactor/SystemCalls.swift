@@ -155,6 +155,13 @@ package enum ProcessResources {
     package static var coreCount: Int { max(1, Int(cep_core_count())) }
     /// Lets the allocator keep this much of freed memory for what comes next; before other threads begin.
     package static func keepFreedMemory(bytes: Int) { _ = cep_keep_freed_memory(bytes) }
+    /// Memory that the process has in pages; nil where that can't be told.
+    package static var residentBytes: Int? {
+        let bytes = Int(cep_resident_bytes())
+        return bytes > 0 ? bytes : nil
+    }
+    /// Memory of the machine, or of the container; 0 where that can't be told.
+    package static var memoryBytes: Int { max(0, Int(cep_memory_bytes())) }
     /// CPU time that the calling thread has taken.
     package static var threadNanoseconds: UInt64 { cep_thread_nanoseconds() }
     /// Gives the pages of freed memory back to the kernel. Takes milliseconds in which allocations may wait.

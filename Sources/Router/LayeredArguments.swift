@@ -109,8 +109,8 @@ struct OptionNames {
         for child in Mirror(reflecting: Options()).children {
             // The wrapper of `tcpListen` is stored as `_tcpListen`.
             guard let label = child.label, label.first == "_" else { continue }
-            if child.value is OptionGroup<LogOptions> {
-                takesValue.merge(OptionNames(LogOptions.self).takesValue) { $1 }
+            if let group = child.value as? any OptionContainer {
+                takesValue.merge(group.names.takesValue) { $1 }
                 continue
             }
             let name = label.dropFirst().map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
@@ -118,4 +118,13 @@ struct OptionNames {
             if child.value is Option<[String]> { mayRepeat.insert(name) }
         }
     }
+}
+
+/// A group of options within others.
+private protocol OptionContainer {
+    var names: OptionNames { get }
+}
+
+extension OptionGroup: OptionContainer {
+    fileprivate var names: OptionNames { OptionNames(Value.self) }
 }

@@ -110,6 +110,7 @@ struct RouterOptions: ParsableArguments {
     var webhookPatience = 86_400
     @Option(help: ArgumentHelp("Members up to which a group message goes to every inbox.", valueName: "n"))
     var inboxMembers = 500
+    @OptionGroup var limits: LimitOptions
     @Option(
         help: ArgumentHelp(
             "Who may read /metrics without the API key.",
@@ -155,6 +156,8 @@ struct RouterOptions: ParsableArguments {
         configuration.inboxMembersMax = inboxMembers
         configuration.metrics = metrics
         configuration.dev = dev
+        configuration.traffic = limits.traffic
+        configuration.memory = try limits.memoryLimit
         do {
             configuration.media = try MediaStorage(media)
             try configuration.validate()

@@ -66,6 +66,11 @@ package struct Configuration: Sendable {
     var cookiesNeedTLS: Bool { secureCookies || tlsCertificate != nil }
     /// Web origins besides our own whose pages may act by a user's cookie.
     package var origins: [String] = []
+    /// What one address, and one user, may do.
+    package var traffic = TrafficLimits()
+    /// How much memory the process may take.
+    package var memory = MemoryLimit.auto
+
     /// Addresses of proxies whose `X-Forwarded-For` is believed.
     package var trustedProxies: [String] = []
 
@@ -125,6 +130,7 @@ package struct Configuration: Sendable {
             throw ConfigurationError("--events-days must be at least 1 day")
         }
         try webhook?.validate()
+        try traffic.validate()
         if let apiKey, apiKey.isEmpty { throw ConfigurationError("--api-key is empty") }
     }
 }

@@ -15,6 +15,8 @@ final class RouterContext: Sendable {
     let origins: Origins
     let throttle = LoginThrottle()
     let addresses: ClientAddress
+    let traffic: TrafficGuard
+    let memory = MemoryState()
     let passwords: PasswordWorkers
     /// What makes clients' connections speak TLS; nil: they don't.
     let tls: ServerTLS?
@@ -39,6 +41,7 @@ final class RouterContext: Sendable {
         authenticator = try Authenticator(configuration, logins)
         origins = Origins(allowed: configuration.origins)
         addresses = ClientAddress(proxies: configuration.trustedProxies)
+        traffic = TrafficGuard(configuration, addresses)
         topology = Topology(
             nodes: nodes.count, shardsPerNode: configuration.shardsPerLoop,
             usersPerShardMax: configuration.usersPerShardMax)
@@ -125,6 +128,10 @@ final class LoopNode {
     /// The loop's second in which it was last said that a table is full.
     var fullTableLogged: UInt32 = 0
     private var handshakesFailed = 0
+    private var explaining: (second: UInt32, count: Int) = (0, 0)
+
+    /// Connections that are refused in words in a second.
+    private static let explanationsMax = 100
 
     init(index: Int, context: RouterContext, loop: EventLoop, store: any Store) {
         self.index = MailboxIndex(index)
@@ -144,6 +151,9 @@ final class LoopNode {
         }
         api = APIRouter(context: context, node: context.nodes[index])
         counters = NodeCounters(routes: api.routes.count)
+        loop.counts = context.traffic.counts
+        hub.allowance = FrameAllowance(context.traffic.limits)
+        hub.beginResuming(at: loop.milliseconds)
         hub.recordsArrivals = context.configuration.recordsEvents
         setTime()
         loop.tickBegan = { [unowned self] in setTime() }
@@ -197,6 +207,21 @@ final class LoopNode {
         }
     }
 
+    /// Milliseconds of a clock that never goes back.
+    var monotonicMilliseconds: UInt64 { Clock.monotonicNanoseconds / 1_000_000 }
+
+    /// Counts a connection that was accepted; why it may not stay, if so.
+    func arrivalRefusal(_ channel: Channel, from peer: String) -> Refusal? {
+        context.traffic.arrive(channel, from: peer, now: monotonicMilliseconds).map(Refusal.tooManyConnections)
+    }
+
+    /// Whether one more of those who are refused at the door is told why, which takes a connection for a moment.
+    func mayExplain() -> Bool {
+        if explaining.second != loop.second { explaining = (loop.second, 0) }
+        explaining.count += 1
+        return explaining.count <= LoopNode.explanationsMax
+    }
+
     /// Where a user's connections belong.
     func home(of user: Identifier) -> NodeHandle { context.home(of: user) }
 }
@@ -217,6 +242,7 @@ struct ListenError: Error, CustomStringConvertible {
 extension LoopNode {
     /// Takes no more connections, and nothing more from those that are there.
     func beginDraining() {
+        hub.isGoingDown = true
         loop.stopListening()
         loop.forEachChannel { $0.setReading(false) }
     }
@@ -230,16 +256,25 @@ extension LoopNode {
     /// Whether every message that was taken is answered.
     var isSettled: Bool { hub.outstandingReplies == 0 && !loop.isMoving }
 
-    /// Says goodbye to everyone.
-    func closeConnections() {
+    /// Says goodbye to some of those that are there; false if nobody is left.
+    ///
+    /// - Parameters:
+    ///   - count: to how many.
+    ///   - spread: within how many milliseconds they shall come back.
+    func closeConnections(_ count: Int, spread: UInt64) -> Bool {
+        var left = count
         loop.forEachChannel { channel in
+            guard left > 0 else { return }
+            left -= 1
             guard let connection = channel.delegate as? any DrainableConnection else { return channel.abort() }
-            connection.drain()
+            connection.drain(retry: .random(in: spread / 10...spread))
         }
+        return left == 0
     }
 }
 
 /// A connection that can say goodbye when the router goes down.
 protocol DrainableConnection {
-    func drain()
+    /// - Parameter retry: milliseconds after which the client may come again.
+    func drain(retry: UInt64)
 }

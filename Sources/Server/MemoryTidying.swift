@@ -33,9 +33,14 @@ enum MemoryTidying {
             }
             guard turnsLeft > lastTurns || turnsLeft > 0 && store.counters.unfoldedBytes == 0 else { continue }
             turnsLeft -= 1
-            store.releaseSpareMemory()
-            for node in nodes { await node.run { $0.releaseSpareMemory() } }
-            ProcessResources.returnFreedMemory()
+            await tidy(nodes, store)
         }
+    }
+
+    /// Has everyone give back what is kept for speed.
+    static func tidy(_ nodes: [NodeHandle], _ store: EmbeddedStore) async {
+        store.releaseSpareMemory()
+        for node in nodes { await node.run { $0.releaseSpareMemory() } }
+        ProcessResources.returnFreedMemory()
     }
 }

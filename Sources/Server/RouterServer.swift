@@ -19,12 +19,18 @@ package final class RouterServer: Sendable {
     private let store: EmbeddedStore
     private let threads: Mutex<[LoopThread]>
     private let tidying: Task<Void, Never>
-    private let watching: Task<Void, Never>
+    private let watching: [Task<Void, Never>]
     private let webhook: Webhook?
     private let sending: Task<Void, Never>?
 
     /// How long clients get to take their last frames when the router goes down.
     private static let drainSeconds = 5
+    /// Connections of a loop that are closed together, at least; slots in which all are; and the time between two.
+    private static let slotConnectionsMin = 250
+    private static let slotsMax = 40
+    private static let slotNanoseconds: UInt64 = 50_000_000
+    private static let reconnectsPerMillisecond = 5
+    private static let reconnectMillisecondsMax = 30_000
 
     /// Opens the store, recovers what a crash left, starts the loops and listens.
     ///
@@ -93,7 +99,12 @@ package final class RouterServer: Sendable {
         self.tcp = tcp
         self.threads = Mutex(threads)
         tidying = Task.detached { await MemoryTidying.run(context.nodes, store) }
-        watching = Task.detached { await StoreWatch.run(store, context.log.store) }
+        let memory = context.configuration.memory.bytes.map { limit in
+            Task.detached {
+                await MemoryWatch.run(context.memory, limit: limit, context.nodes, store, context.log.router)
+            }
+        }
+        watching = [Task.detached { await StoreWatch.run(store, context.log.store) }, memory].compactMap(\.self)
         sending = webhook.map { webhook in Task.detached { await webhook.run() } }
     }
 
@@ -140,15 +151,15 @@ package final class RouterServer: Sendable {
     package func stop() async {
         context.beginDraining()
         tidying.cancel()
-        watching.cancel()
+        for task in watching { task.cancel() }
         sending?.cancel()
         await tidying.value
-        await watching.value
+        for task in watching { await task.value }
         await sending?.value
         for node in context.nodes { await node.run { $0.beginDraining() } }
         let deadline = Clock.monotonicNanoseconds + UInt64(RouterServer.drainSeconds) * 1_000_000_000
         await wait(until: deadline) { $0.isSettled }
-        for node in context.nodes { await node.run { $0.closeConnections() } }
+        await closeConnections(until: deadline)
         await wait(until: deadline) { $0.loop.channelCount == 0 }
         context.passwords.stop()
         for node in context.nodes { node.post { $0.loop.stop() } }
@@ -156,6 +167,31 @@ package final class RouterServer: Sendable {
         for thread in threads { thread.join() }
         store.close()
         RouterServer.release(context.nodes)
+    }
+
+    /// Says goodbye in slots, so that the last frames of all needn't be sent in one moment, and tells each client when to
+    /// come back, so that not all do at once.
+    private func closeConnections(until deadline: UInt64) async {
+        var count = 0
+        for node in context.nodes { count += await node.run { $0.loop.channelCount } }
+        let spread = RouterServer.reconnectMilliseconds(clients: count)
+        let slot = max(RouterServer.slotConnectionsMin, count / RouterServer.slotsMax / context.nodes.count)
+        var isDone = false
+        while !isDone {
+            isDone = true
+            // The last moment is everyone's.
+            let isLast = Clock.monotonicNanoseconds + RouterServer.slotNanoseconds > deadline
+            for node in context.nodes {
+                let hasMore = await node.run { $0.closeConnections(isLast ? .max : slot, spread: spread) }
+                if hasMore { isDone = false }
+            }
+            if !isDone { try? await Task.sleep(nanoseconds: RouterServer.slotNanoseconds) }
+        }
+    }
+
+    /// Within how many milliseconds clients shall come back: a second, and as long as the router needs to take them.
+    static func reconnectMilliseconds(clients: Int) -> UInt64 {
+        UInt64(min(1_000 + clients / reconnectsPerMillisecond, reconnectMillisecondsMax))
     }
 
     /// Goes on with what waits for the operator to mend something, and reads certificate and keys again. *Thread:* any

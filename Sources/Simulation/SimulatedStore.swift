@@ -74,6 +74,7 @@ final class SimulatedStore: Store, @unchecked Sendable {
     // MARK: Store
 
     var isCongested: Bool { requests.count > congestedRequests }
+    var isLaden: Bool { isCongested }
 
     func submit(_ batch: RecordArena) { requests.append(.batch(batch)) }
 

@@ -19,6 +19,9 @@ package protocol Store: Sendable {
     /// Whether callers should stop reading from senders until events come in: the queue to the disk is full.
     var isCongested: Bool { get }
 
+    /// Whether the queue to the disk is so long that whoever fills it should wait.
+    var isLaden: Bool { get }
+
     /// Takes over a batch. Answered by ``StoreEvent/committed(_:)`` after the sync to disk, or by
     /// ``StoreEvent/failed(_:)``.
     ///

@@ -42,6 +42,7 @@ package struct BinaryFrameDecoder: ~Copyable {
     private let lengthMax: UInt32
     private var headerFilled: UInt8 = 0
     private var state = State.header
+    private var looks: UInt8 = 0
 
     /// Refuses frames with a payload above `lengthMax` bytes.
     package init(lengthMax: Int) { self.lengthMax = UInt32(lengthMax) }
@@ -50,6 +51,13 @@ package struct BinaryFrameDecoder: ~Copyable {
 
     /// Whether no frame has begun; an idle decoder owns no memory.
     package var isIdle: Bool { state == .header && headerFilled == 0 }
+
+    /// How often this was called since the frame in progress began; 0 if none has.
+    package mutating func look() -> UInt8 {
+        guard !isIdle else { return 0 }
+        looks &+= 1
+        return looks
+    }
 
     /// Bytes of memory that the decoder owns.
     package var ownedByteCount: Int { Int(capacity) }
@@ -96,6 +104,7 @@ package struct BinaryFrameDecoder: ~Copyable {
     }
 
     private mutating func takeHeader(_ bytes: RawSpan, _ offset: inout Int) -> Bool {
+        if headerFilled == 0 { looks = 0 }
         if headerFilled == 0, offset + 8 <= bytes.byteCount {
             headerWord = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
             offset += 8

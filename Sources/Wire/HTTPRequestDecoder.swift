@@ -51,6 +51,14 @@ package struct HTTPRequestDecoder: ~Copyable {
     /// Bytes of a request in progress that it holds.
     package var ownedByteCount: Int { line.count + body.count }
 
+    /// Whether the head of a request is there and its body isn't.
+    package var hasHead: Bool {
+        switch state {
+        case .requestLine, .fields, .ended: false
+        case .body, .chunkSize, .chunk, .chunkEnd, .trailers: true
+        }
+    }
+
     /// Decodes from `bytes` at `offset`, moves `offset` behind what it used, and returns the first event.
     ///
     /// Call it until `.needMore`. After `.request`, `offset` is right behind the request, so that a connection that is

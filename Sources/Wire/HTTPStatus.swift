@@ -79,10 +79,13 @@ package struct HTTPStatus: RawRepresentable, Sendable, Hashable {
 package struct HTTPFailure: Error, Sendable, Equatable, CustomStringConvertible {
     package let status: HTTPStatus
     package let reason: String
+    /// Milliseconds after which the same may succeed.
+    package let retryAfter: UInt64?
 
-    package init(_ status: HTTPStatus, _ reason: String) {
+    package init(_ status: HTTPStatus, _ reason: String, retryAfter: UInt64? = nil) {
         self.status = status
         self.reason = reason
+        self.retryAfter = retryAfter
     }
 
     package var description: String { "\(status.rawValue) \(reason)" }

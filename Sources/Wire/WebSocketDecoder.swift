@@ -61,6 +61,13 @@ package struct WebSocketDecoder: ~Copyable {
     /// Bytes of a message in progress that it holds.
     package var ownedByteCount: Int { partial.map { $0.pointee.message.count } ?? 0 }
 
+    /// How often this was called since the message or frame in progress began; 0 if nothing is incomplete.
+    package mutating func look() -> UInt8 {
+        guard let partial, !partial.pointee.isIdle else { return 0 }
+        partial.pointee.looks = partial.pointee.looks &+ 1
+        return partial.pointee.looks
+    }
+
     /// Decodes from `bytes` at `offset`, moves `offset` behind what it used, and returns the first event.
     ///
     /// Call it until `.needMore`. Ranges of events count from the first byte of `bytes`. After `.close` and `.failure`

@@ -40,11 +40,16 @@ extension OutputBuffer {
 
     /// Appends an unmasked close frame; `reason` is UTF-8 of at most 123 bytes. Traps on a longer one and on a code
     /// that a close frame may not carry.
-    package mutating func appendCloseFrame(_ code: UInt16, reason: StaticString = "") {
-        precondition(WebSocketCloseCode.isAllowedOnWire(code) && reason.utf8CodeUnitCount <= 123)
-        appendFrameHeader(.close, payloadBytes: 2 + reason.utf8CodeUnitCount)
+    ///
+    /// - Parameter retry: milliseconds after which the client may come again; they stand at the end of the reason.
+    package mutating func appendCloseFrame(_ code: UInt16, reason: StaticString = "", retry: UInt64? = nil) {
+        let suffix = retry.map { ": retry in \($0) ms" } ?? ""
+        let count = reason.utf8CodeUnitCount + suffix.utf8.count
+        precondition(WebSocketCloseCode.isAllowedOnWire(code) && count <= 123)
+        appendFrameHeader(.close, payloadBytes: 2 + count)
         append(bigEndian: code)
         append(reason)
+        append(utf8: suffix)
     }
 
     /// Appends a masked close frame without a reason, as a client sends it. Traps on a code that a close frame may not

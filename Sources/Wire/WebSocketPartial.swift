@@ -14,6 +14,8 @@ struct WebSocketPartial: ~Copyable {
     private var control: [125 of UInt8] = .init(repeating: 0)
     /// All frames of the message are there and nobody has let go of it yet.
     private(set) var isWhole = false
+    /// How often somebody looked whether the message, or the frame between messages, is whole.
+    var looks: UInt8 = 0
 
     /// The message in progress; nil between messages.
     private var kind: WebSocketMessageKind?
@@ -40,6 +42,7 @@ struct WebSocketPartial: ~Copyable {
         message.release()
         validator = UTF8Validator()
         kind = nil
+        looks = 0
         isWhole = false
     }
 

@@ -68,6 +68,10 @@ int cep_name_thread(const char *name);
 // Lets the allocator keep more of what is freed than it does by default, which asks the kernel for the same pages
 // over and over.
 int cep_keep_freed_memory(size_t bytes);
+// Memory that the process has in pages, without what is only swapped out or mapped.
+int64_t cep_resident_bytes(void);
+// Memory that the process may take: the machine's, or what its control group allows.
+int64_t cep_memory_bytes(void);
 // Gives the pages of freed memory back to the kernel.
 int cep_return_freed_memory(void);
 // Lets timeouts of the calling thread end when they are due instead of up to 50 µs later.

@@ -30,6 +30,13 @@ struct APIError: Error, Sendable {
         self.status = status ?? HTTPStatus(code)
     }
 
+    /// - Parameter retryAfter: milliseconds after which the same call may succeed.
+    static func tooMany(_ what: String, retryAfter: UInt64) -> APIError {
+        var error = APIError(.rateLimited, "\(what): try again in \((retryAfter + 999) / 1000) s")
+        error.retryAfter = retryAfter
+        return error
+    }
+
     init(_ refusal: EnvelopeError) {
         self.init(refusal.code, "\(refusal.reason)")
     }
@@ -169,6 +176,7 @@ extension ErrorCode {
             case .notFound: .notFound
             case .contentTooLarge, .uriTooLong, .headerFieldsTooLarge: .tooLarge
             case .serviceUnavailable: .overloaded
+            case .tooManyRequests: .rateLimited
             case .notImplemented, .versionNotSupported, .upgradeRequired: .unsupported
             default: .badRequest
             }
@@ -188,15 +196,19 @@ extension HTTPResponse {
     }
 
     static func failure(_ error: APIError) -> HTTPResponse {
-        var response = self.error(error.status, code: error.code, message: error.message)
-        if let milliseconds = error.retryAfter {
-            try? response.headers.add("Retry-After", String((milliseconds + 999) / 1000))
-        }
+        self.error(error.status, code: error.code, message: error.message).retrying(after: error.retryAfter)
+    }
+
+    private func retrying(after milliseconds: UInt64?) -> HTTPResponse {
+        guard let milliseconds else { return self }
+        var response = self
+        try? response.headers.add("Retry-After", String((milliseconds + 999) / 1000))
         return response
     }
 
     static func failure(_ failure: HTTPFailure) -> HTTPResponse {
         error(failure.status, code: ErrorCode(failure.status), message: failure.reason)
+            .retrying(after: failure.retryAfter)
     }
 
     /// A response with a JSON body that is written already.

@@ -222,11 +222,7 @@ extension AccountAPI {
 
     private var milliseconds: UInt64 { Clock.monotonicNanoseconds / 1_000_000 }
 
-    private func tooMany(_ wait: UInt64) -> APIError {
-        var error = APIError(.rateLimited, "too many attempts: try again in \((wait + 999) / 1000) s")
-        error.retryAfter = wait
-        return error
-    }
+    private func tooMany(_ wait: UInt64) -> APIError { .tooMany("too many attempts", retryAfter: wait) }
 
     /// Does what takes long on a thread for it.
     private func work<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async throws(APIError) -> Value {

@@ -22,9 +22,14 @@ func signedInCredential(_ request: APIRequest, _ context: RouterContext) throws(
     } else {
         throw APIError(.unauthorized, "log in, or send a token as: Authorization: Bearer TOKEN")
     }
+    let monotonic = Clock.monotonicNanoseconds / 1_000_000
     guard let credential = context.authenticator.credential(token, now: now) else {
+        let wait = context.traffic.refusedToken(request.http, peer: request.peer, now: monotonic)
+        if let wait { throw .tooMany("too many refused tokens from this address", retryAfter: wait) }
         throw APIError(.unauthorized, "the token is wrong or out of date")
     }
+    let wait = context.traffic.request(of: credential.user, bytes: request.http.body.count, now: monotonic)
+    if let wait { throw .tooMany("too many requests of this user", retryAfter: wait) }
     return credential
 }
 

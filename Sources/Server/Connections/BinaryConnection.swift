@@ -14,6 +14,9 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
 
     func channelAccepted(_ channel: Channel) {
         self.channel = channel
+        if let refusal = node.arrivalRefusal(channel, from: channel.peerAddress ?? "") {
+            return node.mayExplain() ? refuse(refusal) : channel.abort()
+        }
         signIn.awaitClient(since: node.loop.second)
         node.loop.startTimer(channel, seconds: 1)
         if node.context.isDraining { channel.abort() }
@@ -61,7 +64,9 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
             let request = try BinaryRequest(header, payload: payload)
             switch signIn.state {
             case .signedIn(let session): try receive(request, header, payload, session)
-            case .awaitingClient: signIn.leave(for: try node.signInRequest(of: request, payload), node)
+            case .awaitingClient:
+                if let obstacle = obstacle() { return refuse(obstacle) }
+                signIn.leave(for: try node.signInRequest(of: request, payload), node)
             case .fresh, .askingStore, .leaving, .ended: break
             }
         } catch {
@@ -75,9 +80,13 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
         switch request {
         case .hello: throw BinaryError("this connection is signed in already", code: .unsupported)
         case .ping:
+            guard admitsControl(bytes: payload.byteCount) else { return }
             session.outlet.prepareToWrite()
             session.outlet.buffer.appendBinaryPong(payload, isWebSocket: false)
-        default: node.hub.receive(request, flags: header.flags, payload: payload, from: session)
+        default:
+            guard node.hub.receive(request, flags: header.flags, payload: payload, from: session) else {
+                return refuse(.tooHasty)
+            }
         }
     }
 
@@ -102,16 +111,18 @@ final class BinaryConnection: ClientConnection, AcceptingDelegate {
     func refuse(_ refusal: Refusal) {
         guard channel != nil, !signIn.hasEnded else { return }
         note(refusal)
-        fail(EnvelopeError(refusal.code, refusal.reason))
+        fail(EnvelopeError(refusal.code, refusal.reason), retry: refusal.retry)
     }
 
-    private func fail(_ refusal: EnvelopeError) {
+    private func fail(_ refusal: EnvelopeError, retry: UInt64? = nil) {
         guard let channel else { return }
         node.hub.noteError(refusal.code)
         channel.prepareToWrite()
-        channel.buffer.appendBinaryError(refusal, cid: 0, isWebSocket: false)
+        channel.buffer.appendBinaryError(refusal, cid: 0, isWebSocket: false, retry: retry)
         end()
     }
+
+    func lookAtUnfinished() -> UInt8 { decoder.look() }
 
     func writePing(to channel: Channel) {
         channel.prepareToWrite()

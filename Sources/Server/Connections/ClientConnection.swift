@@ -15,6 +15,8 @@ protocol ClientConnection: ChannelDelegate, SessionOwner, DrainableConnection {
     /// Tells the client why this ends, and ends it.
     func refuse(_ refusal: Refusal)
     func writePing(to channel: Channel)
+    /// How often the timer has seen the frame that is coming in; 0 if none is.
+    func lookAtUnfinished() -> UInt8
 }
 
 extension ClientConnection {
@@ -55,7 +57,38 @@ extension ClientConnection {
 
     func sessionFailed(_ session: Session) { refuse(.storeFailed) }
 
-    func drain() { refuse(.goingDown) }
+    func drain(retry: UInt64) { refuse(.goingDown(retry: retry)) }
+
+    /// Why this client may not sign in now, if so.
+    ///
+    /// - Parameter isCounted: whether the sign-in was counted when the connection became a WebSocket.
+    func obstacle(isCounted: Bool = false) -> Refusal? {
+        if node.context.memory.isTight { return .shortOfMemory }
+        guard !isCounted, let peer = channel?.peerAddress else { return nil }
+        return node.context.traffic.signIn(peer: peer, now: node.monotonicMilliseconds).map(Refusal.tooManySignIns)
+    }
+
+    /// Counts a control frame; false if it isn't to be answered.
+    func admitsControl(bytes: Int) -> Bool {
+        guard case .signedIn(let session) = signIn.state else { return true }
+        switch node.hub.admit(bytes: bytes, from: session) {
+        case .taken: return true
+        case .refused: return false
+        case .ended:
+            refuse(.tooHasty)
+            return false
+        }
+    }
+
+    /// Who has ended its side still gets the answers that it is owed.
+    func channelPeerEnded(_ channel: Channel) -> Bool {
+        switch signIn.state {
+        // Asked again when reading goes on.
+        case .askingStore: true
+        case .signedIn(let session): node.hub.finish(session) { [weak self] in self?.end() }
+        case .fresh, .awaitingClient, .leaving, .ended: false
+        }
+    }
 
     func channelDrained(_ channel: Channel) {
         if let session = signIn.session { node.hub.drained(session) }
@@ -66,6 +99,10 @@ extension ClientConnection {
         if case .awaitingClient(let expectation) = signIn.state {
             if now &- expectation.since < UInt32(Limits.signInSeconds) { return 1 }
             refuse(.late)
+            return nil
+        }
+        if !channel.isPaused, lookAtUnfinished() > Limits.unfinishedLooksMax {
+            refuse(.unfinished)
             return nil
         }
         let left = signIn.session.flatMap { node.hub.secondsLeft($0, at: node.loop.milliseconds) } ?? .max

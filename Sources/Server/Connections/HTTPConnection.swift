@@ -14,13 +14,22 @@ final class HTTPConnection: AcceptingDelegate {
     private var begun: UInt32 = 0
     /// The instant of the tick in which the request that is being answered was whole.
     private var answerBegun: UInt64 = 0
-    private var peer: String?
+    private var peer = ""
     /// Whether the client has ended its side; it may still wait for answers (RFC 9112, section 9.6).
     private var isPeerDone = false
 
-    /// Seconds for a request to come in whole, and for the next to begin.
-    private static let requestSeconds: UInt32 = 10
+    /// Whether a request was taken.
+    private var isKnown = false
+
+    /// Seconds for the head of a request to come in, and for all of it; for the next to begin; and for the peer to
+    /// take something of an answer.
+    private static let headSeconds: UInt32 = 10
+    private static let bodySeconds: UInt32 = 60
     private static let idleSeconds: UInt32 = 75
+    private static let stallSeconds: UInt32 = 60
+    private static let lookSeconds: UInt32 = 10
+    /// What is answered however little memory there is: how else would anyone know.
+    private static let operations: Set<String> = ["healthz", "readyz", "metrics", "console"]
     /// Pipelined bytes that may wait for an answer before reading stops.
     private static let waitingBytesMax = 64 << 10
     /// What a client is told that speaks HTTP where TLS is spoken.
@@ -40,7 +49,14 @@ final class HTTPConnection: AcceptingDelegate {
     func channelAccepted(_ channel: Channel) {
         self.channel = channel
         begun = node.loop.second
-        node.loop.startTimer(channel, seconds: UInt64(HTTPConnection.requestSeconds))
+        let peer = channel.peerAddress ?? ""
+        self.peer = peer
+        if let refusal = node.arrivalRefusal(channel, from: peer) {
+            node.noteRefusedSignIn(refusal.cause)
+            return node.mayExplain() ? respond(.failure(refusal.httpFailure), keepAlive: false, isHead: false)
+                : channel.abort()
+        }
+        node.loop.startTimer(channel, seconds: UInt64(HTTPConnection.lookSeconds))
     }
 
     func channel(_ channel: Channel, received bytes: UnsafeMutableRawBufferPointer) {
@@ -72,7 +88,7 @@ final class HTTPConnection: AcceptingDelegate {
                     upgrade(request, endpoint, rest, channel)
                     return
                 }
-                answer(request)
+                guard answer(request) else { return }
                 if isBusy {
                     waiting.append(contentsOf: rest)
                     return
@@ -83,17 +99,24 @@ final class HTTPConnection: AcceptingDelegate {
 
     // MARK: Answering
 
-    private func answer(_ request: HTTPRequest) {
+    /// Returns whether the connection goes on.
+    private func answer(_ request: HTTPRequest) -> Bool {
+        if !isKnown, node.context.memory.isTight, !HTTPConnection.operations.contains(request.path.first ?? "") {
+            let failure = Refusal.shortOfMemory.httpFailure
+            respond(.failure(failure), keepAlive: false, isHead: request.method == .head)
+            return false
+        }
+        isKnown = true
         isBusy = true
         let api = node.api
-        let peer = peer ?? channel?.peerAddress ?? ""
-        self.peer = peer
+        let peer = peer
         let bound = LoopBound(self)
         answerBegun = node.loop.instant
         Task(executorPreference: node.loop.executor) {
             let answer = await api.respond(to: request, from: peer)
             bound.onLoop.finish(request, answer)
         }
+        return true
     }
 
     private func finish(_ request: HTTPRequest, _ answer: APIRouter.Answer) {
@@ -157,6 +180,9 @@ final class HTTPConnection: AcceptingDelegate {
         do throws(HTTPFailure) {
             guard !node.context.isDraining else { throw HTTPFailure(.serviceUnavailable, "the server is going down") }
             let response = try WebSocketHandshake.accept(request)
+            if node.context.memory.isTight { throw Refusal.shortOfMemory.httpFailure }
+            let wait = node.context.traffic.upgrade(request, channel, peer: peer, now: node.monotonicMilliseconds)
+            if let wait { throw Refusal.tooManySignIns(retry: wait).httpFailure }
             switch try node.admit(request, endpoint) {
             case .echo:
                 let connection = EchoConnection()
@@ -187,10 +213,17 @@ final class HTTPConnection: AcceptingDelegate {
     // MARK: Time
 
     func channelTimer(_ channel: Channel) -> UInt64? {
-        if isBusy || !waiting.isEmpty { return UInt64(HTTPConnection.requestSeconds) }
-        let limit = decoder.isIdle ? HTTPConnection.idleSeconds : HTTPConnection.requestSeconds
-        let since = decoder.isIdle ? channel.lastReceived : begun
-        let passed = node.loop.second &- since
+        let now = node.loop.second
+        if channel.isBlocked {
+            guard now &- channel.lastSent < HTTPConnection.stallSeconds else {
+                channel.abort()
+                return nil
+            }
+            return UInt64(HTTPConnection.lookSeconds)
+        }
+        if isBusy || !waiting.isEmpty { return UInt64(HTTPConnection.lookSeconds) }
+        let (since, limit) = currentLimit(channel)
+        let passed = now &- since
         guard passed < limit else {
             if decoder.isIdle {
                 channel.abort()
@@ -201,7 +234,14 @@ final class HTTPConnection: AcceptingDelegate {
             }
             return nil
         }
-        return UInt64(min(limit - passed, HTTPConnection.requestSeconds))
+        return UInt64(min(limit - passed, HTTPConnection.lookSeconds))
+    }
+
+    /// What the client is to do next, since when and for how long.
+    private func currentLimit(_ channel: Channel) -> (since: UInt32, seconds: UInt32) {
+        if decoder.hasHead { return (begun, HTTPConnection.bodySeconds) }
+        if !decoder.isIdle || !isKnown { return (begun, HTTPConnection.headSeconds) }
+        return (max(channel.lastReceived, channel.lastSent), HTTPConnection.idleSeconds)
     }
 
     var bufferedBytes: Int { waiting.count + decoder.ownedByteCount }
@@ -211,7 +251,7 @@ final class HTTPConnection: AcceptingDelegate {
 
 extension HTTPConnection: DrainableConnection {
     /// A connection that waits for a request ends now, one that is being answered ends after its answer.
-    func drain() {
+    func drain(retry: UInt64) {
         guard !isBusy, let channel else { return }
         channel.closeAfterFlush()
     }

@@ -140,19 +140,42 @@ struct Refusal {
     let closeCode: UInt16
     let reason: StaticString
     let cause: RefusalCause
+    /// Milliseconds after which the client may come again.
+    var retry: UInt64?
 
     static let fullShard = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded,
-        reason: "this part of the server is full; try again later", cause: .fullShard)
+        reason: "this part of the server is full; try again later", cause: .fullShard, retry: 5_000)
     static let noRoom = Refusal(
         code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is full; try again later",
-        cause: .noRoom)
+        cause: .noRoom, retry: 5_000)
     static let storeFailed = Refusal(
         code: .internal, closeCode: WebSocketCloseCode.internalError,
         reason: "the store is unavailable; try again later", cause: .storeFailed)
-    static let goingDown = Refusal(
-        code: .overloaded, closeCode: WebSocketCloseCode.goingAway,
-        reason: "the server is going down; reconnect in a moment", cause: .goingDown)
+    static let shortOfMemory = Refusal(
+        code: .overloaded, closeCode: WebSocketCloseCode.overloaded, reason: "the server is short of memory",
+        cause: .memory, retry: 10_000)
+    static func goingDown(retry: UInt64) -> Refusal {
+        Refusal(
+            code: .overloaded, closeCode: WebSocketCloseCode.goingAway, reason: "the server is going down",
+            cause: .goingDown, retry: retry)
+    }
+    static func tooManyConnections(retry: UInt64) -> Refusal {
+        Refusal(
+            code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited,
+            reason: "too many connections from this address", cause: .rateLimited, retry: retry)
+    }
+    static func tooManySignIns(retry: UInt64) -> Refusal {
+        Refusal(
+            code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited,
+            reason: "too many sign-ins from this address", cause: .rateLimited, retry: retry)
+    }
+    static let tooHasty = Refusal(
+        code: .rateLimited, closeCode: WebSocketCloseCode.rateLimited, reason: "too much too fast, again and again",
+        cause: .rateLimited, retry: 10_000)
+    static let unfinished = Refusal(
+        code: .badRequest, closeCode: WebSocketCloseCode.heartbeatTimeout,
+        reason: "a frame took too long to come in whole", cause: .unfinished)
     static let late = Refusal(
         code: .unauthorized, closeCode: WebSocketCloseCode.signInTimeout, reason: "no sign-in within 10 s",
         cause: .late)
@@ -170,6 +193,12 @@ struct Refusal {
 
     /// The answer to a request that was to become a connection.
     var httpFailure: HTTPFailure {
-        HTTPFailure(code == .unauthorized ? .unauthorized : .serviceUnavailable, "\(reason)")
+        let status: HTTPStatus =
+            switch code {
+            case .unauthorized: .unauthorized
+            case .rateLimited: .tooManyRequests
+            default: .serviceUnavailable
+            }
+        return HTTPFailure(status, "\(reason)", retryAfter: retry)
     }
 }

@@ -69,9 +69,10 @@ final class WebSocketConnection: ClientConnection {
                 decoder.withAssembled { receive(kind, $0) }
                 decoder.releaseAssembled()
             case .ping(let payload):
+                guard admitsControl(bytes: payload.count) else { break }
                 channel.prepareToWrite()
                 decoder.withControl(payload, in: span.bytes) { channel.buffer.appendFrame(.pong, $0) }
-            case .pong: break
+            case .pong(let payload): _ = admitsControl(bytes: payload.count)
             case .close(let code, _): return close(code ?? WebSocketCloseCode.normal, "")
             case .failure(let failure): return close(failure.closeCode, failure.reason)
             }
@@ -86,7 +87,8 @@ final class WebSocketConnection: ClientConnection {
 
     private func receive(_ kind: WebSocketMessageKind, _ payload: RawSpan) {
         switch signIn.state {
-        case .signedIn(let session) where kind == .text: node.hub.receive(json: payload, from: session)
+        case .signedIn(let session) where kind == .text:
+            if !node.hub.receive(json: payload, from: session) { refuse(.tooHasty) }
         case .signedIn(let session): receiveBinary(payload, session)
         case .awaitingClient(let expectation) where kind == .text: receiveConnect(payload, expectation)
         case .awaitingClient: receiveHello(payload)
@@ -99,6 +101,7 @@ final class WebSocketConnection: ClientConnection {
 
 extension WebSocketConnection {
     private func receiveConnect(_ payload: RawSpan, _ expectation: SignInProgress.Expectation) {
+        if let obstacle = obstacle(isCounted: true) { return refuse(obstacle) }
         let envelope = Envelope()
         do throws(EnvelopeError) {
             try envelope.scan(payload)
@@ -122,6 +125,7 @@ extension WebSocketConnection {
 
     private func receiveHello(_ message: RawSpan) {
         guard let channel else { return }
+        if let obstacle = obstacle(isCounted: true) { return refuse(obstacle) }
         do throws(BinaryError) {
             let header = try BinaryHeader(message: message)
             let payload = message.extracting(BinaryHeader.byteCount..<message.byteCount)
@@ -147,11 +151,17 @@ extension WebSocketConnection {
             let request = try BinaryRequest(header, payload: payload)
             switch request {
             // Signs in anew, as whom and where the HELLO says; from then on the session is spoken to in binary.
-            case .hello: signIn.leave(for: try node.signInRequest(of: request, payload), node)
+            case .hello:
+                if let obstacle = obstacle() { return refuse(obstacle) }
+                signIn.leave(for: try node.signInRequest(of: request, payload), node)
             case .ping:
+                guard admitsControl(bytes: payload.byteCount) else { return }
                 session.outlet.prepareToWrite()
                 session.outlet.buffer.appendBinaryPong(payload, isWebSocket: true)
-            default: node.hub.receive(request, flags: header.flags, payload: payload, from: session)
+            default:
+                guard node.hub.receive(request, flags: header.flags, payload: payload, from: session) else {
+                    return refuse(.tooHasty)
+                }
             }
         } catch {
             node.hub.noteError(error.code)
@@ -172,16 +182,18 @@ extension WebSocketConnection {
     func refuse(_ refusal: Refusal) {
         guard channel != nil, !signIn.hasEnded else { return }
         note(refusal)
-        close(refusal.closeCode, refusal.reason)
+        close(refusal.closeCode, refusal.reason, retry: refusal.retry)
     }
 
     /// Sends a close frame and ends the connection once it is out.
-    private func close(_ code: UInt16, _ reason: StaticString) {
+    private func close(_ code: UInt16, _ reason: StaticString, retry: UInt64? = nil) {
         guard let channel, !signIn.hasEnded else { return }
         channel.prepareToWrite()
-        channel.buffer.appendCloseFrame(code, reason: reason)
+        channel.buffer.appendCloseFrame(code, reason: reason, retry: retry)
         end()
     }
+
+    func lookAtUnfinished() -> UInt8 { decoder.look() }
 
     func writePing(to channel: Channel) {
         channel.prepareToWrite()

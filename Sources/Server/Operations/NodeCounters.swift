@@ -22,6 +22,12 @@ enum RefusalCause: String, Sendable, CaseIterable {
     case loggedOut = "logged_out"
     /// The token's time is over.
     case expired
+    /// Too many connections or sign-ins of one address, or frames of one user.
+    case rateLimited = "rate_limited"
+    /// The process is near its limit of memory.
+    case memory
+    /// A frame didn't come in whole in time.
+    case unfinished
 
     /// What an HTTP status says about an upgrade.
     init(_ status: HTTPStatus) {
@@ -30,6 +36,7 @@ enum RefusalCause: String, Sendable, CaseIterable {
             case .unauthorized: .unauthorized
             case .forbidden: .forbidden
             case .serviceUnavailable: .noRoom
+            case .tooManyRequests: .rateLimited
             default: .malformed
             }
     }

@@ -15,6 +15,12 @@ struct ClientAddress: Sendable {
         return ClientAddress.network(stranger ?? peer)
     }
 
+    /// Whether that is one of our proxies.
+    func isProxy(_ peer: String) -> Bool { proxies.contains(peer) }
+
+    /// Whether a result of ``network(_:)`` is of this machine.
+    static func isLoopback(_ network: String) -> Bool { network.hasPrefix("127.") || network == "0:0:0:0" }
+
     /// An address of IPv4 as it is; of IPv6 its first 64 bits, since one subscriber has all that begin with them.
     static func network(_ address: String) -> String {
         let plain = address.lowercased()

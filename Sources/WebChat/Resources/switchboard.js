@@ -329,7 +329,9 @@ export class Switchboard {
         // A restart drops everyone at one moment, and a server that is full has no use for the next try soon.
         const steps = this.#attempt + (SLOW_CLOSES.has(code) ? 4 : code === 1001 ? 1 : 0);
         const ceiling = Math.min(backoffMax, backoffBase * 2 ** steps);
-        const delay = Math.random() * ceiling;
+        // The router may say itself when to come back.
+        const asked = Math.min(Number(/: retry in (\d{1,6}) ms$/.exec(reason)?.[1] ?? 0), 60_000);
+        const delay = asked + Math.random() * (asked ? backoffBase : ceiling);
         this.#attempt = Math.min(this.#attempt + 1, 16);
         clearTimeout(this.#timers.retry);
         this.#timers.retry = setTimeout(() => this.#open(), delay);

@@ -66,6 +66,7 @@ final class FakeStore: Store {
         var lastID: UInt64 = 0
         var error: StoreError?
         var isCongested = false
+        var isLaden = false
         // What a test looks at.
         var batches = 0
         var confirms: [UInt64] = []
@@ -82,6 +83,7 @@ final class FakeStore: Store {
 
     /// Makes everything fail with this from now on; nil: all is well again.
     func fail(with error: StoreError?) { state.withLock { $0.error = error } }
+    func lade(_ isLaden: Bool) { state.withLock { $0.isLaden = isLaden } }
     func congest(_ isCongested: Bool) { state.withLock { $0.isCongested = isCongested } }
     func put(_ group: Group) { state.withLock { $0.groups[group.id] = group } }
     func put(_ relation: Relation, _ user: String, to other: String) {
@@ -113,6 +115,7 @@ final class FakeStore: Store {
     init(hadBlocks: Bool = false) { self.hadBlocks = hadBlocks }
 
     var isCongested: Bool { state.withLock { $0.isCongested } }
+    var isLaden: Bool { state.withLock { $0.isLaden } || isCongested }
 
     func submit(_ batch: RecordArena) {
         state.withLock {
