@@ -162,7 +162,8 @@ extension Hub {
         counters.countError(refusal.code)
         counters.framesSent &+= 1
         session.outlet.prepareToWrite()
-        session.outlet.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: session.form != .binaryTCP, retry: retry)
+        let isWebSocket = session.form != .binaryTCP
+        session.outlet.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: isWebSocket, retry: retry)
     }
 
     /// Writes a JSON frame as the body of an EVENT.
