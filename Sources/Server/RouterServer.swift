@@ -169,8 +169,8 @@ package final class RouterServer: Sendable {
         RouterServer.release(context.nodes)
     }
 
-    /// Says goodbye in slots, so that the last frames of all needn't be sent in one moment, and tells each client when to
-    /// come back, so that not all do at once.
+    /// Says goodbye in slots, so that the last frames of all needn't be sent in one moment, and tells each client when
+    /// to come back, so that not all do at once.
     private func closeConnections(until deadline: UInt64) async {
         var count = 0
         for node in context.nodes { count += await node.run { $0.loop.channelCount } }

@@ -66,7 +66,9 @@ enum MemoryWatch {
     /// Seconds between two times at which memory is given back while it is tight: it holds allocations up.
     private static let tidyingSeconds = 5
 
-    static func run(_ state: MemoryState, limit: Int, _ nodes: [NodeHandle], _ store: EmbeddedStore, _ log: Logger) async {
+    static func run(
+        _ state: MemoryState, limit: Int, _ nodes: [NodeHandle], _ store: EmbeddedStore, _ log: Logger
+    ) async {
         var turn = 0
         while !Task.isCancelled {
             try? await Task.sleep(nanoseconds: intervalNanoseconds)
