@@ -33,7 +33,7 @@ package final class Hub {
     /// Whether the router is going down: nothing more is read, and nobody is told who leaves.
     package var isGoingDown = false
 
-    /// Who was seen from then on counts as online until then, though there is no session: a restart is no news.
+    /// Who was last seen from then on counts as online until then, though there is no session: a restart is no news.
     var resume: (from: UInt64, until: UInt64) = (0, 0)
 
     let users: UserTable
