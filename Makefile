@@ -28,6 +28,7 @@ build: packages ## installs what is missing and builds the router (release)
 bench: packages ## builds the load generator (release, beside the router): .build/release/bench --help
 	@scripts/say "Building the load generator"
 	@swift build $(RELEASE) --product bench
+	@swift build $(RELEASE) --product faultshim
 
 test: test-packages check build microbench acceptance ## installs what is missing; unit tests, instruction counts, then the acceptance suite
 

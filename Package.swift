@@ -19,6 +19,7 @@ let package = Package(
         .executable(name: "bench", targets: ["Bench"]),
         .executable(name: "simulator", targets: ["Simulator"]),
         .executable(name: "microbench", targets: ["MicroBench"]),
+        .library(name: "faultshim", type: .dynamic, targets: ["CFaultShim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -81,10 +82,15 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "Base", "Wire", "TLS", "Reactor", "CFloor", "CSQLite", "COpenSSL",
+                "Base", "Wire", "TLS", "Reactor", "CFloor", "CFaultControl", "CSQLite", "COpenSSL",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: settings),
+
+        // Faults of the disk and of the clock, for a router that the load generator starts. Nothing may import the
+        // shim: it is loaded in front of the C library.
+        .target(name: "CFaultControl"),
+        .target(name: "CFaultShim", dependencies: ["CFaultControl"]),
 
         // What pieces of the router cost, in instructions and allocations. No library may import the counter, since
         // it stands in front of the allocator.
@@ -94,7 +100,7 @@ let package = Package(
         .executableTarget(
             name: "Router",
             dependencies: [
-                "Base", "Tokens", "Core", "Reactor", "Server",
+                "Base", "Tokens", "Core", "Reactor", "EmbeddedStore", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),

@@ -75,8 +75,10 @@ struct TargetOptions: ParsableArguments {
         try withServer(connections: connections) { target, pid, _ in try body(target, pid) }
     }
 
-    /// The same, with the router itself if it was started here.
-    func withServer(connections: Int = 0, _ body: (Target, Int?, ChildServer?) throws -> Void) throws {
+    /// The same, with the router itself if it was started here, behind a shim if one is given.
+    func withServer(
+        connections: Int = 0, shim: String? = nil, _ body: (Target, Int?, ChildServer?) throws -> Void
+    ) throws {
         guard let web = webAddress, let tcp = SocketAddress(tcp) else { return }
         let credential = jwtSecret.map { Credential.secret($0) } ?? .none
         let security = try security
@@ -90,7 +92,7 @@ struct TargetOptions: ParsableArguments {
         // Users aren't spread quite evenly, and a router keeps some descriptors back.
         let loops = Target.tables(for: connections + connections / 16, limit: ProcessResources.descriptorLimit - 256)
         let server = try ChildServer.router(
-            spawn, arguments: arguments, security: security, loops: loops, core: pinServer)
+            spawn, arguments: arguments, security: security, loops: loops, core: pinServer, shim: shim)
         defer { server.stop() }
         do {
             let target = Target(

@@ -11,6 +11,12 @@ struct VerifyCommand: ParsableCommand {
             --protocol both every other client speaks binary, so that messages cross from one protocol to the other.
 
               bench verify --spawn .build/release/router --seconds 60 --clients 50 --kill-every 2 --protocol both
+              bench verify --spawn .build/release/router --seconds 180 --stop-every 3 --cut-every 0.2 --delay 20
+              bench verify --spawn .build/release/router --seconds 180 --disk-faults --clock-jumps
+
+            --disk-faults and --clock-jumps load the library faultshim in front of the router's C library: calls on its
+            files fail now and then, and its clock jumps by up to an hour. A router whose sync failed must stop and say
+            that it needs a restart, which it gets.
             """)
 
     @OptionGroup var target: TargetOptions
@@ -25,6 +31,25 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: "Seconds between two kills of the router by SIGKILL, on average; with --spawn.")
     var killEvery: Double?
 
+    @Option(help: "Seconds between two stops of the router by SIGSTOP, each of up to two seconds; with --spawn.")
+    var stopEvery: Double?
+
+    @Option(
+        help: "Seconds between two harms to connections: cut, closed on one side, stalled, byte by byte, answers lost.")
+    var cutEvery: Double?
+
+    @Option(help: "Milliseconds up to which bytes between clients and router are late.")
+    var delay = 0
+
+    @Flag(help: "Syncs, writes and truncations of the router's files fail now and then; with --spawn.")
+    var diskFaults = false
+
+    @Flag(help: "The router's clock jumps back and forth; with --spawn.")
+    var clockJumps = false
+
+    @Option(help: "The library for --disk-faults and --clock-jumps; libfaultshim.so beside this program without.")
+    var shim: String?
+
     @Flag(help: "Compress bodies that go over the binary protocol.")
     var lz4 = false
 
@@ -37,22 +62,51 @@ struct VerifyCommand: ParsableCommand {
     mutating func validate() throws {
         try require((2...2_000).contains(clients), "--clients from 2 to 2000")
         try require(rate > 0 && rate <= 100_000, "--rate above 0 and up to 100000")
-        if let killEvery, !(0.05...3_600).contains(killEvery) {
-            throw ValidationError("--kill-every from 0.05 to 3600")
+        for (seconds, name) in [(killEvery, "--kill-every"), (stopEvery, "--stop-every"), (cutEvery, "--cut-every")] {
+            if let seconds { try require((0.05...3_600).contains(seconds), "\(name) from 0.05 to 3600") }
         }
-        if killEvery != nil, target.spawn == nil { throw ValidationError("--kill-every needs --spawn") }
+        try require((0...2_000).contains(delay), "--delay from 0 to 2000")
+        for (isUsed, name) in [
+            (killEvery != nil, "--kill-every"), (stopEvery != nil, "--stop-every"), (diskFaults, "--disk-faults"),
+            (clockJumps, "--clock-jumps"),
+        ] where isUsed && target.spawn == nil {
+            throw ValidationError("\(name) needs --spawn")
+        }
         try target.validateCompression(lz4, allowsBoth: true)
+    }
+
+    private var faults: VerifyFaults {
+        var faults = VerifyFaults()
+        faults.killEvery = killEvery
+        faults.stopEvery = stopEvery
+        faults.cutEvery = cutEvery
+        faults.delayMilliseconds = delay
+        faults.hasDiskFaults = diskFaults
+        faults.jumpsClock = clockJumps
+        return faults
+    }
+
+    /// The library that the started router needs; nil if none.
+    private var neededShim: String? {
+        get throws {
+            guard faults.needsShim else { return nil }
+            let path = shim ?? ProcessUsage.ownDirectory + "/libfaultshim.so"
+            guard ChildServer.canRead(path) else {
+                throw ValidationError("no \(path): build it by `swift build -c release --product faultshim`")
+            }
+            return path
+        }
     }
 
     func run() throws {
         prepareProcess()
         var target = target
         if target.spawn != nil { target.routerArgs += ["--inbox-members", "\(inboxMembers)"] }
-        try target.withServer { target, pid, server in
+        try target.withServer(shim: neededShim) { target, pid, server in
             var plan = Plan(target: target, connections: clients)
             plan.isCompressed = lz4
-            let scenario = VerifyScenario(
-                plan, options.circumstances(serverPID: pid), rate: rate, killEvery: killEvery,
+            let scenario = try VerifyScenario(
+                plan, options.circumstances(serverPID: pid), rate: rate, faults: faults,
                 seed: seed ?? .random(in: 0..<1 << 32), inboxMembersMax: inboxMembers, server: server)
             let result = try scenario.run()
             options.show(scenario.report(result))

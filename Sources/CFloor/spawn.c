@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 // Between fork and exec only async-signal-safe calls: other threads of the parent may have held any lock.
-static void become(const char *path, char *const *arguments, int core, const char *log_path) {
+static void become(const char *path, char *const *arguments, char *const *environment, int core, const char *log_path) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (core >= 0) {
         cpu_set_t set;
@@ -23,14 +23,15 @@ static void become(const char *path, char *const *arguments, int core, const cha
     sigprocmask(SIG_SETMASK, &none, NULL);
     int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (log < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) _exit(126);
-    execv(path, arguments);
+    execve(path, arguments, environment);
     _exit(127);
 }
 
-pid_t cfl_spawn(const char *path, char *const *arguments, int core, const char *log_path) {
+pid_t cfl_spawn(
+    const char *path, char *const *arguments, char *const *environment, int core, const char *log_path) {
     pid_t child = fork();
     if (child < 0) return -errno;
-    if (child == 0) become(path, arguments, core, log_path);
+    if (child == 0) become(path, arguments, environment, core, log_path);
     return child;
 }
 

@@ -7,6 +7,8 @@ package struct ConnectionOptions: Sendable {
     /// Whether the file belongs to this connection alone: no shared memory, no lock calls.
     package var isExclusive: Bool
     package var isReadOnly: Bool
+    /// Whether nobody writes the file and it has no WAL: it is read as it lies, and no other file is made beside it.
+    package var isImmutable = false
     /// Takes effect only when the file is created.
     package var pageBytes: Int
     package var cacheBytes: Int
@@ -38,8 +40,9 @@ package struct Connection: ~Copyable {
         _ = Connection.isLibraryConfigured
         var opened: OpaquePointer?
         let access = options.isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-        let flags = access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-        let code = sqlite3_open_v2(path, &opened, flags, options.vfs)
+        let flags = access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (options.isImmutable ? SQLITE_OPEN_URI : 0)
+        let name = options.isImmutable ? Connection.immutable(path) : path
+        let code = sqlite3_open_v2(name, &opened, flags, options.vfs)
         guard code == SQLITE_OK, let opened else {
             let error = SQLiteError(opened, code: code, sql: path)
             sqlite3_close_v2(opened)
@@ -57,6 +60,20 @@ package struct Connection: ~Copyable {
 
     deinit { sqlite3_close_v2(handle) }
 
+    /// A path as the URI that SQLite takes for a file that doesn't change.
+    private static func immutable(_ path: String) -> String {
+        var name = "file:"
+        for character in path {
+            switch character {
+            case "%": name += "%25"
+            case "?": name += "%3f"
+            case "#": name += "%23"
+            default: name.append(character)
+            }
+        }
+        return name + "?immutable=1"
+    }
+
     private static func configure(_ handle: OpaquePointer, _ options: ConnectionOptions) throws(SQLiteError) {
         // Exclusive must come before the first look into the file, or SQLite maps shared memory for the WAL.
         if options.isExclusive { try execute("PRAGMA locking_mode=EXCLUSIVE", on: handle) }
@@ -66,6 +83,8 @@ package struct Connection: ~Copyable {
             try execute("PRAGMA synchronous=FULL", on: handle)
             // Debian's library overwrites deleted content with zeros unless told not to: twice the writing.
             try execute("PRAGMA secure_delete=OFF", on: handle)
+            // A store that can't be opened stays as it is, and a WAL that is missing was taken away (``OpenMark``).
+            csqlite_keep_log(handle)
         }
         try execute("PRAGMA cache_size=-\(options.cacheBytes >> 10)", on: handle)
         sqlite3_wal_autocheckpoint(handle, 0)

@@ -146,7 +146,10 @@ package struct Fold: ~Copyable {
     }
 
     /// Empties the WAL, at the end.
-    package mutating func finish() throws(SQLiteError) { try connection.checkpoint(truncating: true) }
+    package mutating func finish() throws(SQLiteError) {
+        try OpenMark.clear(connection)
+        try connection.checkpoint(truncating: true)
+    }
 
     // MARK: One transaction
 

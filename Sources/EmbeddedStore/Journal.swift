@@ -67,7 +67,7 @@ package struct Journal: ~Copyable {
     private var lastBatch: UInt64
     private let cacheMax: Int
     /// Why nothing is taken any more.
-    private var refusal: StoreError?
+    private(set) var refusal: StoreError?
 
     /// What one mailbox is going to hear.
     private struct Lane {
@@ -108,10 +108,13 @@ package struct Journal: ~Copyable {
     /// - Parameters:
     ///   - now: milliseconds since the Unix epoch.
     ///   - foldedThrough: the last batch that the index has made durable.
+    ///   - shortage: why messages are refused although the journal could take them. The rest is done: who reads needs
+    ///     it.
     package mutating func process(
-        _ requests: [JournalRequest], now: UInt64, foldedThrough: UInt64
+        _ requests: [JournalRequest], now: UInt64, foldedThrough: UInt64, shortage: StoreError? = nil
     ) -> JournalRound {
         if let refusal { return answerFailure(requests, refusal) }
+        if let shortage { return processRest(of: requests, now: now, foldedThrough: foldedThrough, shortage) }
         numbering.folded(through: foldedThrough, cacheMax: cacheMax)
         let committedBefore = lastBatch
         numbering.begin(batch: lastBatch + 1, now: now)
@@ -126,6 +129,17 @@ package struct Journal: ~Copyable {
         }
         round.events = takeEvents()
         round.syncNanoseconds = file.syncNanoseconds
+        return round
+    }
+
+    private mutating func processRest(
+        of requests: [JournalRequest], now: UInt64, foldedThrough: UInt64, _ shortage: StoreError
+    ) -> JournalRound {
+        let rest = requests.filter { if case .batch = $0 { false } else { true } }
+        let refused = requests.filter { if case .batch = $0 { true } else { false } }
+        var round = process(rest, now: now, foldedThrough: foldedThrough)
+        let answers = answerFailure(refused, shortage)
+        for lane in lanes.indices { round.events[lane] += answers.events[lane] }
         return round
     }
 

@@ -17,7 +17,7 @@ package struct JournalFile: ~Copyable {
     private let connection: Connection
     private let insert: Statement
     private let trim: Statement
-    private let after: Statement
+    private let rows: JournalRows
     private var pagesSinceCheckpoint = 0
     private var trimmed: UInt64 = 0
     private let checkpointBytes: Int
@@ -37,11 +37,11 @@ package struct JournalFile: ~Copyable {
         try Schema.journal.migrate(connection, file: "journal.db")
         let insert = try connection.prepare("INSERT INTO batches(n, checksum, records) VALUES(?1, ?2, ?3)")
         let trim = try connection.prepare("DELETE FROM batches WHERE n <= ?1")
-        let after = try connection.prepare("SELECT n, checksum, records FROM batches WHERE n > ?1 ORDER BY n")
+        let rows = try JournalRows(connection)
         self.connection = connection
         self.insert = insert
         self.trim = trim
-        self.after = after
+        self.rows = rows
         self.checkpointBytes = checkpointBytes
     }
 
@@ -54,6 +54,9 @@ package struct JournalFile: ~Copyable {
     package func setEpoch(_ epoch: String) throws(SQLiteError) {
         try connection.execute("INSERT OR REPLACE INTO meta VALUES('epoch', '\(epoch)')")
     }
+
+    /// Notes in the file that it is in use.
+    func markOpen() throws(SQLiteError) { try OpenMark.set(connection) }
 
     /// Number of the last batch in the file.
     package func last() throws(SQLiteError) -> UInt64 {
@@ -129,28 +132,13 @@ package struct JournalFile: ~Copyable {
     /// Trims and empties the WAL, at the end.
     mutating func finish(foldedThrough: UInt64) throws(SQLiteError) {
         if let failure = commit([], foldedThrough: foldedThrough) { throw failure.error }
+        try OpenMark.clear(connection)
         try checkpoint()
     }
 
     /// Reads batches after `position`, in order, until `bytesMax` are exceeded.
     package func batches(after position: UInt64, bytesMax: Int) throws(SQLiteError) -> [CommittedBatch] {
-        defer { after.reset() }
-        after.bind(1, position)
-        var found: [CommittedBatch] = []
-        var bytes = 0
-        while bytes < bytesMax, try after.step() {
-            let number = after.unsigned(0)
-            let blob = after.bytes(2)
-            guard after.unsigned(1) == StableHash.checksum(blob), let arena = RecordArena(recovering: blob) else {
-                throw SQLiteError(
-                    corrupt: "journal.db: batch \(number) is damaged; its messages were acknowledged and not yet "
-                        + "indexed. Restore the file from a backup, or delete this row and all after it to go on "
-                        + "without them")
-            }
-            bytes += blob.count
-            found.append(CommittedBatch(number: number, arena: arena))
-        }
-        return found
+        try rows.batches(after: position, bytesMax: bytesMax)
     }
 }
 

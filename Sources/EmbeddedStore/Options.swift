@@ -28,6 +28,7 @@ package struct EmbeddedStoreOptions: Sendable {
     /// The clock: milliseconds since the Unix epoch.
     package var now: @Sendable () -> UInt64 = { SystemClock.now() }
 
+
     package init(directory: String) { self.directory = directory }
 }
 

@@ -38,9 +38,7 @@ package struct Reader: ~Copyable {
     /// otherwise be one gigabyte in memory. A page has at least one entry.
     static let pageBytesMax = 4 << 20
 
-    package init(
-        _ connection: borrowing Connection, options: FoldOptions = FoldOptions()
-    ) throws(SQLiteError) {
+    package init(_ connection: borrowing Connection, options: FoldOptions = FoldOptions()) throws(SQLiteError) {
         let snapshot = try Snapshot(connection)
         let runs = try RunReader(connection)
         let positions = try Positions(connection)

@@ -60,6 +60,8 @@ package struct Recovery: ~Copyable {
         _ files: StoreFiles, _ options: EmbeddedStoreOptions, mailboxes: Int
     ) throws(SQLiteError) -> Recovery {
         // Before anything is believed or acknowledged, what can be read must be what is on the disk.
+        try OpenMark.check(database: files.journal, vfs: files.vfs)
+        try OpenMark.check(database: files.index, vfs: files.vfs)
         try WriteAheadLog.rewrite(database: files.journal, vfs: files.vfs)
         try WriteAheadLog.rewrite(database: files.index, vfs: files.vfs)
         let index = try Connection(
@@ -72,6 +74,8 @@ package struct Recovery: ~Copyable {
         let epoch = try fold.withConnection { (connection) throws(SQLiteError) in
             try agreeOnEpoch(connection, file)
         }
+        try fold.withConnection { (connection) throws(SQLiteError) in try OpenMark.set(connection) }
+        try file.markOpen()
         try catchUp(&fold, file, options)
         try fold.noteStart(now: options.now())
         // What the folds released lies in the same table.
@@ -138,7 +142,7 @@ package struct Recovery: ~Copyable {
                     + "\(known ?? "none")). Restore both files from the same backup; or move journal.db away to go "
                     + "on without its messages")
         }
-        let fresh = String(UInt64.random(in: 1 << 60 ... .max), radix: 16)
+        let fresh = Epoch.fresh()
         try index.execute("INSERT OR REPLACE INTO meta VALUES('epoch', '\(fresh)')")
         try file.setEpoch(fresh)
         return fresh

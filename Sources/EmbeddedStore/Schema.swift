@@ -7,28 +7,29 @@ struct Schema {
     /// - Throws: if the database has a step that this program doesn't know: it was written by a newer one.
     func migrate(_ connection: borrowing Connection, file: String) throws(SQLiteError) {
         try connection.execute("CREATE TABLE IF NOT EXISTS migrations(name TEXT PRIMARY KEY) WITHOUT ROWID")
+        let missing = Set(try missingSteps(connection, file: file))
+        for step in steps where missing.contains(step.name) {
+            try connection.transaction { () throws(SQLiteError) in
+                try connection.execute(step.sql)
+                try connection.execute("INSERT INTO migrations VALUES('\(step.name)')")
+            }
+        }
+    }
+
+    /// The steps that a database lacks, in their order.
+    ///
+    /// - Throws: if it has one that this program doesn't know.
+    func missingSteps(_ connection: borrowing Connection, file: String) throws(SQLiteError) -> [String] {
         let names = steps.map(\.name)
         var done: Set<String> = []
-        do {
-            let rows = try connection.prepare("SELECT name FROM migrations")
-            while try rows.step() { done.insert(rows.text(0)) }
-        }
+        let rows = try connection.prepare("SELECT name FROM migrations")
+        while try rows.step() { done.insert(rows.text(0)) }
         if let unknown = done.subtracting(names).sorted().first {
             throw SQLiteError(
                 corrupt: "\(file) was written by a newer version (it has the step \"\(unknown)\"); "
                     + "start that version, or restore a backup from before the upgrade")
         }
-        for step in steps where !done.contains(step.name) {
-            try connection.execute("BEGIN IMMEDIATE")
-            do {
-                try connection.execute(step.sql)
-                try connection.execute("INSERT INTO migrations VALUES('\(step.name)')")
-                try connection.execute("COMMIT")
-            } catch {
-                connection.rollBack()
-                throw error
-            }
-        }
+        return names.filter { !done.contains($0) }
     }
 
     /// `journal.db`: what is committed and not yet folded.

@@ -175,6 +175,18 @@ final class SharedWork: Sendable {
             queuedBytes: queuedBytes.load(ordering: .relaxed), unfoldedBytes: unfoldedBytes.load(ordering: .relaxed))
     }
 
+    /// Why `requests` are to be refused although the journal could take them; nil if nothing speaks against it.
+    func shortage(for requests: [JournalRequest]) -> String? {
+        let bytes = requests.reduce(0) { if case .batch(let arena) = $1 { $0 + arena.byteCount } else { $0 } }
+        return bytes > 0 ? shortage(for: bytes) : nil
+    }
+
+    /// The same for messages of `bytes`.
+    func shortage(for bytes: Int) -> String? {
+        DiskRoom(directory: options.directory).shortage(
+            unindexedBytes: bytes + unfoldedBytes.load(ordering: .relaxed))
+    }
+
     /// Why the store takes no messages, or answers no questions.
     var trouble: String? {
         if let error = journalTrouble.withLock({ $0 }) { return "messages can't be stored: \(error.reason)" }

@@ -32,10 +32,12 @@ struct JournalThread: ~Copyable {
                 work.notePace(bytes: bytes, nanoseconds: SystemClock.monotonic() - began)
                 work.queuedBytes.subtract(bytes, ordering: .relaxed)
                 tidy()
+                if let refusal = journal.refusal { note(refusal) }
             case .releaseMemory:
                 journal.releaseSpareMemory()
                 index.releaseMemory()
-            case .probe: note(journal.probe())
+            case .probe:
+                if let shortage = work.shortage(for: 0) { note(.unavailable(shortage)) } else { note(journal.probe()) }
             case .end: break loop
             }
         }
@@ -108,13 +110,15 @@ struct JournalThread: ~Copyable {
     private mutating func round(_ requests: [JournalRequest]) {
         let folded = work.watermark.withLock { $0.folded }
         let began = SystemClock.monotonic()
-        let round = journal.process(requests, now: work.options.now(), foldedThrough: folded)
+        let shortage = work.shortage(for: requests).map { StoreError.unavailable($0) }
+        let round = journal.process(
+            requests, now: work.options.now(), foldedThrough: folded, shortage: shortage)
         lastMessages = round.messages
         if let last = round.committed.last {
             let bytes = round.committed.reduce(0) { $0 + $1.arena.byteCount }
             work.unfoldedBytes.add(bytes, ordering: .relaxed)
             measure(round, since: began, bytes: bytes)
-            note(nil)
+            if shortage == nil { note(nil) }
             work.index.update { queue in
                 if queue.batches.isEmpty { queue.since = SystemClock.monotonic() }
                 queue.batches += round.committed
@@ -125,6 +129,7 @@ struct JournalThread: ~Copyable {
             work.commits.add(1, ordering: .relaxed)
             work.messages.add(UInt64(round.messages), ordering: .relaxed)
         }
+        if let shortage { note(shortage) }
         if let failure = round.failure {
             note(failure)
             work.failedCommits.add(1, ordering: .relaxed)

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 
 /// The WAL of a database that nobody has open.
 enum WriteAheadLog {
@@ -33,6 +34,18 @@ enum WriteAheadLog {
         }
         defer { _ = methods.xClose(file) }
         try rewrite(file, methods, path)
+    }
+
+    /// Whether there is a file. It may be empty: asked whether those exist, a VFS says no.
+    static func exists(_ path: String, vfs name: String?) throws(SQLiteError) -> Bool {
+        var status = stat()
+        if name == nil { return stat(path, &status) == 0 }
+        guard let vfs = sqlite3_vfs_find(name), let access = vfs.pointee.xAccess else {
+            throw SQLiteError(nil, code: SQLITE_CANTOPEN, sql: path)
+        }
+        var exists: Int32 = 0
+        try check(access(vfs, path, SQLITE_ACCESS_READWRITE, &exists), path)
+        return exists != 0
     }
 
     private static func rewrite(

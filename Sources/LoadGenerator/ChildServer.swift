@@ -41,6 +41,8 @@ package final class ChildServer {
     package let tcp: SocketAddress
     private let path: String
     private let arguments: [String]
+    /// What is added to the environment, as `NAME=value`.
+    private let environment: [String]
     private let core: Int?
     private let directory: String
     private let probe: (SocketAddress, SocketAddress) -> Bool
@@ -48,6 +50,7 @@ package final class ChildServer {
 
     private init(
         _ path: String, core: Int?, probe: @escaping (SocketAddress, SocketAddress) -> Bool,
+        environment: (_ directory: String) -> [String] = { _ in [] },
         arguments: (_ directory: String, _ web: SocketAddress, _ tcp: SocketAddress) throws -> [String]
     ) throws {
         directory = try ChildServer.makeDirectory()
@@ -57,6 +60,7 @@ package final class ChildServer {
         self.core = core
         self.probe = probe
         self.arguments = try arguments(directory, web, tcp)
+        self.environment = environment(directory)
         try start()
     }
 
@@ -76,6 +80,9 @@ package final class ChildServer {
             throw BenchError("\(path) is no program")
         }
     }
+
+    /// Whether there is a file to be read.
+    package static func canRead(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
     /// How the server ended by itself; nil if it runs, or was told to end.
     package var ownEnd: String? {
@@ -97,8 +104,15 @@ package final class ChildServer {
         try ChildServer.requireProgram(path)
         var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
         words.append(nil)
-        defer { for word in words { free(word) } }
-        let child = cfl_spawn(path, &words, Int32(core ?? -1), directory + "/log")
+        var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) }
+        var inherited = environ
+        while let variable = inherited.pointee {
+            variables.append(strdup(variable))
+            inherited += 1
+        }
+        variables.append(nil)
+        defer { for word in words + variables { free(word) } }
+        let child = cfl_spawn(path, &words, &variables, Int32(core ?? -1), directory + "/log")
         guard child > 0 else { throw BenchError("\(path) can't be started") }
         pid = Int(child)
         hasEnded = false
@@ -107,12 +121,19 @@ package final class ChildServer {
 
     /// Starts a router for development, with as many loops as given unless `arguments` say otherwise, and waits until
     /// it is ready.
+    ///
+    /// - Parameter shim: a library that stands in front of the router's C library, see ``FaultControl``.
     package static func router(
-        _ path: String, arguments: [String], security: ClientTLS?, loops: Int, core: Int?
+        _ path: String, arguments: [String], security: ClientTLS?, loops: Int, core: Int?, shim: String? = nil
     ) throws -> ChildServer {
         try ChildServer(
             path, core: core,
             probe: { web, _ in (try? HTTPCall.send("GET", "/readyz", to: web, security: security))?.status == 200 },
+            environment: { directory in
+                shim.map {
+                    FaultControl.environment(shim: $0, control: directory + "/faults", directory: directory + "/data")
+                } ?? []
+            },
             arguments: { directory, web, tcp in
                 var words = ["--dev", "--data", directory + "/data", "--listen", "\(web)", "--tcp-listen", "\(tcp)"]
                 if !arguments.contains(where: { $0.hasPrefix("--loops") }) { words += ["--loops", "\(loops)"] }
@@ -187,6 +208,9 @@ package final class ChildServer {
         }
         throw BenchError("the server isn't ready after ten seconds:\n\(log)")
     }
+
+    /// The file by which a shim in front of the server is steered.
+    var faultControl: String { directory + "/faults" }
 
     /// What the server printed.
     package var log: String { ProcFile.read(directory + "/log") ?? "" }

@@ -41,6 +41,12 @@ package struct ProcessUsage: Sendable, Equatable {
     /// This process.
     package static var ownPID: Int { Int(getpid()) }
 
+    /// Where this program lies.
+    package static var ownDirectory: String {
+        let path = ProcFile.link("/proc/self/exe") ?? ""
+        return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    }
+
     static let ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
 
     /// Parses a line of /proc/PID/stat; nil if it isn't one. The name stands in brackets and may have some itself.

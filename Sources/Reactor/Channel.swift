@@ -24,6 +24,7 @@ extension ChannelDelegate {
     /// Nothing is owed to a peer that went.
     package func channelPeerEnded(_ channel: Channel) -> Bool { false }
     package func channelConnected(_ channel: Channel) {}
+    /// Most delegates keep nothing.
     package var bufferedBytes: Int { 0 }
     package func channelDrained(_ channel: Channel) {}
 }

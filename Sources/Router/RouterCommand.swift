@@ -27,7 +27,10 @@ struct RouterCommand: AsyncParsableCommand {
             environment or the file is wrong, 1 if the router couldn't start.
             """,
         version: ProductVersion.text,
-        subcommands: [TokenCommand.self, StatusCommand.self, LogLevelCommand.self, UserCommand.self])
+        subcommands: [
+            TokenCommand.self, StatusCommand.self, LogLevelCommand.self, UserCommand.self, CheckCommand.self,
+            BackupCommand.self, RestoreCommand.self,
+        ])
 
     @OptionGroup var options: RouterOptions
 

@@ -1,7 +1,7 @@
 package import Base
 internal import COpenSSL
 
-/// One end of a TLS connection, without a socket: ciphertext comes in as it was read, ciphertext goes out into a buffer.
+/// One end of a TLS connection, without a socket: ciphertext comes in as it was read, and goes out into a buffer.
 /// While nothing is under way it holds no buffer.
 ///
 /// *Thread:* one at a time.

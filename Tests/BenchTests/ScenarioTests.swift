@@ -128,7 +128,7 @@ import Testing
     func verifyOfBothProtocols(_ isCompressed: Bool) async throws {
         let result = try await run(Speech(wire: .both, isCompressed: isCompressed), connections: 6) { plan in
             try VerifyScenario(
-                plan, ScenarioTests.circumstances(seconds: 1), rate: 200, killEvery: nil, seed: 5, server: nil
+                plan, ScenarioTests.circumstances(seconds: 1), rate: 200, seed: 5, server: nil
             ).run()
         }
         #expect(result.violations == [])

@@ -19,8 +19,8 @@ import Testing
     private static func verify(_ target: Target) throws -> [Violation] {
         let circumstances = Circumstances(
             seconds: 1, warmup: 0, serverPID: nil, cores: [nil], showsProgress: false)
-        let scenario = VerifyScenario(
-            Plan(target: target, connections: 6), circumstances, rate: 300, killEvery: nil, seed: 11, server: nil)
+        let scenario = try VerifyScenario(
+            Plan(target: target, connections: 6), circumstances, rate: 300, seed: 11, server: nil)
         let result = try scenario.run()
         #expect(result.acked > 60, "too little happened to tell anything")
         return result.violations

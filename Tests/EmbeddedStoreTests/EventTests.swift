@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// What happens is an event: in the order in which it happened, once, and as long as it has to be kept.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct EventTests {
     private static let day: UInt64 = 86_400_000
 

@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// Messages of groups that are too large for their members' inboxes, and the marks that tell of them.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct LargeGroupTests {
     private func open(
         _ directory: TemporaryDirectory, mailboxes: Int = 1, _ change: (inout EmbeddedStoreOptions) -> Void = { _ in }

@@ -5,7 +5,7 @@ import Store
 import Testing
 
 /// Words are found in one's own messages, as they are now, whenever the index took them in.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct SearchTests {
     private func open(_ directory: TemporaryDirectory, partMessages: Int = 1 << 19) throws -> StoreHarness {
         try StoreHarness.embedded(directory) { options in

@@ -16,7 +16,6 @@ import time
 import urllib.parse
 from pathlib import Path
 
-import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -29,10 +28,6 @@ ERROR_CODES = {
     "bad_request", "unauthorized", "forbidden", "not_found", "not_member", "silenced", "blocked", "too_large",
     "rate_limited", "overloaded", "conflict", "unsupported", "internal",
 }
-
-
-# Parts of the contract that this version doesn't serve yet; a test that begins to pass says so.
-later = pytest.mark.xfail(strict=True, reason="not there yet: see the README")
 
 
 def router_binary():

@@ -274,6 +274,8 @@ def test_every_option_may_stand_in_the_file(tmp_path):
     text = subprocess.run([router_binary(), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout
     options = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) - {"--config", "--help", "--version"}
     pair = Certificate(tmp_path)
+    subprocess.run(["openssl", "pkey", "-in", pair.key, "-pubout", "-out", "tokens.pem"], cwd=tmp_path, check=True)
+    (tmp_path / "tokens.json").write_text('{"keys": [{"kty": "oct", "k": "' + "A" * 43 + '"}]}')
     values = {
         "listen": "127.0.0.1:{port}", "tcp-listen": "127.0.0.1:{tcp_port}", "data": "{directory}/elsewhere",
         "jwt-secret": "x" * 16, "api-key": "k", "session-secret": "s", "session-window": 3, "loops": 2,
@@ -285,6 +287,8 @@ def test_every_option_may_stand_in_the_file(tmp_path):
         "strangers": "hold", "search": "off", "events": "on", "events-days": 3, "webhook-url": "http://127.0.0.1:9/",
         "webhook-secret": "w" * 16, "webhook-certificates": "/etc/ssl/certs/ca-certificates.crt",
         "webhook-patience": 60, "inbox-members": 100, "tls-cert": pair.file, "tls-key": pair.key,
+        "jwt-key": "{directory}/tokens.pem", "jwt-jwks": "{directory}/tokens.json", "jwt-audience": "chat",
+        "jwt-issuer": "https://id.example", "jwt-leeway": 5,
         "metrics": "local", "log-format": "json", "log-file": "{directory}/router.json", "log-syslog": "false",
         "address-connections": 1000, "address-connection-rate": 100, "address-sign-ins": 50, "user-requests": 100,
         "user-frames": 1000, "user-bytes": 1000000, "limit-loopback": "false", "memory": "1G",

@@ -19,7 +19,8 @@ int cfl_free_port(void);
 
 // Starts a program; its output goes to the file log_path. core < 0 leaves it unpinned. The child is killed when the
 // calling thread ends, so that no measurement leaves a server behind.
-pid_t cfl_spawn(const char *path, char *const *arguments, int core, const char *log_path);
+pid_t cfl_spawn(
+    const char *path, char *const *arguments, char *const *environment, int core, const char *log_path);
 
 // Whether the child has ended: 0 if not, else 1 and its wait status.
 int cfl_has_ended(pid_t child, int *status);

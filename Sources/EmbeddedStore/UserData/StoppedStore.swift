@@ -44,6 +44,7 @@ enum StoppedStore {
     private static func pendingWork(
         _ directory: borrowing DataDirectory, inboxMembersMax: Int
     ) throws(SQLiteError) -> FoldOptions? {
+        for database in [directory.journal, directory.index] { try OpenMark.check(database: database, vfs: nil) }
         let index = try Connection(path: directory.index, options: ConnectionOptions())
         try Schema.index.migrate(index, file: "switchboard.db")
         let file = try JournalFile(

@@ -16,6 +16,8 @@ package enum Promise: String, Sendable, CaseIterable {
     case membersAreTold = "a member of a large group is told of its newest message"
     case confirmIsKept = "an answered confirm stays"
     case everythingIsAnswered = "every message is answered, sooner or later"
+    case stopsWhenTold = "a router that asks for a restart acks nothing until it got one"
+    case keepsRunning = "the router ends only when it is told to, or says why it can't start"
     case nothingUnexpected = "only such frames come as may come"
 }
 

@@ -11,6 +11,8 @@ struct VerifySetup: Sendable {
     var clients: Int
     var seed: UInt64
     var groups: [Group]
+    /// Whether the router may answer that its disk failed.
+    var expectsDiskErrors = false
 
     /// A group that the client belongs to, picked by a number; nil if it is in none.
     func group(of client: Int, _ pick: Int) -> String? {
@@ -28,6 +30,7 @@ final class VerifyLoop: LoadLoop {
     private var turn = 0
     private var lost: [LoadClient] = []
     private var retryAt: UInt64?
+    private var retryTurn = 0
 
     /// To be called before clients are opened.
     func take(_ setup: VerifySetup) {
@@ -57,7 +60,8 @@ final class VerifyLoop: LoadLoop {
             let again = lost
             lost = []
             reopen(again)
-            for client in members { client.retryRefused() }
+            retryTurn += 1
+            if retryTurn % VerifyLoop.refusedTurns == 0 { for client in members { client.retryRefused() } }
         }
         while pace?.take(now: now) != nil {
             turn = turn + 1 < clients.count ? turn + 1 : 0
@@ -69,6 +73,8 @@ final class VerifyLoop: LoadLoop {
     }
 
     private static let retryNanoseconds: UInt64 = 20_000_000
+    /// What was refused comes again at each of so many turns.
+    private static let refusedTurns = 5
 
     override func clientLost(_ client: LoadClient, wasReady: Bool) {
         discount(wasReady: wasReady)
@@ -83,6 +89,7 @@ final class VerifyLoop: LoadLoop {
     /// Grows with everything that any client here sees.
     var seenCount: UInt64 { members.reduce(0) { $0 + $1.seenThrough } }
     var journals: [ClientJournal] { members.map(\.journal) }
+    var ackCount: Int { members.reduce(0) { $0 + $1.journal.acks.count } }
 
     /// Lets each client read its inbox, and the conversations that are assigned to it.
     func beginAudit(_ conversations: [String: [String]]) {

@@ -15,6 +15,8 @@ final class VerifyRole: ClientRole {
     private var audit: Audit?
     /// What was refused and is to be sent again.
     private var refusedCids: [String] = []
+    /// Whether a page that was asked for wasn't read.
+    private var fetchFailed = false
     private unowned let verification: VerifyLoop
 
     init(_ client: LoadClient, _ verification: VerifyLoop) {
@@ -83,6 +85,8 @@ final class VerifyRole: ClientRole {
         let cids = refusedCids
         refusedCids = []
         for cid in cids { if let message = unacked[cid] { client.send(message) } }
+        if fetchFailed, isBehind { client.fetch(after: head) }
+        fetchFailed = false
     }
 
     // MARK: Receiving
@@ -138,6 +142,7 @@ final class VerifyRole: ClientRole {
 
     private func begin(_ welcome: VerifyFrame) {
         isBehind = false
+        fetchFailed = false
         refusedCids = []
         journal.sessions.append(
             ClientJournal.Session(
@@ -172,8 +177,12 @@ final class VerifyRole: ClientRole {
     }
 
     private func take(error frame: VerifyFrame) {
-        if frame.code == "overloaded", let cid = frame.cid {
+        let isRefusal = frame.code == "overloaded" || verification.setup.expectsDiskErrors && frame.code == "internal"
+        if isRefusal, let cid = frame.cid {
             refusedCids.append(cid)
+        } else if isRefusal, verification.setup.expectsDiskErrors {
+            // A page or a confirm.
+            fetchFailed = true
         } else {
             surprise("error \(frame.code ?? ""): \(frame.message ?? "")")
         }

@@ -8,24 +8,32 @@ package struct VerifyScenario {
     package var circumstances: Circumstances
     /// Messages a second of all clients together.
     package var rate: Double
-    /// Seconds between kills, on average; nil: none.
-    package var killEvery: Double?
+    package let faults: VerifyFaults
     package var seed: UInt64
     /// Members up to which the router writes a group message to every inbox.
     package var inboxMembersMax: Int
-    /// The router to be killed.
+    /// The router to be killed, stopped and started again.
     package var server: ChildServer?
     private let setup: VerifySetup
+    private let proxy: FaultProxy?
+    private let control: FaultControl?
 
     package init(
-        _ plan: Plan, _ circumstances: Circumstances, rate: Double, killEvery: Double?, seed: UInt64,
+        _ plan: Plan, _ circumstances: Circumstances, rate: Double, faults: VerifyFaults = VerifyFaults(), seed: UInt64,
         inboxMembersMax: Int = Limits.inboxMembersDefault, server: ChildServer?
-    ) {
+    ) throws {
+        var plan = plan
+        proxy = faults.needsProxy
+            ? try FaultProxy(
+                web: plan.target.web, tcp: plan.target.tcp, delayMilliseconds: faults.delayMilliseconds, seed: seed)
+            : nil
+        if let proxy { (plan.target.web, plan.target.tcp) = (proxy.web, proxy.tcp) }
+        control = faults.needsShim ? try server.map { try FaultControl(path: $0.faultControl, seed: seed) } : nil
         self.inboxMembersMax = inboxMembersMax
         self.plan = plan
         self.circumstances = circumstances
         self.rate = rate
-        self.killEvery = killEvery
+        self.faults = faults
         self.seed = seed
         self.server = server
         var random = SeededRandom(seed: seed)
@@ -35,11 +43,12 @@ package struct VerifyScenario {
                 name: "group-\(plan.target.run)-\(number)",
                 members: Array((0..<plan.connections).shuffled(using: &random).prefix(size)))
         }
-        setup = VerifySetup(clients: plan.connections, seed: seed, groups: groups)
+        setup = VerifySetup(
+            clients: plan.connections, seed: seed, groups: groups, expectsDiskErrors: faults.hasDiskFaults)
     }
 
     package struct Result: Sendable {
-        package var kills = 0
+        package var faults = FaultCounts()
         package var checks = 0
         package var sent = 0
         package var acked = 0
@@ -61,23 +70,33 @@ package struct VerifyScenario {
         try crew.open(count: plan.connections, secondsMax: 60)
         var result = Result()
         var random = SeededRandom(seed: seed ^ 0xABCD)
+        var schedule = FaultSchedule(faults, proxy: proxy, control: control, server: server, seed: seed)
+        defer { proxy?.stop() }
         let line = ProgressLine(isShown: circumstances.showsProgress)
         let start = Stamp.now
         let end = start + UInt64(circumstances.seconds * 1e9)
         repeat {
             try crew.ask { [rate, count = crew.count] in $0.start(messagesPerSecond: rate / Double(count)) }
-            let left = Double(end - min(end, Stamp.now)) / 1e9
-            let pause = min(left, killEvery.map { $0 * Double.random(in: 0.5...1.5, using: &random) } ?? left)
-            usleep(UInt32(pause * 1e6))
-            if killEvery != nil { try kill(&random, &result) }
-            try settle(crew, &result)
+            let roundEnd = min(end, faults.areAny ? Stamp.now + roundNanoseconds(&random) : end)
+            try heed(schedule.run(until: roundEnd), crew, &schedule, &random, &result)
+            if faults.killEvery != nil { try kill(&random, &schedule, &result) }
+            try settle(crew, &schedule, &random, &result)
             try check(crew, &result)
-            line.show("\(result.kills) kills, \(result.acked) messages acked, \(result.violations.count) violations")
+            result.faults = schedule.allCounts
+            line.show("\(result.checks) checks, \(result.acked) messages acked, \(result.violations.count) violations")
         } while Stamp.now < end && result.violations.isEmpty
         line.clear()
         result.seconds = Double(Stamp.now - start) / 1e9
         return result
     }
+
+    private func roundNanoseconds(_ random: inout SeededRandom) -> UInt64 {
+        let seconds = faults.killEvery.map { $0 * Double.random(in: 0.5...1.5, using: &random) }
+        return UInt64((seconds ?? VerifyScenario.roundSeconds) * 1e9)
+    }
+
+    /// Between two checks, if nothing is killed.
+    private static let roundSeconds = 10.0
 
     private func registerAuditors() throws {
         let crew = try Crew(plan, cores: [nil]) { AuditorLoop($0, loop: $1) }
@@ -85,27 +104,89 @@ package struct VerifyScenario {
         try crew.open(count: plan.connections, secondsMax: 60)
     }
 
+    /// Gives the router what it needs after a disk error.
+    private func heed(
+        _ outcome: FaultSchedule.Outcome, _ crew: Crew<VerifyLoop>, _ schedule: inout FaultSchedule,
+        _ random: inout SeededRandom, _ result: inout Result
+    ) throws {
+        switch outcome {
+        case .done: break
+        case .ended(let reason):
+            let detail = "\(reason): \(server?.log.suffix(VerifyScenario.logShown) ?? "")"
+            result.violations.append(Violation(promise: .keepsRunning, subject: "the router", detail: detail))
+            try server?.start()
+        case .restart:
+            try checkSilence(crew, &result)
+            server?.end(isKilled: Bool.random(using: &random))
+            try startAgain(&schedule, &result)
+            schedule.heedRestart()
+        }
+    }
+
+    private static let logShown = 2_000
+
+    /// A router that has asked for a restart must not ack anything. Behind a proxy older acks may still be on the way.
+    private func checkSilence(_ crew: Crew<VerifyLoop>, _ result: inout Result) throws {
+        guard proxy == nil else { return }
+        usleep(VerifyScenario.silenceMicroseconds)
+        let before = try crew.ask { $0.ackCount }.reduce(0, +)
+        usleep(VerifyScenario.silenceMicroseconds)
+        let after = try crew.ask { $0.ackCount }.reduce(0, +)
+        guard after != before else { return }
+        result.violations.append(
+            Violation(promise: .stopsWhenTold, subject: "the router", detail: "\(after - before) acks came"))
+    }
+
+    private static let silenceMicroseconds: UInt32 = 300_000
+
+    /// Starts the router; while its disk still fails that may need some attempts, each of which says why.
+    private func startAgain(_ schedule: inout FaultSchedule, _ result: inout Result) throws {
+        guard let server else { return }
+        control?.isOn = faults.hasDiskFaults
+        defer { control?.isOn = false }
+        for _ in 0..<VerifyScenario.startsMax where control?.isOn == true {
+            do {
+                return try server.start()
+            } catch let error as BenchError {
+                schedule.noteRefusedStart()
+                guard !"\(error)".contains("exit code 1)") else { continue }
+                result.violations.append(
+                    Violation(promise: .keepsRunning, subject: "the router, starting", detail: "\(error)"))
+                server.end(isKilled: true)
+            }
+        }
+        control?.isOn = false
+        try server.start()
+    }
+
+    private static let startsMax = 5
+
     /// Kills the router, sometimes once more while it recovers, and waits until it is ready again.
-    private func kill(_ random: inout SeededRandom, _ result: inout Result) throws {
+    private func kill(
+        _ random: inout SeededRandom, _ schedule: inout FaultSchedule, _ result: inout Result
+    ) throws {
         guard let server else { throw BenchError("only a router that was started here is killed") }
         server.end(isKilled: true)
-        result.kills += 1
+        schedule.noteKill()
         if Int.random(in: 0..<10, using: &random) < 3 {
             try server.launch()
             usleep(UInt32.random(in: 0...150_000, using: &random))
             server.end(isKilled: true)
-            result.kills += 1
+            schedule.noteKill()
         }
-        try server.start()
+        try startAgain(&schedule, &result)
     }
 
     /// Lets nothing new begin and waits until everything is answered and everyone has what there is.
-    private func settle(_ crew: Crew<VerifyLoop>, _ result: inout Result) throws {
+    private func settle(
+        _ crew: Crew<VerifyLoop>, _ schedule: inout FaultSchedule, _ random: inout SeededRandom, _ result: inout Result
+    ) throws {
         try crew.ask { $0.pause() }
         let deadline = Stamp.now + VerifyScenario.patience
         var seen: UInt64 = 0
         var calm = 0
         while calm < 10 {
+            if schedule.wantsRestart { try heed(.restart, crew, &schedule, &random, &result) }
             let quiet = try crew.ask { $0.quietCount }.reduce(0, +)
             let now = try crew.ask { $0.seenCount }.reduce(0, +)
             calm = quiet == plan.connections && now == seen ? calm + 1 : 0
@@ -122,7 +203,7 @@ package struct VerifyScenario {
     }
 
     /// Nanoseconds within which everything must be answered, and the store read.
-    private static let patience: UInt64 = 15_000_000_000
+    private static let patience: UInt64 = 60_000_000_000
 
     private func check(_ crew: Crew<VerifyLoop>, _ result: inout Result) throws {
         var journals = try crew.ask { $0.journals }.flatMap { $0 }
@@ -185,7 +266,7 @@ extension VerifyScenario {
         var report = Report()
         report.begin("verify: \(plan.connections) clients, seed \(seed)")
         report.add("seconds", "ran for", result.seconds, places: 1, "s")
-        report.add("kills", "kills of the router", result.kills)
+        for row in result.faults.rows { report.add(row.key, row.label, row.count) }
         report.add("checks", "checks of every promise", result.checks)
         report.add("sent", "messages sent", result.sent)
         report.add("acked", "messages acked", result.acked)

@@ -24,6 +24,7 @@ package struct OperatorClient: Sendable {
         package var body: String
     }
 
+    /// Asks for a page or a call's answer.
     package func get(_ path: String) throws(ConfigurationError) -> Answer { try call(path, put: nil) }
 
     /// Sets what `GET /api/log-level` tells.
