@@ -55,7 +55,7 @@ package enum Limits {
     package static let watchesPerLoopMax = 2_000_000
     /// How long a user who dropped counts as online: a client that reconnects is no news.
     package static let presenceGraceMilliseconds: UInt64 = 3_000
-    /// How long after a start those count as online who were seen shortly before it, and how long before.
+    /// How long after a start those count as online whom the stop before it sent away, and how long ago that may be.
     package static let resumeMilliseconds: UInt64 = 15_000
     package static let restartMilliseconds: UInt64 = 60_000
     /// Channels that a session may subscribe to.

@@ -10,6 +10,8 @@ package struct FrameAllowance: Sendable {
 
     package static let unlimited = FrameAllowance(frames: 0, bytes: 0, frameBurst: .max, byteBurst: .max)
 
+    var isLimited: Bool { frames > 0 || bytes > 0 }
+
     /// - Parameters:
     ///   - frameBurst: what may come together, and what may come beyond that before the session is ended.
     ///   - byteBurst: the same for bytes; at least a frame of the largest size.
@@ -24,12 +26,10 @@ package struct FrameAllowance: Sendable {
 /// What is left of a user's allowance. A frame costs a subtraction; the clock is asked only when nothing is left.
 struct FrameCredit {
     /// Below zero is debt: what came although it was refused, and the rest of a frame that was let through.
-    var frames = Int32.max
-    var bytes = Int32.max
+    var frames: Int32
+    var bytes: Int32
     /// When it was filled up last: the low bits of the hub's milliseconds.
-    private var filled: UInt32 = 0
-
-    init() {}
+    private var filled: UInt32
 
     init(_ allowance: FrameAllowance, now: UInt64) {
         frames = allowance.frameBurst
@@ -83,18 +83,33 @@ package enum FrameVerdict: Equatable, Sendable {
 extension Hub {
     /// Counts a frame that is the connection's own business.
     package func admit(bytes: Int, from session: Session) -> FrameVerdict {
-        session.user.pay(bytes: bytes) ? .taken : settle(session.user, bytes: bytes)
+        pays(session.user, bytes: bytes) ? .taken : settle(session.user, bytes: bytes)
+    }
+
+    /// Lets a user pay for a frame; false if there was debt before.
+    @inline(__always)
+    func pays(_ user: User, bytes: Int) -> Bool {
+        !isLimited || credits[SlotTable<User>.slot(user.token)].pay(bytes: bytes)
+    }
+
+    /// Gives a user that has come all that is allowed.
+    func fillCredit(of user: User) {
+        let slot = SlotTable<User>.slot(user.token)
+        let full = FrameCredit(allowance, now: milliseconds)
+        if slot >= credits.count { credits += Array(repeating: full, count: slot + 1 - credits.count) }
+        credits[slot] = full
     }
 
     /// Looks whether time has paid the debt that a user had before the frame.
     @inline(never)
     func settle(_ user: User, bytes: Int) -> FrameVerdict {
-        var credit = user.credit
+        let slot = SlotTable<User>.slot(user.token)
+        var credit = credits[slot]
         credit.frames &+= 1
         credit.bytes &+= Int32(truncatingIfNeeded: bytes)
         credit.fill(allowance, now: milliseconds)
         let isPaid = credit.pay(bytes: bytes)
-        user.credit = credit
+        credits[slot] = credit
         if isPaid { return .taken }
         return credit.isHopeless(allowance) ? .ended : .refused(retry: credit.wait(allowance))
     }

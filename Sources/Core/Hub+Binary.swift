@@ -12,7 +12,7 @@ extension Hub {
     package func receive(
         _ request: BinaryRequest, flags: BinaryFlags, payload: RawSpan, from session: Session
     ) -> Bool {
-        if !session.user.pay(bytes: payload.byteCount) {
+        if !pays(session.user, bytes: payload.byteCount) {
             switch settle(session.user, bytes: payload.byteCount) {
             case .taken: break
             case .refused(let retry):
@@ -162,8 +162,8 @@ extension Hub {
         counters.countError(refusal.code)
         counters.framesSent &+= 1
         session.outlet.prepareToWrite()
-        let isWebSocket = session.form != .binaryTCP
-        session.outlet.buffer.appendBinaryError(refusal, cid: cid, isWebSocket: isWebSocket, retry: retry)
+        session.outlet.buffer.appendBinaryError(
+            refusal, cid: cid, isWebSocket: session.form != .binaryTCP, retry: retry)
     }
 
     /// Writes a JSON frame as the body of an EVENT.

@@ -10,7 +10,7 @@ extension Hub {
     /// - Returns: whether the session goes on: false if its user has sent far more than is allowed.
     @discardableResult
     package func receive(json bytes: RawSpan, from session: Session) -> Bool {
-        if !session.user.pay(bytes: bytes.byteCount) {
+        if !pays(session.user, bytes: bytes.byteCount) {
             switch settle(session.user, bytes: bytes.byteCount) {
             case .taken: break
             case .refused(let retry):

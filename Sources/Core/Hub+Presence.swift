@@ -132,9 +132,11 @@ extension Hub {
     /// Whether clients that lost their connections by a restart may still be on their way back.
     private var isResuming: Bool { milliseconds < resume.until }
 
-    /// Counts users who were online shortly before this start as online for a while.
-    package func beginResuming(at now: UInt64) {
-        resume = (from: now - min(now, Limits.restartMilliseconds), until: now + Limits.resumeMilliseconds)
+    /// Counts users who were online when the process before this one was stopped as online for a while, unless that is
+    /// long ago.
+    package func beginResuming(at now: UInt64, stopped: UInt64) {
+        guard stopped <= now, now - stopped < Limits.restartMilliseconds else { return }
+        resume = (from: stopped, until: now + Limits.resumeMilliseconds)
     }
 
     /// Registers a watch of a user of whom this process knows nothing yet.

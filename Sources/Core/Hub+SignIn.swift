@@ -22,7 +22,7 @@ extension Hub {
         session.handle = sessions.add(session)
         loginSpans[SlotTable<Session>.slot(session.handle)] = span
         if user.sessions.isEmpty {
-            user.credit = FrameCredit(allowance, now: milliseconds)
+            if isLimited { fillCredit(of: user) }
             userCame(userID)
             largeGroups.arrived(user.token)
         }

@@ -17,7 +17,10 @@ package final class Hub {
     /// Milliseconds since the Unix epoch; whoever drives the hub sets it before each round of calls.
     package var milliseconds: UInt64 = 0
     /// What each user's sessions may send.
-    package var allowance = FrameAllowance.unlimited
+    package var allowance = FrameAllowance.unlimited { didSet { isLimited = allowance.isLimited } }
+    private(set) var isLimited = false
+    /// What is left of it, by the users' slots; nothing while there are no limits.
+    var credits: [FrameCredit] = []
     /// Nanoseconds of a clock that never goes back, likewise; 0 if nobody measures.
     package var instant: UInt64 = 0
     package internal(set) var counters = HubCounters()
@@ -30,7 +33,7 @@ package final class Hub {
     /// Whether the router is going down: nothing more is read, and nobody is told who leaves.
     package var isGoingDown = false
 
-    /// Who was seen from then on counts as online until then, though there is no session: a restart is no news.
+    /// Who was last seen from then on counts as online until then, though there is no session: a restart is no news.
     var resume: (from: UInt64, until: UInt64) = (0, 0)
 
     let users: UserTable

@@ -9,7 +9,6 @@ final class User: ManagedBuffer<User.Fields, UInt8> {
         var head: UInt64 = 0
         var sessions = SessionList.none
         var token: UInt32 = 0
-        var credit = FrameCredit()
         let idCount: UInt8
         var isUnblocked = false
     }
@@ -59,16 +58,6 @@ final class User: ManagedBuffer<User.Fields, UInt8> {
         get { field { $0.pointee.isUnblocked } }
         set { field { $0.pointee.isUnblocked = newValue } }
     }
-
-    /// What is left of what this user's sessions may send.
-    var credit: FrameCredit {
-        get { field { $0.pointee.credit } }
-        set { field { $0.pointee.credit = newValue } }
-    }
-
-    /// Pays for a frame; false if there was debt before.
-    @inline(__always)
-    func pay(bytes: Int) -> Bool { withUnsafeMutablePointerToHeader { $0.pointee.credit.pay(bytes: bytes) } }
 
     var sessions: SessionList {
         get { field { $0.pointee.sessions } }

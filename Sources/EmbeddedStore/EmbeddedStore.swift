@@ -98,7 +98,7 @@ package final class EmbeddedStore: Store {
     // MARK: Store
 
     package var isCongested: Bool { work.isCongested }
-    /// Whether so much waits that senders should wait.
+    /// Whether what waits takes longer than others should wait.
     package var isLaden: Bool { work.isLaden }
 
     package func submit(_ batch: RecordArena) {

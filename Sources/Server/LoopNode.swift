@@ -16,6 +16,8 @@ final class RouterContext: Sendable {
     let throttle = LoginThrottle()
     let addresses: ClientAddress
     let traffic: TrafficGuard
+    /// When the process before this one began to go down, if it did so in order.
+    let stopped: UInt64?
     let memory = MemoryState()
     let passwords: PasswordWorkers
     /// What makes clients' connections speak TLS; nil: they don't.
@@ -42,6 +44,7 @@ final class RouterContext: Sendable {
         origins = Origins(allowed: configuration.origins)
         addresses = ClientAddress(proxies: configuration.trustedProxies)
         traffic = TrafficGuard(configuration, addresses)
+        stopped = StopMark.take(from: configuration.data)
         topology = Topology(
             nodes: nodes.count, shardsPerNode: configuration.shardsPerLoop,
             usersPerShardMax: configuration.usersPerShardMax)
@@ -153,7 +156,7 @@ final class LoopNode {
         counters = NodeCounters(routes: api.routes.count)
         loop.counts = context.traffic.counts
         hub.allowance = FrameAllowance(context.traffic.limits)
-        hub.beginResuming(at: loop.milliseconds)
+        if let stopped = context.stopped { hub.beginResuming(at: loop.milliseconds, stopped: stopped) }
         hub.recordsArrivals = context.configuration.recordsEvents
         setTime()
         loop.tickBegan = { [unowned self] in setTime() }

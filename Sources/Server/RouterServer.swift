@@ -29,6 +29,7 @@ package final class RouterServer: Sendable {
     private static let slotConnectionsMin = 250
     private static let slotsMax = 40
     private static let slotNanoseconds: UInt64 = 50_000_000
+    private static let tickMilliseconds: UInt64 = 100
     private static let reconnectsPerMillisecond = 5
     private static let reconnectMillisecondsMax = 30_000
 
@@ -159,6 +160,8 @@ package final class RouterServer: Sendable {
         for node in context.nodes { await node.run { $0.beginDraining() } }
         let deadline = Clock.monotonicNanoseconds + UInt64(RouterServer.drainSeconds) * 1_000_000_000
         await wait(until: deadline) { $0.isSettled }
+        // A loop's time is that of its tick, which may have begun before.
+        StopMark.leave(in: context.configuration.data, at: Clock.realtimeMilliseconds - RouterServer.tickMilliseconds)
         await closeConnections(until: deadline)
         await wait(until: deadline) { $0.loop.channelCount == 0 }
         context.passwords.stop()
@@ -169,8 +172,8 @@ package final class RouterServer: Sendable {
         RouterServer.release(context.nodes)
     }
 
-    /// Says goodbye in slots, so that the last frames of all needn't be sent in one moment, and tells each client
-    /// when to come back, so that not all do at once.
+    /// Says goodbye in slots, so that the last frames of all needn't be sent in one moment, and tells each client when
+    /// to come back, so that not all do at once.
     private func closeConnections(until deadline: UInt64) async {
         var count = 0
         for node in context.nodes { count += await node.run { $0.loop.channelCount } }

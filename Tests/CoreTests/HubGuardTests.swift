@@ -115,10 +115,10 @@ struct HubGuardTests {
     @Test("After a start those seen shortly before count as online, and watchers hear only of who doesn't come")
     func restart() throws {
         let world = World(nodes: 2)
-        for hub in world.hubs { hub.beginResuming(at: world.now) }
+        for hub in world.hubs { hub.beginResuming(at: world.now, stopped: world.now - 6_000) }
         world.store.setSeen(name("back"), at: world.now - 5_000)
         world.store.setSeen(name("gone"), at: world.now - 5_000)
-        world.store.setSeen(name("old"), at: world.now - 3_600_000)
+        world.store.setSeen(name("old"), at: world.now - 7_000)
         let alice = world.online("alice")
         alice.send(#"{"cmd":"watch","users":["back","gone","old"]}"#)
         world.settle()

@@ -148,7 +148,7 @@ struct TableTests {
         let session = Session(
             outlet: Outlet(), user: user, device: PackedIdentifier(name("phone")), resumingAfter: nil, form: .json,
             readsLZ4: false)
-        #expect(usableSize(Unmanaged.passUnretained(user).toOpaque()) <= 72)
+        #expect(usableSize(Unmanaged.passUnretained(user).toOpaque()) <= 56)
         #expect(usableSize(Unmanaged.passUnretained(session).toOpaque()) <= 72)
     }
 

@@ -288,7 +288,10 @@ def test_every_option_may_stand_in_the_file(tmp_path):
         "webhook-secret": "w" * 16, "webhook-certificates": "/etc/ssl/certs/ca-certificates.crt",
         "webhook-patience": 60, "inbox-members": 100, "tls-cert": pair.file, "tls-key": pair.key,
         "jwt-key": "{directory}/tokens.pem", "jwt-jwks": "{directory}/tokens.json", "jwt-audience": "chat",
-        "jwt-issuer": "https://id.example", "jwt-leeway": 5, "metrics": "local", "log-format": "json", "log-file": "{directory}/router.json", "log-syslog": "false",
+        "jwt-issuer": "https://id.example", "jwt-leeway": 5,
+        "metrics": "local", "log-format": "json", "log-file": "{directory}/router.json", "log-syslog": "false",
+        "address-connections": 1000, "address-connection-rate": 100, "address-sign-ins": 50, "user-requests": 100,
+        "user-frames": 1000, "user-bytes": 1000000, "limit-loopback": "false", "memory": "1G",
         "dev": "true"}
     assert options == {f"--{name}" for name in values}
     router = Router(tmp_path, certificate=pair)
