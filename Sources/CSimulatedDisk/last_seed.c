@@ -7,7 +7,14 @@
 static _Thread_local uint64_t current_seed;
 static bool is_installed;
 
-static void print_seed(int signal_number) {
+enum { signal_count = 6 };
+static const int signals[signal_count] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGFPE};
+/// Who was told of them before, and is told after us.
+static struct sigaction earlier[signal_count];
+
+static void print_seed(void) {
+    // Another thread may have died, in whose death no run has a part.
+    if (!current_seed) return;
     static const char text[] = "\nthe run died; to reproduce: simulator replay ";
     char digits[21];
     size_t start = sizeof digits;
@@ -22,7 +29,13 @@ static void print_seed(int signal_number) {
         || write(STDERR_FILENO, digits + start, sizeof digits - start) < 0) {
         _exit(1);
     }
-    signal(signal_number, SIG_DFL);
+}
+
+static void tell_of_death(int signal_number) {
+    print_seed();
+    for (size_t i = 0; i < signal_count; i++) {
+        if (signals[i] == signal_number) sigaction(signal_number, &earlier[i], NULL);
+    }
     raise(signal_number);
 }
 
@@ -32,7 +45,6 @@ void simulated_run_begins(uint64_t seed) {
     is_installed = true;
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = print_seed;
-    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGFPE};
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaction(signals[i], &action, NULL);
+    action.sa_handler = tell_of_death;
+    for (size_t i = 0; i < signal_count; i++) sigaction(signals[i], &action, &earlier[i]);
 }

@@ -114,7 +114,7 @@ package final class EventLoop {
     deinit {
         readBuffer.deallocate()
         plainBuffer?.deallocate()
-        if !hasEnded { closeDescriptors() }
+        end()
     }
 
     /// Runs ticks on the calling thread until ``stop()``.
@@ -122,11 +122,13 @@ package final class EventLoop {
         while isRunning { runOnce() }
         for slot in slots { if let channel = slot.channel { close(channel, because: .stopped) } }
         freeClosed()
-        // Here, on the thread whose table they are in: this object may go on another.
-        closeDescriptors()
+        end()
     }
 
-    private func closeDescriptors() {
+    /// Gives its descriptors back: of a loop that isn't going to run, too. On the thread whose table they are in, as
+    /// this object may go on another. *Thread:* the loop's.
+    package func end() {
+        guard !hasEnded else { return }
         hasEnded = true
         dropDepartures()
         received.closeAll()

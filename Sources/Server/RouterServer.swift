@@ -120,6 +120,7 @@ package final class RouterServer: Sendable {
                 let loop = try EventLoop(mailbox: handle.mailbox, table: handle.table, entrance: handle.passage)
                 let node = LoopNode(index: index, context: context, loop: loop, store: store)
                 handle.bind(node)
+                defer { loop.end() }
                 started.continuation.yield(.success(try node.listen(on: http, tcp: tcp)))
                 loop.run()
             } catch {
