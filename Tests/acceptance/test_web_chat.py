@@ -11,7 +11,8 @@ from browser import (
 from switchboard import PATIENCE, router_binary
 
 KINDS = {".html": "text/html", ".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
-FILES = {"/" if each.name == "index.html" else f"/{each.name}": KINDS[each.suffix] for each in RESOURCES.iterdir()}
+PAGES = {"index.html": "/", "console.html": "/console"}
+FILES = {PAGES.get(each.name, f"/{each.name}"): each for each in RESOURCES.iterdir()}
 
 
 # The files.
@@ -22,12 +23,12 @@ def test_files(router, path):
     """GET and HEAD give the same head; nothing but the router's own files may run."""
     got, head = router.http("GET", path), router.http("HEAD", path)
     assert got.status == head.status == 200
-    assert got.headers["Content-Type"].startswith(FILES[path]) and len(got.body) > 100
+    assert got.headers["Content-Type"].startswith(KINDS[FILES[path].suffix]) and len(got.body) > 100
     assert head.body == b"" and dict(head.headers) == dict(got.headers)
     policy = got.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
     assert got.headers["X-Content-Type-Options"] == "nosniff" and got.headers["Referrer-Policy"] == "no-referrer"
-    assert got.body == (RESOURCES / (path[1:] or "index.html")).read_bytes()
+    assert got.body == FILES[path].read_bytes()
 
 
 def test_files_are_revalidated(router):
