@@ -33,7 +33,7 @@ package struct JournalFile: ~Copyable {
     /// Takes over a connection to the file and brings its schema up to date.
     ///
     /// - Parameter checkpointBytes: how far the WAL grows before its pages are moved.
-    package init(_ connection: consuming Connection, checkpointBytes: Int = 8 << 20) throws(SQLiteError) {
+    package init(_ connection: consuming Connection, checkpointBytes: Int) throws(SQLiteError) {
         try Schema.journal.migrate(connection, file: "journal.db")
         let insert = try connection.prepare("INSERT INTO batches(n, checksum, records) VALUES(?1, ?2, ?3)")
         let trim = try connection.prepare("DELETE FROM batches WHERE n <= ?1")
