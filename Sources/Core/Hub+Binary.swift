@@ -35,7 +35,7 @@ extension Hub {
             // What it wants repeated, if it can be read.
             try? envelope.scan(payload)
             refuseFrame(refusal, payload, session, retry: retry)
-        case .confirm, .fetch, .hello, .ping: emitError(refusal, cid: 0, to: session, retry: retry)
+        case .confirm, .fetch, .hello, .ping, .pong: emitError(refusal, cid: 0, to: session, retry: retry)
         }
     }
 
@@ -62,7 +62,7 @@ extension Hub {
                 return writeError(refusal, cid: RawSpan(), reference: RawSpan(), to: session)
             }
             take(json: payload, from: session)
-        case .hello, .ping: break
+        case .hello, .ping, .pong: break
         }
     }
 

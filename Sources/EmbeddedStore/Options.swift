@@ -21,9 +21,8 @@ package struct EmbeddedStoreOptions: Sendable {
     /// Users, and as many conversations, whose numbers stay in memory.
     package var cachedUsersMax = Journal.cacheDefault
     package var fold = FoldOptions()
-    /// How far the journal's WAL grows before its pages are moved, for which commits wait: with 8 MiB the slowest
-    /// hundredth of acks took 21 to 56 ms on a busy machine where it was 20 to 27 ms with 2 MiB, at the same cost.
-    package var journalCheckpointBytes = 2 << 20
+    /// See ``JournalFile/checkpointDefault``.
+    package var journalCheckpointBytes = JournalFile.checkpointDefault
     /// Memory for pages of the index, for the thread that writes it.
     package var indexCacheBytes = 256 << 20
     /// The clock: milliseconds since the Unix epoch.

@@ -9,6 +9,8 @@ package enum BinaryRequest: Sendable {
     case fetch(BinaryFetch)
     /// The body, all of the payload, goes back in a PONG.
     case ping
+    /// The answer to a PING of ours: that it came is all it says.
+    case pong
     /// All of the payload is a JSON frame.
     case command
 
@@ -28,9 +30,10 @@ package enum BinaryRequest: Sendable {
                 BinaryFetch(after: try reader.integer(UInt64.self), limit: try reader.integer(UInt32.self)))
             try reader.finish()
         case .ping: self = .ping
+        case .pong: self = .pong
         case .command: self = .command
         case .hello: self = try BinaryRequest.hello(&reader, payload: payload)
-        case .welcome, .ack, .deliver, .fetched, .pong, .error, .event, nil:
+        case .welcome, .ack, .deliver, .fetched, .error, .event, nil:
             throw BinaryError("unknown frame type", code: .unsupported)
         }
     }

@@ -110,6 +110,15 @@ def test_ping(people, connect, body):
     assert client.expect(PONG).body == body
 
 
+def test_pong(people, connect):
+    """A client answers the router's PINGs by PONGs, and isn't asked for more than that it lives."""
+    (a,) = people(1)
+    client = connect(a)
+    for frame in (b4.frame(PONG), b4.frame(PONG, b"as it came"), b4.frame(b4.PING, b"still here")):
+        client.raw(frame)
+    assert client.expect(PONG).body == b"still here"
+
+
 def test_command_and_event(people, connect, chat):
     """JSON commands work inside COMMAND; live events come as EVENT."""
     a, b = people(2)
